@@ -1,0 +1,1 @@
+"""Cross-Batch Memory for Embedding Learning (CVPR 2020): library and study."""

@@ -1,0 +1,92 @@
+"""The embedder f(x; θ): trunk, global pooling, linear head, L2 normalisation (Section 4.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torchvision import models
+
+from xbmlib.backbones.compact import WIDTHS, Compact
+from xbmlib.backbones.weights import load_trunk
+
+
+class Embedder(nn.Module):
+    """Images (B, C, H, W) to unit vectors (B, D), float32 under autocast too.
+
+    Args:
+        trunk: images to feature maps (B, features, h, w).
+        features: channels of the feature maps.
+        dim: D, embedding dimension.
+        pooling: "avg" (the paper) or "max" (the released networks).
+    """
+
+    def __init__(self, trunk: nn.Module, features: int, dim: int, pooling: str = "avg") -> None:
+        super().__init__()
+        if pooling not in ("avg", "max"):
+            raise ValueError(f'pooling={pooling!r}: use "avg" or "max"')
+        if dim < 1:
+            raise ValueError(f"dim={dim}: give at least 1")
+        self.trunk = trunk
+        self.pooling = pooling
+        self.head = nn.Linear(features, dim)
+        nn.init.kaiming_normal_(self.head.weight, mode="fan_out")
+        nn.init.zeros_(self.head.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Embed images."""
+        maps = self.trunk(x)
+        pooled = maps.mean((2, 3)) if self.pooling == "avg" else maps.amax((2, 3))
+        return F.normalize(self.head(pooled).float())
+
+
+def _googlenet() -> nn.Module:
+    net = models.googlenet(weights=None, aux_logits=False, init_weights=True)
+    return _without(net, ("aux1", "aux2", "avgpool", "dropout", "fc"))
+
+
+def _resnet50() -> nn.Module:
+    return _without(models.resnet50(weights=None), ("avgpool", "fc"))
+
+
+def _without(net: nn.Module, cut: tuple[str, ...]) -> nn.Module:
+    """The children of a torchvision classifier in order, under their names, less the last ones."""
+    trunk = nn.Sequential()
+    for name, child in net.named_children():
+        if name not in cut:
+            trunk.add_module(name, child)
+    return trunk
+
+
+# Name: (trunk, channels of its feature maps).
+BACKBONES: dict[str, tuple[Callable[[], nn.Module], int]] = {
+    "compact": (Compact, WIDTHS[-1]),
+    "googlenet": (_googlenet, 1024),
+    "resnet50": (_resnet50, 2048),
+}
+
+
+def build(name: str, dim: int, weights: str | None = None, *, pooling: str = "avg") -> Embedder:
+    """Build an embedder.
+
+    Args:
+        name: "compact" (1 × 32 × 32 images), "googlenet" or "resnet50" (3 × 224 × 224,
+            torchvision's, auxiliary heads off).
+        dim: D, embedding dimension (the paper: 512; its ResNet50: 128).
+        weights: of the trunk. None: random. "scripts": what ships for "compact", pretrained on
+            letters. A name of torchvision's, such as "IMAGENET1K_V1": fetched through
+            torchvision. Else the path of a .safetensors, .pt or .pth file, read without
+            unpickling code; a classifier's own keys in it are passed over.
+        pooling: "avg" (the paper) or "max" (the released networks).
+
+    Raises:
+        ValueError: an unknown name, or weights that do not fit (WeightsError).
+    """
+    if name not in BACKBONES:
+        raise ValueError(f"name={name!r}: no such backbone; known: {', '.join(BACKBONES)}")
+    make, features = BACKBONES[name]
+    embedder = Embedder(make(), features, dim, pooling)
+    if weights is not None:
+        load_trunk(embedder.trunk, name, weights)
+    return embedder

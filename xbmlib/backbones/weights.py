@@ -1,0 +1,82 @@
+"""Weights of a trunk: from files without code in them, and from torchvision by name."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torchvision import models
+
+SHIPPED = {
+    ("compact", "scripts"): Path(__file__).resolve().parent.parent / "data" / "compact.safetensors"
+}
+# What a classification checkpoint has behind its trunk.
+CLASSIFIER = ("fc.", "aux1.", "aux2.")
+
+
+class WeightsError(ValueError):
+    """Weights that cannot be loaded: names the file, what is wrong and the remedy."""
+
+
+def load_trunk(trunk: nn.Module, name: str, weights: str) -> None:
+    """Load the named weights into a trunk; see :func:`xbmlib.backbones.build`."""
+    path = SHIPPED.get((name, weights), Path(weights))
+    if path.suffix in (".safetensors", ".pt", ".pth"):
+        _fit(trunk, _read(path), str(path))
+        return
+    try:
+        enum = models.get_model_weights(name)
+        state = enum[weights].get_state_dict(progress=False)
+    except (ValueError, KeyError):
+        shipped = [w for n, w in SHIPPED if n == name]
+        raise WeightsError(
+            f"weights={weights!r} for {name}: neither a .safetensors, .pt or .pth file nor a known "
+            f"name; shipped: {', '.join(shipped) or 'none'}; else a name of torchvision's"
+        ) from None
+    _fit(trunk, dict(state), weights)
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    try:
+        if path.suffix == ".safetensors":
+            return dict(load_file(path))
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise WeightsError(f"weights={str(path)!r}: no such file; give the path of one") from None
+    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        reason = str(error).splitlines()[0]
+        raise WeightsError(
+            f"{path}: not a plain file of tensors ({reason}); save a state_dict, or .safetensors"
+        ) from None
+    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
+        raise WeightsError(f"{path}: holds {type(state).__name__}; save a model's state_dict()")
+    return state
+
+
+def _fit(trunk: nn.Module, state: dict[str, Tensor], source: str) -> None:
+    state = {key: value for key, value in state.items() if not key.startswith(CLASSIFIER)}
+    own = trunk.state_dict()
+    wrong = {
+        "missing": own.keys() - state.keys(),
+        "unexpected": state.keys() - own.keys(),
+        "of another shape": {
+            key for key in own.keys() & state.keys() if own[key].shape != state[key].shape
+        },
+    }
+    told = [f"{kind}: {', '.join(sorted(keys)[:5])}" for kind, keys in wrong.items() if keys]
+    if told:
+        raise WeightsError(f"{source}: does not fit this backbone; {'; '.join(told)}")
+    trunk.load_state_dict(state)
+
+
+def save_trunk(trunk: nn.Module, path: Path) -> None:
+    """Write a trunk's weights as safetensors, whole or not at all."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    state = {key: value.detach().cpu().contiguous() for key, value in trunk.state_dict().items()}
+    save_file(state, temporary)
+    os.replace(temporary, path)

@@ -1,0 +1,141 @@
+"""One frozen, validated description of a training run."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+Positive = Annotated[int, Field(ge=1)]
+Cosine = Annotated[float, Field(ge=-1, le=1)]
+
+
+class ConfigError(ValueError):
+    """A hyper-parameter that cannot be: names the field, its value and the remedy."""
+
+
+class Experiment(BaseModel):
+    """Every hyper-parameter of one run; the paper's symbols where it has one.
+
+    Strictly typed: a string is never taken for a number. Defaults are the embedded study's.
+
+    Raises:
+        ConfigError: an unknown name, a wrong type, a value out of range, or values that
+            cannot go together; one line for each.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    data: str = Field("hanzi", description="data set, see xbmlib.datasets")
+    split: Literal["test", "validation"] = Field(
+        "test", description="test classes, or training classes held out for searches"
+    )
+    backbone: Literal["compact", "googlenet", "resnet50"] = "compact"
+    weights: str | None = Field("scripts", description="initial weights; None: from scratch")
+    pooling: Literal["avg", "max"] = Field("avg", description="global pooling")
+    dim: Positive = Field(128, description="D, embedding dimension")
+
+    sampler: Literal["pk", "shuffle"] = Field("pk", description="Section 4.1, Fig. 6")
+    batch: Annotated[int, Field(ge=2)] = Field(16, description="m, mini-batch size")
+    k: Positive = Field(4, description="K, images of each class in a PK batch")
+    crop: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.6, description="smallest area of the random-resized crop; 1 for no cropping"
+    )
+
+    loss: Literal["contrastive", "triplet", "multi_similarity"] = "contrastive"
+    reduction: Literal["sum", "mean"] = Field("sum", description="see xbmlib.losses.PairLoss")
+    lam: Cosine = Field(0.5, description="λ of contrastive and multi-similarity")
+    eta: Annotated[float, Field(ge=0)] = Field(0.1, description="η, the triplet margin")
+    alpha: Annotated[float, Field(gt=0)] = Field(2.0, description="α of multi-similarity")
+    beta: Annotated[float, Field(gt=0)] = Field(40.0, description="β of multi-similarity")
+    epsilon: Annotated[float, Field(ge=0)] = Field(0.1, description="mining margin of MS")
+
+    ratio: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.0, description="R_M = M/N, memory ratio; 0 for no memory"
+    )
+    start: Annotated[int, Field(ge=0)] = Field(
+        500, description="step at which the memory joins, after the warm-up"
+    )
+    init: Literal["sample", "fill"] = Field(
+        "fill", description="memory at start: sampled features (Section 3.3), or filling up"
+    )
+    memory_weight: Annotated[float, Field(gt=0)] = Field(
+        1.0, description="weight of the memory's loss beside the batch's"
+    )
+    batch_loss: bool = Field(True, description="keep the batch's own loss beside the memory's")
+    memory_dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+
+    steps: Positive = Field(4000, description="training iterations")
+    lr: Annotated[float, Field(gt=0)] = Field(2e-4, description="Adam's learning rate")
+    weight_decay: Annotated[float, Field(ge=0)] = Field(5e-4, description="Section 4.1")
+    schedule: Literal["cosine", "step", "constant"] = Field(
+        "cosine", description='"step" divides the rate by 10 at 60% and at 85% of the steps'
+    )
+    precision: Literal["bf16", "fp32"] = Field("bf16", description="of the backbone's passes")
+    seed: Annotated[int, Field(ge=0)] = 0
+
+    evaluations: Positive = Field(1, description="evenly spaced; the last is after the last step")
+    log_every: Positive = Field(10, description="steps between two rows of metrics")
+    drift: tuple[Positive, ...] = Field((), description="Δt of Eq. 2 to probe; empty for none")
+    probes: Positive = Field(256, description="instances that the drift is averaged over")
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise ConfigError("\n".join(_explain(e) for e in error.errors())) from None
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """Build from plain values as JSON has them (lists for tuples)."""
+        if isinstance(values.get("drift"), list):
+            values = values | {"drift": tuple(values["drift"])}
+        return cls(**values)
+
+    def but(self, **changes: Any) -> Self:
+        """The same experiment with some fields changed, validated again."""
+        return type(self)(**(self.model_dump() | changes))
+
+    @model_validator(mode="after")
+    def _together(self) -> Self:
+        if self.sampler == "pk" and self.k > self.batch:
+            raise ValueError(f"k={self.k} with batch={self.batch}: K images of a class exceed the "
+                             f"batch; give k of at most {self.batch}")
+        if self.sampler == "pk" and self.batch % self.k:
+            raise ValueError(f"batch={self.batch} with k={self.k}: a PK batch holds P × K images; "
+                             f"give a batch that {self.k} divides, say {self.batch // self.k * self.k}")
+        if self.ratio and self.start >= self.steps:
+            raise ValueError(f"start={self.start} with steps={self.steps}: the memory would start "
+                             f"after the last step; give a start below {self.steps}")
+        if any(delta > self.steps for delta in self.drift):
+            raise ValueError(f"drift={self.drift} with steps={self.steps}: no two steps are "
+                             f"Δt apart; give values of at most {self.steps}")
+        return self
+
+    def memory_size(self, n: int) -> int:
+        """M for a training set of n images: ratio × N, rounded.
+
+        Raises:
+            ConfigError: a memory smaller than the batch.
+        """
+        size = round(self.ratio * n)
+        if 0 < self.ratio and size < self.batch:
+            raise ConfigError(
+                f"ratio={self.ratio} of {n} training images is M = {size}, less than "
+                f"batch={self.batch}: give a ratio of at least {self.batch / n:.2g}, or 0"
+            )
+        return size
+
+
+def _explain(error: Any) -> str:
+    """One line for one of pydantic's errors: field, value, remedy."""
+    name = ".".join(str(part) for part in error["loc"])
+    if error["type"] == "extra_forbidden":
+        close = difflib.get_close_matches(name, Experiment.model_fields, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(Experiment.model_fields)}"
+        return f"{name}={error['input']!r}: no such hyper-parameter; {hint}"
+    message = error["msg"].removeprefix("Value error, ")
+    if not name:
+        return message
+    return f"{name}={error['input']!r}: {message[0].lower()}{message[1:]}"

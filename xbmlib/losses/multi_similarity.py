@@ -1,0 +1,75 @@
+"""Multi-similarity loss with its pair mining, Section 3.1 of the paper and [37]."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from xbmlib.losses.pairs import PairLoss, Weighting
+
+
+class MultiSimilarityLoss(PairLoss):
+    """L_i = log(1 + Σ_P exp(-α(S_ik - λ)))/α + log(1 + Σ_N exp(β(S_ij - λ)))/β.
+
+    N_i are the negatives with S_ij > min over positives - ε, P_i the positives with
+    S_ik < max over negatives + ε (the mining of [37]); an anchor that lacks positives or
+    negatives has no valid pair. The weight of a negative is the paper's
+    exp(β(S_ij - λ)) / (1 + Σ_N exp(β(S_ik - λ))), of a positive the same with -α.
+
+    Args:
+        alpha: α > 0, weight of positives (released code: 2).
+        beta: β > 0, weight of negatives (released code: 40).
+        lam: λ in [-1, 1] (released code: 0.5).
+        epsilon: ε >= 0, the mining margin (released code: 0.1).
+        reduction: see :class:`PairLoss`.
+
+    Raises:
+        ValueError: a hyper-parameter out of range.
+    """
+
+    def __init__(
+        self,
+        alpha: float = 2.0,
+        beta: float = 40.0,
+        lam: float = 0.5,
+        epsilon: float = 0.1,
+        reduction: str = "sum",
+    ) -> None:
+        super().__init__(reduction)
+        for name, value in (("alpha", alpha), ("beta", beta)):
+            if not value > 0:
+                raise ValueError(f"{name}={value}: give more than 0")
+        if not -1 <= lam <= 1:
+            raise ValueError(f"lam={lam}: λ is a cosine similarity, give -1 to 1")
+        if not epsilon >= 0:
+            raise ValueError(f"epsilon={epsilon}: the mining margin ε is at least 0")
+        self.alpha, self.beta, self.lam, self.epsilon = alpha, beta, lam, epsilon
+
+    def weigh(self, s: Tensor, positive: Tensor, negative: Tensor) -> Weighting:
+        """Weigh a block of similarities; see :meth:`PairLoss.weigh`."""
+        if s.shape[1] == 0:
+            return Weighting(s.new_zeros(len(s)), torch.zeros_like(s), s.new_zeros(len(s)))
+        hardest_positive = torch.where(positive, s, torch.inf).amin(1, keepdim=True)
+        hardest_negative = torch.where(negative, s, -torch.inf).amax(1, keepdim=True)
+        mined_negative = negative & (s > hardest_positive - self.epsilon)
+        mined_positive = positive & (s < hardest_negative + self.epsilon)
+        negative_loss, negative_weights = self._log_sum(s, mined_negative, self.beta)
+        positive_loss, positive_weights = self._log_sum(s, mined_positive, -self.alpha)
+        weights = negative_weights.add_(positive_weights)
+        return Weighting(
+            negative_loss + positive_loss, weights, mined_negative.any(1).to(s.dtype)
+        )
+
+    def _log_sum(self, s: Tensor, mined: Tensor, scale: float) -> tuple[Tensor, Tensor]:
+        """log(1 + Σ exp(scale(S - λ)))/|scale| and its weights, safe for any scale."""
+        exponent = torch.where(mined, scale * (s - self.lam), -torch.inf)
+        # The 1 in the logarithm is one more term, of exponent 0.
+        total = torch.logaddexp(exponent.logsumexp(1), s.new_zeros(len(s)))
+        return total / abs(scale), exponent.sub_(total[:, None]).exp_()
+
+    def extra_repr(self) -> str:
+        """Hyper-parameters for ``repr``."""
+        return (
+            f"alpha={self.alpha}, beta={self.beta}, lam={self.lam}, epsilon={self.epsilon}, "
+            f"reduction={self.reduction!r}"
+        )

@@ -1,0 +1,67 @@
+"""What the paper prints: the one place where its numbers are typed in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Stated:
+    """A number of the paper.
+
+    Attributes:
+        value: as printed; R@K in percent.
+        where: its place in the paper.
+        text: the words around it, as printed, where it stands in a sentence.
+        setting: what it was measured on.
+    """
+
+    value: float
+    where: str
+    setting: str
+    text: str = ""
+
+
+# Figure 1 (right) and Section 4.3, "Memory Ratio": R@1 against R_M, batch 16, GoogLeNet-512.
+# The curves carry no values; these are the ones that the text prints.
+RATIO_R1: dict[tuple[str, float], Stated] = {
+    ("In-shop", 0.0): Stated(
+        52.0, "Section 4.3", "In-shop, contrastive, batch 16", "on In-shop, 52.0%"
+    ),
+    ("In-shop", 0.01): Stated(
+        79.4, "Section 4.3", "In-shop, contrastive, batch 16, R_M = 0.01", "79.4% on recall@1"
+    ),
+}
+SOP_R1_BATCH_16_MEMORY = Stated(
+    78.2, "Section 4.3", "SOP, contrastive, batch 16, best R_M", "71.7% \\rightarrow 78.2\\%"
+)
+SOP_R1_BATCH_256 = Stated(
+    71.7, "Section 4.3 and Table 2", "SOP, contrastive, batch 256, no memory", "71.7%"
+)
+SOP_GAIN_16_TO_256 = Stated(
+    25.1, "Section 4.3, Mini-batch Size", "SOP, contrastive, no memory, batch 16 to 256", "25.1%"
+)
+# Table 2: SOP, contrastive, batch 64, R@1 without memory, with 1% and with 100%.
+RATIO_R1_BATCH_64: dict[float, Stated] = {
+    0.0: Stated(63.9, "Table 2", "SOP, contrastive, batch 64"),
+    0.01: Stated(69.8, "Table 2", "SOP, contrastive, batch 64, R_M = 0.01"),
+    1.0: Stated(77.4, "Table 2", "SOP, contrastive, batch 64, R_M = 1"),
+}
+GAIN_BATCH_16 = Stated(
+    20.0, "Section 4.3, Memory Ratio", "three data sets, contrastive, batch 16", "over 20%"
+)
+
+# Figure 3 and Section 3.2.
+DRIFT_DELTAS = (10, 100, 1000)
+DRIFT_STABLE_AFTER = Stated(
+    3000, "Section 3.2", "SOP, GoogLeNet from scratch, contrastive", "within about 3K iterations"
+)
+WARM_UP = Stated(1000, "Section 3.3", "all data sets", "1k iterations")
+
+# Figure 4 and Section 3.3, "Hard Mining Ability": valid negative pairs per iteration.
+VALID_NEGATIVES_MEMORY = Stated(
+    1000, "Section 3.3, Fig. 4", "SOP, batch 64, R_M = 1", "about 1,000 hard negative pairs"
+)
+VALID_NEGATIVES_BATCH = Stated(
+    10, "Section 3.3, Fig. 4", "SOP, batch 64", "less than 10 valid pairs"
+)

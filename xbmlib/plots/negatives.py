@@ -1,0 +1,42 @@
+"""Figure 4."""
+
+from __future__ import annotations
+
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+
+from xbmlib import paper
+from xbmlib.plots.style import COLOURS, axes
+
+
+def valid_negatives(data: pd.DataFrame, *, window: int = 10, ax: Axes | None = None) -> Axes:
+    """Valid negatives of an iteration against the iteration, from the batch and the memory.
+
+    Args:
+        data: tidy: step, source, negatives, seed.
+        window: logged rows that a point averages over, for counts as noisy as the batch's.
+        ax: where to draw; a new figure when left out.
+    """
+    ax = axes(ax)
+    smooth = data.sort_values("step").copy()
+    smooth["negatives"] = smooth.groupby(["source", "seed"])["negatives"].transform(
+        lambda s: s.rolling(window, min_periods=1).mean()
+    )
+    sns.lineplot(
+        smooth, x="step", y="negatives", hue="source", palette=COLOURS, errorbar="sd", ax=ax
+    )
+    stated = {"memory": paper.VALID_NEGATIVES_MEMORY, "batch": paper.VALID_NEGATIVES_BATCH}
+    for source, number in stated.items():
+        words = "about 1,000" if source == "memory" else "< 10"
+        ax.axhline(
+            number.value, color=COLOURS[source], ls=":", lw=1,
+            label=f"paper, {source}: {words} (SOP)",
+        )
+    ax.set_yscale("symlog", linthresh=1)
+    ax.set(xlabel="iteration", ylabel="valid negatives an iteration", ylim=(0, None))
+    handles, labels = ax.get_legend_handles_labels()
+    ax.legend(handles, [f"ours, {t}" if t in stated else t for t in labels], title=None)
+    n = data["seed"].nunique()
+    ax.set_title(f"ours: hanzi, batch 64, R_M = 1, {n} seed{'s' if n > 1 else ''}")
+    return ax

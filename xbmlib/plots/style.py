@@ -1,0 +1,57 @@
+"""One look for all figures: column width, print sizes, colour-blind-safe, fixed colours."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Any
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+
+# Okabe and Ito's palette. The same thing has the same colour in every figure.
+COLOURS = {
+    "memory": "#0072B2",
+    "batch": "#D55E00",
+    "paper": "#6F6F6F",
+    "short": "#009E73",
+    "middle": "#E69F00",
+    "long": "#CC79A7",
+}
+
+_RC = {
+    "figure.figsize": (3.5, 2.6),
+    "figure.dpi": 150,
+    "savefig.dpi": 300,
+    "savefig.bbox": "tight",
+    "figure.constrained_layout.use": True,
+    "font.size": 8,
+    "axes.titlesize": 8,
+    "axes.labelsize": 8,
+    "legend.fontsize": 6.5,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.alpha": 0.3,
+    "grid.linewidth": 0.5,
+    "lines.linewidth": 1.3,
+    "lines.markersize": 4,
+    "legend.frameon": False,
+    "svg.fonttype": "none",
+    # A fixed salt gives the same ids, so that the same data give the same SVG.
+    "svg.hashsalt": "xbm-study",
+}
+
+
+def style() -> AbstractContextManager[Any]:
+    """Context in which figures are drawn and saved."""
+    return mpl.rc_context(_RC)
+
+
+def axes(ax: Axes | None) -> Axes:
+    """The given Axes, or those of a new figure."""
+    if ax is not None:
+        return ax
+    return plt.subplots()[1]

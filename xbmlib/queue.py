@@ -1,0 +1,174 @@
+"""The cross-batch memory M of Section 3.3: a first-in, first-out queue of past embeddings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import torch
+from torch import Tensor, nn
+
+DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
+
+
+class CrossBatchMemory(nn.Module):
+    """Queue of the last ``size`` embeddings with their labels (Algorithm 1, Section 3.3).
+
+    ``state_dict()`` holds the whole state, the pointer included, so that a resumed run goes on
+    with the memory that it had. Nothing here takes part in a gradient.
+
+    Args:
+        size: M, the number of entries kept (>= 1).
+        dim: D, the embedding dimension (>= 1).
+        dtype: of the stored embeddings: float32, bfloat16, float16, or float64 for tests.
+        device: where the entries live; move them later with ``.to()``.
+
+    Raises:
+        ValueError: size or dim below 1, or another dtype.
+    """
+
+    features: Tensor
+    classes: Tensor
+    instances: Tensor
+
+    def __init__(
+        self,
+        size: int,
+        dim: int,
+        *,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str | None = None,
+    ) -> None:
+        super().__init__()
+        for name, value in (("size", size), ("dim", dim)):
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise ValueError(f"{name}={value!r}: the memory needs a whole number of at least 1")
+        if dtype not in DTYPES:
+            raise ValueError(f"dtype={dtype}: use one of {', '.join(map(str, DTYPES))}")
+        self.size, self.dim = size, dim
+        self.register_buffer("features", torch.zeros(size, dim, dtype=dtype, device=device))
+        self.register_buffer("classes", torch.zeros(size, dtype=torch.int64, device=device))
+        self.register_buffer("instances", torch.full((size,), -1, device=device))
+        # The one number from which the pointer and the fill follow. A Python int, so that
+        # neither costs a device synchronisation; the state_dict carries it as extra state.
+        self._enqueued = 0
+
+    def __len__(self) -> int:
+        """Number of entries held, at most M."""
+        return min(self._enqueued, self.size)
+
+    def __bool__(self) -> bool:
+        """True even when empty: a module, not a container, to code that asks ``if memory``."""
+        return True
+
+    @property
+    def full(self) -> bool:
+        """Whether M entries are held, so that the next one displaces the oldest."""
+        return self._enqueued >= self.size
+
+    @property
+    def pointer(self) -> int:
+        """Slot that the next entry is written to, in [0, M)."""
+        return self._enqueued % self.size
+
+    @property
+    def embeddings(self) -> Tensor:
+        """The filled part, (len, D), in order of slots; a view without gradient."""
+        return self.features[: len(self)]
+
+    @property
+    def labels(self) -> Tensor:
+        """Labels of :attr:`embeddings`, (len,) int64."""
+        return self.classes[: len(self)]
+
+    @property
+    def ids(self) -> Tensor:
+        """Ids of :attr:`embeddings` (dataset indices, say), (len,) int64; -1 where none given."""
+        return self.instances[: len(self)]
+
+    @property
+    def age(self) -> Tensor:
+        """Entries enqueued since each of :attr:`embeddings`, (len,) int64; 0 is the newest."""
+        slots = torch.arange(len(self), device=self.classes.device)
+        return (self._enqueued - 1 - slots) % self.size
+
+    def reset(self) -> None:
+        """Forget every entry."""
+        self._enqueued = 0
+        self.features.zero_()
+        self.classes.zero_()
+        self.instances.fill_(-1)
+
+    @torch.no_grad()
+    def enqueue(self, embeddings: Tensor, labels: Tensor, ids: Tensor | None = None) -> Tensor:
+        """Store detached copies of a batch in place of the oldest entries.
+
+        Args:
+            embeddings: (B, D) floating point, of any dtype and device; B may exceed M.
+            labels: (B,) integers, any value.
+            ids: (B,) integers that name the instances, optional.
+
+        Returns:
+            (B,) int64: the slot of each row in :attr:`embeddings`, what a loss takes as ``own``.
+            When B > M only the last M rows are kept, and the others have slot -1.
+
+        Raises:
+            ValueError: shapes that do not agree with each other or with D.
+        """
+        batch = embeddings.shape[0] if embeddings.ndim == 2 else -1
+        if batch < 0 or embeddings.shape[1] != self.dim:
+            raise ValueError(
+                f"embeddings of shape {tuple(embeddings.shape)}: this memory takes (B, {self.dim})"
+            )
+        for name, value in (("labels", labels), ("ids", ids)):
+            if value is not None and value.shape != (batch,):
+                raise ValueError(
+                    f"{name} of shape {tuple(value.shape)}: give one for each of {batch} embeddings"
+                )
+            if value is not None and (value.is_floating_point() or value.is_complex()):
+                raise ValueError(f"{name} of {value.dtype}: give integers")
+        device = self.features.device
+        order = torch.arange(batch, device=device)
+        slots = (self._enqueued + order) % self.size
+        kept = slice(max(batch - self.size, 0), batch)
+        slots[: kept.start] = -1
+        written = slots[kept]
+        self.features[written] = embeddings.detach()[kept].to(self.features)
+        self.classes[written] = labels[kept].to(self.classes)
+        self.instances[written] = -1 if ids is None else ids[kept].to(self.instances)
+        self._enqueued += batch
+        return slots
+
+    def get_extra_state(self) -> Tensor:
+        """The number of entries ever enqueued, as ``state_dict`` stores it."""
+        return torch.tensor(self._enqueued)
+
+    def set_extra_state(self, state: Tensor) -> None:
+        """Take back what :meth:`get_extra_state` gave."""
+        self._enqueued = int(state)
+
+    def extra_repr(self) -> str:
+        """Size, dimension and fill for ``repr``."""
+        return f"size={self.size}, dim={self.dim}, held={len(self)}, dtype={self.features.dtype}"
+
+
+@torch.no_grad()
+def initialise(
+    memory: CrossBatchMemory,
+    embed: Callable[[Tensor], Tensor],
+    batches: Iterable[tuple[Tensor, Tensor, Tensor]],
+) -> None:
+    """Fill an emptied memory as Section 3.3 does: features by the warmed-up model.
+
+    The other way, filling up, needs no function: enqueue each batch as training goes on.
+
+    Args:
+        memory: reset first, then filled until it is full or the batches end.
+        embed: images to embeddings (B, D).
+        batches: (images, labels, ids) of randomly sampled training images.
+    """
+    memory.reset()
+    for images, labels, ids in batches:
+        room = memory.size - len(memory)
+        if room <= 0:
+            break
+        memory.enqueue(embed(images[:room]), labels[:room], ids[:room])

@@ -1,0 +1,153 @@
+"""The run store: one folder a run, written atomically, locked, resumable."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from filelock import FileLock
+
+from xbmlib.config import Experiment
+
+# Raise it when a change makes the same experiment give other numbers: old runs are then
+# no longer taken for new ones.
+TRAINING_VERSION = 1
+
+
+
+def _root() -> Path:
+    """Where results/ and figures/ lie: $XBM_ROOT, the checkout, or else the working directory."""
+    checkout = Path(__file__).resolve().parent.parent
+    if named := os.environ.get("XBM_ROOT"):
+        return Path(named).resolve()
+    return checkout if (checkout / "pyproject.toml").is_file() else Path.cwd()
+
+
+ROOT = _root()
+
+
+def run_id(experiment: Experiment, fingerprint: str) -> str:
+    """Hash of what determines a run's numbers: experiment, data, and training version."""
+    what = [experiment.model_dump(), fingerprint, TRAINING_VERSION]
+    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
+    """Let ``write`` fill a temporary file beside ``path``, then put it in place at once."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        write(temporary)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON, whole or not at all."""
+    text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    write_atomically(path, lambda p: p.write_text(text, encoding="utf-8"))
+
+
+def write_csv(path: Path, frame: pd.DataFrame) -> None:
+    """Write a frame as CSV, whole or not at all."""
+    write_atomically(path, lambda p: frame.to_csv(p, index=False, float_format="%.6g"))
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run: its experiment and what it measured.
+
+    Attributes:
+        experiment: what was run.
+        recall: "R@K" (and "MAP@R") to a fraction in [0, 1], after the last step.
+        history: the same at every evaluation, with its "step".
+        metrics: a row for each logged step.
+        drift: step, delta, drift: the mean of D(x, t; Δt) over the probes, Eq. 2.
+        provenance: versions, device, seconds, seed.
+    """
+
+    id: str
+    experiment: Experiment
+    recall: dict[str, float]
+    history: list[dict[str, float]]
+    metrics: pd.DataFrame
+    drift: pd.DataFrame
+    provenance: dict[str, Any]
+
+
+class RunStore:
+    """Folder of runs, ``results/runs`` by default.
+
+    Args:
+        folder: where the runs lie; made when first written to.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = folder or ROOT / "results" / "runs"
+
+    def path(self, id: str) -> Path:
+        """Folder of one run, there or not."""
+        return self.folder / id
+
+    def done(self, id: str) -> bool:
+        """Whether the run has finished: its recall is what is written last."""
+        return (self.path(id) / "recall.json").is_file()
+
+    @contextmanager
+    def locked(self, id: str) -> Iterator[Path]:
+        """Hold one run's folder; a second process waits, and then finds the run done."""
+        folder = self.path(id)
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / ".lock")
+        with lock:
+            yield folder
+        if self.done(id):
+            (folder / ".lock").unlink(missing_ok=True)
+
+    def save(self, run: Run) -> None:
+        """Write a finished run; nothing counts until its last file is in place."""
+        folder = self.path(run.id)
+        write_json(folder / "config.json", run.experiment.model_dump())
+        for name, frame in (("metrics", run.metrics), ("drift", run.drift)):
+            if len(frame):
+                write_atomically(folder / f"{name}.parquet", frame.to_parquet)
+        write_json(folder / "provenance.json", run.provenance)
+        write_json(folder / "recall.json", {"final": run.recall, "history": run.history})
+
+    def load(self, id: str) -> Run:
+        """Read a finished run."""
+        folder = self.path(id)
+        recall, provenance = (
+            json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+            for name in ("recall", "provenance")
+        )
+        frames = {
+            name: pd.read_parquet(path) if (path := folder / f"{name}.parquet").is_file()
+            else pd.DataFrame()
+            for name in ("metrics", "drift")
+        }
+        return Run(
+            id=id,
+            experiment=self.experiment(id),
+            recall=recall["final"],
+            history=recall["history"],
+            provenance=provenance,
+            **frames,
+        )
+
+    def experiment(self, id: str) -> Experiment:
+        """The experiment of a finished run."""
+        text = (self.path(id) / "config.json").read_text(encoding="utf-8")
+        return Experiment.from_dict(json.loads(text))
+
+    def ids(self) -> list[str]:
+        """Ids of all finished runs."""
+        return sorted(p.parent.name for p in self.folder.glob("*/recall.json"))

@@ -1,0 +1,67 @@
+"""Figure 4: valid negatives of each iteration, from the batch and from the memory."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import pandas as pd
+
+from xbmlib import paper
+from xbmlib.runs import RunStore
+from xbmlib.study.notebook import Parameters, Verdict, judge, mean_spread
+from xbmlib.study.parallel import run_all
+from xbmlib.study.profiles import PROFILES, experiment
+
+BATCH = 64
+
+
+class NegativesParameters(Parameters):
+    """The study of valid negatives takes no parameters of its own."""
+
+    notebook: ClassVar[str] = "valid_negatives"
+
+
+def frame(parameters: NegativesParameters, store: RunStore | None = None) -> pd.DataFrame:
+    """Run or load the runs with R_M = 1 at batch 64.
+
+    Returns:
+        A row for each seed, logged step and source ("batch" or "memory"): step, source,
+        negatives (valid pairs of the iteration, over all anchors), seed, start, run.
+    """
+    profile = PROFILES[parameters.profile]
+    seeds = range(parameters.seeds or profile.seeds)
+    runs = run_all([experiment(profile, BATCH, seed=seed, ratio=1.0) for seed in seeds], store)
+    parts = []
+    for run in runs:
+        for source in ("batch", "memory"):
+            rows = run.metrics[["step", f"{source}_negatives"]].dropna()
+            rows.columns = pd.Index(["step", "negatives"])
+            parts.append(
+                rows.assign(
+                    source=source, seed=run.experiment.seed, start=run.experiment.start, run=run.id
+                )
+            )
+    return pd.concat(parts, ignore_index=True)
+
+
+def verdicts(data: pd.DataFrame, parameters: NegativesParameters) -> list[Verdict]:
+    """The claim of Section 3.3, "Hard Mining Ability", held against the counts in ``data``."""
+    after = data[data["step"] >= data["start"]]
+    mean = after.groupby(["source", "seed"])["negatives"].mean()
+    batch, memory = mean["batch"], mean["memory"]
+    ratio = memory / batch.clip(lower=1e-9)
+    wanted = paper.VALID_NEGATIVES_MEMORY.value / paper.VALID_NEGATIVES_BATCH.value
+    return [
+        Verdict(
+            claim="The memory gives about 1,000 valid negatives an iteration, the batch under 10.",
+            paper=f"over {wanted:.0f} times as many ({paper.VALID_NEGATIVES_MEMORY.where})",
+            ours=f"{mean_spread(memory)} from the memory, {mean_spread(batch, digits=2)} from the "
+            f"batch: {mean_spread(ratio, digits=0)} times",
+            rule=f"in every seed the memory gives at least {wanted:.0f} times the batch's, on "
+            "average from the memory's start",
+            outcome=judge(bool((ratio >= wanted).all())),
+            data=f"hanzi (drawn), batch {BATCH}, R_M = 1, contrastive, "
+            f"profile {parameters.profile}",
+            seeds=len(batch),
+        )
+    ]

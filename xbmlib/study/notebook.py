@@ -1,0 +1,131 @@
+"""What every notebook shares: checked parameters, exported figures, a verdict."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+import pandas as pd
+from matplotlib.figure import Figure
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from xbmlib.runs import ROOT, write_atomically, write_csv, write_json
+
+ProfileName = Literal["smoke", "quick", "full"]
+Outcome = Literal["agrees", "disagrees", "not testable here"]
+
+# Names that a kernel has before the first cell runs.
+_KERNEL = {"In", "Out", "exit", "quit", "open", "get_ipython"}
+
+
+class ParameterError(ValueError):
+    """A notebook parameter that cannot be: names it, its value and the remedy."""
+
+
+class Parameters(BaseModel):
+    """Parameters that every notebook takes; each notebook adds its own by subclassing.
+
+    Attributes:
+        profile: size of every run.
+        seeds: number of seeds, from 0 up; None for the profile's own.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+    notebook: ClassVar[str]
+
+    profile: ProfileName = "quick"
+    seeds: Annotated[int, Field(ge=1, le=100)] | None = None
+
+    @classmethod
+    def of(cls, namespace: Mapping[str, Any]) -> Self:
+        """Take the parameters from the notebook's ``globals()``, in its first cell of code.
+
+        Whatever else stands there was injected under a name that the notebook does not know,
+        of which papermill only warns.
+
+        Raises:
+            ParameterError: an unknown name, a wrong type or a value out of range.
+        """
+        given = {
+            name: value
+            for name, value in namespace.items()
+            if not name.startswith("_")
+            and name not in _KERNEL
+            and not isinstance(value, type)
+            and type(value).__name__ != "module"
+        }
+        try:
+            return cls(**given)
+        except ValidationError as error:
+            lines = [cls._explain(e) for e in error.errors()]
+            raise ParameterError("\n".join(lines)) from None
+
+    @classmethod
+    def _explain(cls, error: Any) -> str:
+        name = str(error["loc"][0]) if error["loc"] else ""
+        known = ", ".join(cls.model_fields)
+        if error["type"] == "extra_forbidden":
+            close = difflib.get_close_matches(name, cls.model_fields, n=1)
+            hint = f"did you mean {close[0]}? " if close else ""
+            return f"{name}={error['input']!r}: no such parameter; {hint}Known: {known}"
+        return f"{name}={error['input']!r}: {error['msg'][0].lower()}{error['msg'][1:]}"
+
+    def describe(self) -> str:
+        """The parameters in one line, for captions."""
+        return ", ".join(f"{k}={v}" for k, v in self.model_dump().items() if v is not None)
+
+
+class Verdict(BaseModel):
+    """One claim of the paper beside ours.
+
+    Attributes:
+        claim: the paper's, in one sentence.
+        paper: its figure, with its place.
+        ours: our figure: mean ± spread.
+        outcome: by a rule that could have come out otherwise, told in ``rule``.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    claim: str
+    paper: str
+    ours: str
+    rule: str
+    outcome: Outcome
+    data: str
+    seeds: int
+
+
+def mean_spread(values: pd.Series, unit: str = "", digits: int = 1) -> str:
+    """ "mean ± standard deviation (n)" of a measured figure; the spread needs two seeds."""
+    spread = f" ± {values.std(ddof=1):.{digits}f}" if len(values) > 1 else ""
+    return f"{values.mean():.{digits}f}{spread}{unit} (n={len(values)})"
+
+
+def judge(holds: bool) -> Outcome:
+    """Outcome of a rule."""
+    return "agrees" if holds else "disagrees"
+
+
+def export(figure: Figure, data: pd.DataFrame, parameters: Parameters) -> None:
+    """Write a notebook's figure as SVG and PNG, with the CSV that it was drawn from."""
+    folder = ROOT / "figures" / parameters.profile
+    for kind in ("svg", "png"):
+        # No date in the SVG: the same data give the same file.
+        metadata = {"Date": None} if kind == "svg" else {}
+        path = folder / f"{parameters.notebook}.{kind}"
+        write_atomically(
+            path,
+            lambda p, kind=kind, metadata=metadata: figure.savefig(  # type: ignore[misc]
+                p, format=kind, metadata=metadata
+            ),
+        )
+    write_csv(folder / f"{parameters.notebook}.csv", data)
+
+
+def conclude(verdicts: list[Verdict], parameters: Parameters) -> pd.DataFrame:
+    """Store a notebook's verdicts, for the README and the report; return them as a table."""
+    path = ROOT / "results" / "verdicts" / parameters.profile / f"{parameters.notebook}.json"
+    write_json(path, [v.model_dump() for v in verdicts])
+    return pd.DataFrame([v.model_dump() for v in verdicts])

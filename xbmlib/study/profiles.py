@@ -1,0 +1,67 @@
+"""Profiles: the same experiments at several sizes, and the settings that the search chose."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from xbmlib import paper
+from xbmlib.config import Experiment
+
+# Chosen on the validation classes by `python -m xbmlib.study.search`, the arm without memory with
+# as many trials as the arm with; a test holds them against results/search.csv.
+TUNED: dict[tuple[str, int], dict[str, Any]] = {
+    ("none", 16): {"lr": 2e-4, "lam": 0.7},
+    ("memory", 16): {"lr": 2e-4, "lam": 0.7},
+    ("none", 64): {"lr": 5e-4, "lam": 0.7},
+    ("memory", 64): {"lr": 3e-4, "lam": 0.7},
+}
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Size of the study.
+
+    Attributes:
+        images: images seen in one run; steps are images / batch.
+        seeds: seeds of each point.
+        ratios: R_M of Fig. 1 right, beside the baseline at 0.
+        deltas: Δt of Fig. 3; the paper's 10, 100, 1000 times the schedule's scale.
+        drift_images: images seen in the drift runs.
+    """
+
+    name: str
+    images: int
+    seeds: int
+    ratios: tuple[float, ...]
+    deltas: tuple[int, ...]
+    drift_images: int
+
+
+PROFILES = {
+    p.name: p
+    for p in (
+        Profile("smoke", 480, 1, (0.01, 1.0), (1, 4), 640),
+        Profile("quick", 32_000, 1, (0.01, 0.1, 1.0), (1, 10, 100), 38_400),
+        Profile(
+            "full", 64_000, 3, (0.001, 0.01, 0.03, 0.1, 0.3, 1.0), paper.DRIFT_DELTAS, 192_000
+        ),
+    )
+}
+
+
+def experiment(profile: Profile, batch: int, *, seed: int, ratio: float) -> Experiment:
+    """A run with the tuned settings of its arm.
+
+    Args:
+        profile: its size.
+        batch: 16 or 64.
+        seed: of everything random.
+        ratio: R_M; 0 for the arm without memory.
+    """
+    steps = max(2, profile.images // batch)
+    tuned = dict(TUNED["memory" if ratio else "none", batch])
+    warm_up = tuned.pop("warm_up", 0.25)
+    return Experiment(
+        batch=batch, seed=seed, ratio=ratio, steps=steps, start=round(warm_up * steps), **tuned
+    )

@@ -1,0 +1,69 @@
+"""Progress of long work: a bar where a person watches, a plain line now and then elsewhere."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from types import TracebackType
+from typing import Self
+
+SECONDS_BETWEEN_LINES = 20.0
+
+
+def watched() -> str:
+    """Who watches: "jupyter" (a notebook open in a Jupyter server), "terminal", or "log".
+
+    Jupyter servers name the notebook's session in the kernel's environment; papermill, which
+    runs kernels too, does not.
+    """
+    if "JPY_SESSION_NAME" in os.environ:
+        return "jupyter"
+    return "terminal" if sys.stderr.isatty() else "log"
+
+
+class Progress:
+    """Counts steps towards a total; use it as a context.
+
+    Args:
+        total: steps in all.
+        what: what is being done, in a word or two.
+    """
+
+    def __init__(self, total: int, what: str) -> None:
+        self.total, self.what = total, what
+        self.done, self._began, self._told = 0, time.monotonic(), time.monotonic()
+        self._bar = None
+        if (who := watched()) != "log":
+            from tqdm import tqdm
+            from tqdm.notebook import tqdm as notebook_tqdm
+
+            kind = notebook_tqdm if who == "jupyter" else tqdm
+            self._bar = kind(total=total, desc=what, unit="step")
+
+    def update(self, steps: int) -> None:
+        """Add completed steps."""
+        self.done += steps
+        if self._bar is not None:
+            self._bar.update(steps)
+        elif time.monotonic() - self._told >= SECONDS_BETWEEN_LINES:
+            self._told = time.monotonic()
+            elapsed = self._told - self._began
+            left = elapsed / max(self.done, 1) * (self.total - self.done)
+            print(
+                f"{self.what}: {self.done:,} of {self.total:,} steps, "
+                f"{elapsed / 60:.1f} min, about {left / 60:.1f} left",
+                flush=True,
+            )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._bar is not None:
+            self._bar.close()
