@@ -127,7 +127,7 @@ class Trainer:
         if checkpoint.is_file():
             self._load()
 
-    def train(self, progress: Progress, checkpoint_steps: int) -> None:
+    def train(self, progress: Progress, checkpoint_steps: int = CHECKPOINT_STEPS) -> None:
         """Go on from the present step to the last."""
         e, began, before = self.experiment, time.monotonic(), self.seconds
         progress(self.step)

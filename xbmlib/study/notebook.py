@@ -23,19 +23,15 @@ class ParameterError(ValueError):
     """A notebook parameter that cannot be: names it, its value and the remedy."""
 
 
-class Parameters(BaseModel):
-    """Parameters that every notebook takes; each notebook adds its own by subclassing.
+class Checked(BaseModel):
+    """Parameters of a notebook, checked; a subclass names them.
 
     Attributes:
-        profile: size of every run.
-        seeds: number of seeds, from 0 up; None for the profile's own.
+        notebook: name of the notebook's file.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
     notebook: ClassVar[str]
-
-    profile: ProfileName = "quick"
-    seeds: Annotated[int, Field(ge=1, le=100)] | None = None
 
     @classmethod
     def of(cls, namespace: Mapping[str, Any]) -> Self:
@@ -71,9 +67,17 @@ class Parameters(BaseModel):
             return f"{name}={error['input']!r}: no such parameter; {hint}Known: {known}"
         return f"{name}={error['input']!r}: {error['msg'][0].lower()}{error['msg'][1:]}"
 
-    def describe(self) -> str:
-        """The parameters in one line, for captions."""
-        return ", ".join(f"{k}={v}" for k, v in self.model_dump().items() if v is not None)
+
+class Parameters(Checked):
+    """Parameters that every notebook of a figure takes; it adds its own by subclassing.
+
+    Attributes:
+        profile: size of every run.
+        seeds: number of seeds, from 0 up; None for the profile's own.
+    """
+
+    profile: ProfileName = "quick"
+    seeds: Annotated[int, Field(ge=1, le=100)] | None = None
 
 
 class Verdict(BaseModel):

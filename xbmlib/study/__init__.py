@@ -1,0 +1,1 @@
+"""Which runs make up a figure; run or load; tidy frames out."""

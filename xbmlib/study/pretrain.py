@@ -1,0 +1,66 @@
+"""The weights that stand for ImageNet's: the compact backbone trained on other scripts."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import ClassVar, Literal
+
+import pandas as pd
+import torch
+
+from xbmlib import backbones, datasets
+from xbmlib.backbones.weights import SHIPPED
+from xbmlib.config import Experiment
+from xbmlib.runs import ROOT, write_json
+from xbmlib.study.notebook import Checked
+from xbmlib.study.progress import Progress
+from xbmlib.train import Trainer
+
+STEPS = {"smoke": 4, "full": 4000}
+
+
+class PretrainParameters(Checked):
+    """Attributes: profile: size of the run; write: whether to replace the shipped weights."""
+
+    notebook: ClassVar[str] = "pretrain"
+
+    profile: Literal["smoke", "full"] = "full"
+    write: bool = False
+
+
+def pretraining(profile: str) -> Experiment:
+    """Multi-similarity loss at batch 64 from scratch, no memory."""
+    return Experiment(
+        data="scripts", weights=None, loss="multi_similarity", batch=64, steps=STEPS[profile],
+        lr=1e-3,
+    )
+
+
+def pretrain(parameters: PretrainParameters) -> pd.DataFrame:
+    """Train, resuming where an earlier call was killed.
+
+    Returns:
+        One row: R@K on letters held out (percent), seconds, and the weights' SHA-256.
+    """
+    # One thread, as every run of the study: the same bits again on the same machine.
+    torch.set_num_threads(1)
+    experiment = pretraining(parameters.profile)
+    folder = ROOT / "results" / "pretraining" / parameters.profile
+    folder.mkdir(parents=True, exist_ok=True)
+    trainer = Trainer(experiment, datasets.load("scripts"), folder / "checkpoint.pt")
+    with Progress(experiment.steps, "pretraining") as bar:
+        trainer.train(bar.update)
+    weights = folder / "compact.safetensors"
+    backbones.save_trunk(trainer.model.trunk, weights)
+    result = trainer.result("pretraining")
+    sha256 = hashlib.sha256(weights.read_bytes()).hexdigest()
+    if parameters.write:
+        weights.replace(SHIPPED["compact", "scripts"])
+    write_json(
+        folder / "pretraining.json",
+        {"recall": result.recall, "provenance": result.provenance, "sha256": sha256,
+         "experiment": experiment.model_dump()},
+    )
+    trainer.checkpoint.unlink(missing_ok=True)
+    recall = {k: 100 * v for k, v in result.recall.items()}
+    return pd.DataFrame([recall | {"seconds": result.provenance["seconds"], "sha256": sha256[:12]}])

@@ -1,0 +1,74 @@
+"""The search for the settings of each arm: the same number of trials with memory and without.
+
+    python -m xbmlib.study.search
+
+Scored by R@1 on held-out training classes, so that the test classes choose nothing. The trials
+are drawn once for each batch size and shared by its two arms: what an arm without memory tries,
+the arm with memory tries too, at memory settings drawn beside it.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pandas as pd
+
+from xbmlib.config import Experiment
+from xbmlib.runs import ROOT, Run, RunStore, write_csv
+from xbmlib.study.parallel import run_all
+
+IMAGES = 32_000
+TRIALS = {16: 20, 64: 10}
+SEED = 2020
+
+SHARED: dict[str, tuple[Any, ...]] = {
+    "lr": (1e-4, 2e-4, 4e-4, 8e-4),
+    "lam": (0.5, 0.6, 0.7, 0.8),
+    "pooling": ("avg", "max"),
+    "dim": (128, 256),
+    "schedule": ("cosine", "step"),
+    "k": (2, 4),
+}
+MEMORY: dict[str, tuple[Any, ...]] = {
+    "ratio": (0.01, 0.1, 0.3, 1.0),
+    "warm_up": (0.05, 0.15, 0.3),
+    "init": ("fill", "sample"),
+    "batch_loss": (True, False),
+}
+
+
+def trials(arm: str, batch: int) -> list[dict[str, Any]]:
+    """Settings of each trial of an arm ("none" or "memory")."""
+    draw = random.Random(SEED + batch)
+    out = []
+    for _ in range(TRIALS[batch]):
+        shared = {name: draw.choice(values) for name, values in SHARED.items()}
+        memory = {name: draw.choice(values) for name, values in MEMORY.items()}
+        out.append(shared | memory if arm == "memory" else shared)
+    return out
+
+
+def trial_experiment(batch: int, settings: dict[str, Any]) -> Experiment:
+    """A trial as a run on the validation classes."""
+    steps = IMAGES // batch
+    known = dict(settings)
+    start = round(known.pop("warm_up", 0) * steps)
+    return Experiment(split="validation", batch=batch, steps=steps, start=start, **known)
+
+
+def search(store: RunStore | None = None) -> pd.DataFrame:
+    """Run or load every trial.
+
+    Returns:
+        A row a trial, best first in each arm: arm, batch, R@1 (percent), its settings, run.
+    """
+    arms = [(arm, batch) for batch in TRIALS for arm in ("none", "memory")]
+    listed = [(arm, batch, t) for arm, batch in arms for t in trials(arm, batch)]
+    runs = run_all([trial_experiment(batch, t) for _, batch, t in listed], store)
+    rows = [
+        {"arm": arm, "batch": batch, "R@1": 100 * run.recall["R@1"], **settings, "run": run.id}
+        for (arm, batch, settings), run in zip(listed, runs, strict=True)
+    ]
+    table = pd.DataFrame(rows)
+    return table.sort_values(["batch", "arm", "R@1"], ascending=[True, True, False])
