@@ -1,0 +1,91 @@
+"""Tests of the embedded data sets against the files' own columns."""
+
+import unicodedata
+
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from xbmlib import datasets
+from xbmlib.datasets import DatasetError, embedded
+
+
+def columns(name):
+    """The file's columns as Python lists, read apart from the loader."""
+    return pq.read_table(embedded.FOLDER / f"{name}.parquet").to_pydict()
+
+
+def test_hanzi_has_the_shape_of_sop():
+    """Oracle: the file itself: 10,000 classes of 2 to 10 images, halves by class."""
+    file = columns("hanzi")
+    sizes = torch.tensor(file["label"]).bincount()
+    assert len(sizes) == 10_000 and sizes.min() == 2 and sizes.max() == 10
+    assert all("\u4e00" <= c <= "\u9fa5" for c in set(file["character"]))
+    data = datasets.load("hanzi")
+    assert len(data.train.classes) == len(data.query.classes) == 5_000
+    assert len(data.train) + len(data.query) == len(file["label"])
+    assert data.gallery is None and data.ks == (1, 10, 100, 1000)
+
+
+@pytest.mark.parametrize("name", ["hanzi", "scripts"])
+def test_loader_gives_the_files_pictures(name):
+    """Oracle: the raw bytes of each row, in the file's order."""
+    file = columns(name)
+    data = datasets.load(name)
+    for part, split in ((data.train, "train"), (data.query, "test")):
+        rows = [i for i, s in enumerate(file["split"]) if s == split]
+        assert part.images.shape == (len(rows), 1, 32, 32)
+        for at in (0, len(rows) // 2, len(rows) - 1):
+            assert bytes(part.images[at].flatten().tolist()) == file["image"][rows[at]]
+            assert int(part.labels[at]) == file["label"][rows[at]]
+
+
+@pytest.mark.parametrize("name", ["hanzi", "scripts"])
+def test_pictures_are_distinct_and_not_blank(name):
+    """Oracle: sets; a character has one label, and no picture of it comes twice."""
+    file = columns(name)
+    assert len(set(zip(file["label"], file["image"], strict=True))) == len(file["label"])
+    labels = dict(zip(file["character"], file["label"], strict=True))
+    assert len(labels) == len(set(file["label"]))
+    assert all(labels[c] == y for c, y in zip(file["character"], file["label"], strict=True))
+    assert min(max(image) for image in file["image"]) > 127
+    assert all(file["licence"]) and all(file["typeface"])
+
+
+def test_scripts_hold_nothing_that_is_measured():
+    """Oracle: Unicode's names."""
+    names = {unicodedata.name(c) for c in set(columns("scripts")["character"])}
+    assert not [n for n in names if "CJK" in n or "HANGUL" in n]
+
+
+def test_classes_are_disjoint():
+    """Oracle: sets. Validation takes its classes from training, never from the test classes."""
+    test, validation = (datasets.load("hanzi", split) for split in ("test", "validation"))
+    parts = [set(p.classes.tolist()) for p in (validation.train, validation.query, test.query)]
+    assert [len(p) for p in parts] == [4_000, 1_000, 5_000]
+    assert len(set.union(*parts)) == 10_000
+    assert parts[0] | parts[1] == set(test.train.classes.tolist())
+
+
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [
+        (lambda content: content[: len(content) // 2], "truncated or altered"),
+        (lambda content: content[:-9] + b"x" + content[-8:], "truncated or altered"),
+        (None, "cannot be read"),
+    ],
+)
+def test_damaged_files_are_refused(damage, told, tmp_path, monkeypatch):
+    """Oracle: one error that names the file and the remedy."""
+    if damage:
+        content = (embedded.FOLDER / "hanzi.parquet").read_bytes()
+        (tmp_path / "hanzi.parquet").write_bytes(damage(content))
+    monkeypatch.setattr(embedded, "FOLDER", tmp_path)
+    with pytest.raises(DatasetError, match=f"hanzi.parquet.*{told}.*git checkout"):
+        datasets.load("hanzi")
+
+
+def test_unknown_name():
+    """Oracle: the message names the value and the known ones."""
+    with pytest.raises(DatasetError, match="data='sopp'.*hanzi"):
+        datasets.load("sopp")

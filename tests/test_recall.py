@@ -1,0 +1,137 @@
+"""Tests of the retrieval measures against sorting, and against a peer library."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pytorch_metric_learning.utils.accuracy_calculator import AccuracyCalculator
+from torch.nn import functional as F
+
+from xbmlib import recall
+from xbmlib.recall import map_at_r, neighbours, r_precision, recall_at_k
+
+KS = (1, 2, 5)
+
+
+def brute(query, query_labels, gallery=None, gallery_labels=None):
+    """R@K, MAP@R and R-precision by sorting; at equal similarity another class comes first."""
+    alone = gallery is None
+    if alone:
+        gallery, gallery_labels = query, query_labels
+    hits_at, average, precision = dict.fromkeys(KS, 0), 0.0, 0.0
+    for i, v in enumerate(query):
+        found = sorted(
+            (-float(v @ g), bool(gallery_labels[j] == query_labels[i]))
+            for j, g in enumerate(gallery)
+            if not (alone and i == j)
+        )
+        hits = [hit for _, hit in found]
+        r = sum(hits)
+        for k in KS:
+            hits_at[k] += any(hits[:k])
+        if r:
+            precision += sum(hits[:r]) / r
+            average += sum(sum(hits[: n + 1]) / (n + 1) for n in range(r) if hits[n]) / r
+    n = len(query)
+    return {k: v / n for k, v in hits_at.items()}, average / n, precision / n
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    n=st.integers(2, 30), gallery_size=st.integers(0, 25), classes=st.integers(1, 8),
+    seed=st.integers(0, 10_000), tile=st.sampled_from([1, 60, 1 << 20]),
+)
+def test_equals_brute_force_with_ties(n, gallery_size, classes, seed, tile):
+    """Oracle: sorting with the stated rule, on vectors of small integers, so that many tie.
+
+    Small integers multiply exactly in any order, so the oracle's ties are ties here too.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    query = torch.randint(-2, 3, (n, 2), generator=generator).float()
+    labels = torch.randint(0, classes, (n,), generator=generator)
+    args = (query, labels)
+    if gallery_size:
+        args += (
+            torch.randint(-2, 3, (gallery_size, 2), generator=generator).float(),
+            torch.randint(0, classes + 1, (gallery_size,), generator=generator),
+        )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(recall, "TILE", tile)
+        found = recall_at_k(*args[:2], KS, *args[2:]), map_at_r(*args), r_precision(*args)
+    wanted = brute(*args)
+    assert found[0] == pytest.approx(wanted[0])
+    assert found[1:] == pytest.approx(wanted[1:])
+
+
+def test_collapsed_embeddings_score_nothing():
+    """Oracle: the rule for ties. Peers that drop "the first neighbour" score these 100%."""
+    query, labels = torch.ones(20, 4), torch.arange(20) // 2
+    assert recall_at_k(query, labels, (1, 17, 18, 19)) == {1: 0, 17: 0, 18: 0, 19: 1}
+    assert map_at_r(query, labels) == 0
+
+
+def test_duplicates_of_another_class_rank_first():
+    """Oracle: by hand, at sizes that are no multiple of a vector register's."""
+    generator = torch.Generator().manual_seed(0)
+    base = F.normalize(torch.randn(37, 131, generator=generator))
+    query, labels = torch.cat([base, base, base]), torch.tensor([0, 0, 1]).repeat_interleave(37)
+    labels = labels + 2 * torch.arange(37).repeat(3)
+    # Each of the first two copies finds its match and a foreign duplicate at one similarity.
+    found = recall_at_k(query, labels, (1, 2))
+    assert found == pytest.approx({1: 0, 2: 2 / 3})
+
+
+def test_equals_peer_without_ties():
+    """Oracle: pytorch-metric-learning's AccuracyCalculator."""
+    generator = torch.Generator().manual_seed(1)
+    query = F.normalize(torch.randn(60, 8, generator=generator))
+    labels = torch.arange(60) % 11
+    peer = AccuracyCalculator(
+        include=("precision_at_1", "mean_average_precision_at_r", "r_precision"), k="max_bin_count"
+    ).get_accuracy(query, labels)
+    assert recall_at_k(query, labels, [1])[1] == pytest.approx(peer["precision_at_1"])
+    assert map_at_r(query, labels) == pytest.approx(peer["mean_average_precision_at_r"])
+    assert r_precision(query, labels) == pytest.approx(peer["r_precision"])
+
+
+def test_queries_without_a_match_are_misses():
+    """Oracle: by hand."""
+    query, labels = torch.eye(3), torch.tensor([0, 0, 5])
+    assert recall_at_k(query, labels, [2])[2] == pytest.approx(2 / 3)
+    assert recall_at_k(query, labels, [9], torch.eye(3), torch.full((3,), 7)) == {9: 0}
+
+
+def test_neighbours_equal_sorting():
+    """Oracle: argsort; each query leaves itself out by index even where a duplicate comes first."""
+    generator = torch.Generator().manual_seed(2)
+    query = torch.randn(25, 5, generator=generator)
+    s = query @ query.T
+    s.fill_diagonal_(-torch.inf)
+    similarities, indices = neighbours(query, 4)
+    assert torch.equal(indices, s.argsort(1, descending=True)[:, :4])
+    torch.testing.assert_close(similarities, s.gather(1, indices))
+    gallery = torch.randn(9, 5, generator=generator)
+    assert torch.equal(
+        neighbours(query, 9, gallery)[1], (query @ gallery.T).argsort(1, descending=True)
+    )
+    for row, found in enumerate(neighbours(torch.ones(6, 2), 3)[1].tolist()):
+        assert row not in found and len(set(found)) == 3
+
+
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        (lambda q, y: recall_at_k(q, y, []), "K"),
+        (lambda q, y: recall_at_k(q, y, [0, 1]), r"ks=\(0, 1\)"),
+        (lambda q, y: recall_at_k(q[:0], y[:0], [1]), "at least 1"),
+        (lambda q, y: recall_at_k(q, y[:2], [1]), "labels"),
+        (lambda q, y: recall_at_k(q, y, [1], gallery=q), "both"),
+        (lambda q, y: recall_at_k(q, y, [1], q[:, :1], y), "D = 1"),
+        (lambda q, y: map_at_r(q * torch.nan, y), "finite"),
+        (lambda q, y: neighbours(q, 4), "k=4"),
+    ],
+)
+def test_bad_input(call, told):
+    """Oracle: the message names what is wrong."""
+    with pytest.raises(ValueError, match=told):
+        call(torch.rand(4, 2), torch.tensor([0, 0, 1, 1]))
