@@ -37,7 +37,9 @@ def test_probe_equals_brute_force(stop):
             rows += probe.record(step, kept[step])
     wanted = [
         (t, d, float((kept[t] - kept[t - d]).square().sum(1).mean()))
-        for t in times for d in deltas if t >= d
+        for t in times
+        for d in deltas
+        if t >= d
     ]
     assert [(r["step"], r["delta"]) for r in rows] == [w[:2] for w in wanted]
     assert [r["drift"] for r in rows] == pytest.approx([w[2] for w in wanted])

@@ -73,7 +73,10 @@ def brute_batch(kind, anchors, labels, memory, memory_labels, own):
     """Loss of Eq. 4 with its 1/m, its mean over terms, the weights and the gradient of Eq. 5."""
     rows = [
         brute(
-            kind, i, (memory @ anchors[i]).tolist(), (memory_labels == labels[i]).tolist(),
+            kind,
+            i,
+            (memory @ anchors[i]).tolist(),
+            (memory_labels == labels[i]).tolist(),
             int(own[i]),
         )
         for i in range(len(anchors))
@@ -100,7 +103,9 @@ def test_against_memory(kind, seed):
         same = labels[:, None] == memory_labels[None, :]
         assert torch.equal(loss.valid.negatives, ((weights > 0) & ~same).sum(1))
         assert torch.equal(loss.valid.positives, ((weights > 0) & same).sum(1))
-    torch.testing.assert_close(loss.weights(anchors, labels, memory, memory_labels, own=own), weights)
+    torch.testing.assert_close(
+        loss.weights(anchors, labels, memory, memory_labels, own=own), weights
+    )
 
 
 @each_loss
@@ -118,8 +123,12 @@ def test_within_batch(kind):
 
 @settings(max_examples=40, deadline=None)
 @given(
-    kind=st.sampled_from(LOSSES), m=st.integers(1, 9), size=st.integers(0, 25),
-    classes=st.integers(1, 5), seed=st.integers(0, 10_000), data=st.data(),
+    kind=st.sampled_from(LOSSES),
+    m=st.integers(1, 9),
+    size=st.integers(0, 25),
+    classes=st.integers(1, 5),
+    seed=st.integers(0, 10_000),
+    data=st.data(),
 )
 def test_any_shape(kind, m, size, classes, seed, data):
     """Oracle: the loops, for any sizes, own entries or none, duplicates included."""
@@ -152,7 +161,7 @@ def test_duplicates_are_pairs_and_only_own_entries_are_left_out(kind):
     memory[own[0]], memory[own[1]] = anchors[0], anchors[0]
     memory_labels[own[1]] = labels[0]
     without = torch.tensor([int(own[0]), -1, -1])
-    value, weights, *_ = brute_batch(kind, anchors, labels, memory, memory_labels, without)
+    _, weights, *_ = brute_batch(kind, anchors, labels, memory, memory_labels, without)
     found = kind().weights(anchors, labels, memory, memory_labels, own=without)
     torch.testing.assert_close(found, weights)
     assert found[0, own[0]] == 0
@@ -232,7 +241,9 @@ def test_contrastive_equals_peer():
     """
     anchors, labels, memory, memory_labels, _ = case()
     peer = peers.ContrastiveLoss(
-        pos_margin=1, neg_margin=0.5, distance=distances.CosineSimilarity(),
+        pos_margin=1,
+        neg_margin=0.5,
+        distance=distances.CosineSimilarity(),
         reducer=reducers.SumReducer(),
     )
     theirs = peer(anchors, labels, ref_emb=memory, ref_labels=memory_labels)
@@ -246,7 +257,8 @@ def test_triplet_equals_peer():
     """Oracle: pytorch-metric-learning's triplet margin loss on cosine similarity."""
     anchors, labels, memory, memory_labels, _ = case()
     for reduction, reducer in (
-        ("sum", reducers.SumReducer()), ("mean", reducers.AvgNonZeroReducer())
+        ("sum", reducers.SumReducer()),
+        ("mean", reducers.AvgNonZeroReducer()),
     ):
         peer = peers.TripletMarginLoss(0.1, distance=distances.CosineSimilarity(), reducer=reducer)
         theirs = peer(anchors, labels, ref_emb=memory, ref_labels=memory_labels).item()

@@ -38,8 +38,11 @@ def brute(query, query_labels, gallery=None, gallery_labels=None):
 
 @settings(max_examples=80, deadline=None)
 @given(
-    n=st.integers(2, 30), gallery_size=st.integers(0, 25), classes=st.integers(1, 8),
-    seed=st.integers(0, 10_000), tile=st.sampled_from([1, 60, 1 << 20]),
+    n=st.integers(2, 30),
+    gallery_size=st.integers(0, 25),
+    classes=st.integers(1, 8),
+    seed=st.integers(0, 10_000),
+    tile=st.sampled_from([1, 60, 1 << 20]),
 )
 def test_equals_brute_force_with_ties(n, gallery_size, classes, seed, tile):
     """Oracle: sorting with the stated rule, on vectors of small integers, so that many tie.

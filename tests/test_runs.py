@@ -6,15 +6,22 @@ import time
 import pandas as pd
 import pytest
 
-from xbmlib.config import Experiment
+from xbmlib.config import ConfigError, Experiment
 from xbmlib.runs import Run, RunStore, run_id, write_atomically
 
+EXPERIMENT = Experiment(drift=(2,))
+ID = run_id(EXPERIMENT, "f")
 
-def example(id="abc"):
+
+def example():
     return Run(
-        id=id, experiment=Experiment(drift=(2,)), recall={"R@1": 0.5}, history=[{"step": 3}],
-        metrics=pd.DataFrame({"step": [0, 10], "loss": [1.5, 0.25]}), drift=pd.DataFrame(),
-        provenance={"seed": 0},
+        id=ID,
+        experiment=EXPERIMENT,
+        recall={"R@1": 0.5},
+        history=[{"step": 3}],
+        metrics=pd.DataFrame({"step": [0, 10], "loss": [1.5, 0.25]}),
+        drift=pd.DataFrame(),
+        provenance={"seed": 0, "fingerprints": ["f"]},
     )
 
 
@@ -22,13 +29,39 @@ def test_id_follows_every_field():
     """Oracle: every field that changes gives another id; equal ones the same."""
     base = Experiment()
     changes = {
-        "data": "scripts", "split": "validation", "backbone": "resnet50", "weights": None,
-        "pooling": "max", "dim": 64, "sampler": "shuffle", "batch": 32, "k": 2, "crop": 0.5,
-        "loss": "triplet", "reduction": "mean", "lam": 0.4, "eta": 0.2, "alpha": 1.0, "beta": 9.0,
-        "epsilon": 0.2, "ratio": 0.5, "start": 7, "init": "sample", "memory_weight": 2.0,
-        "batch_loss": False, "memory_dtype": "bfloat16", "steps": 3000, "lr": 1e-3,
-        "weight_decay": 0.0, "schedule": "step", "precision": "fp32", "seed": 1, "evaluations": 2,
-        "log_every": 1, "drift": (3,), "probes": 5,
+        "data": "scripts",
+        "split": "validation",
+        "backbone": "resnet50",
+        "weights": None,
+        "pooling": "max",
+        "dim": 64,
+        "sampler": "shuffle",
+        "batch": 32,
+        "k": 2,
+        "crop": 0.5,
+        "loss": "triplet",
+        "reduction": "mean",
+        "lam": 0.4,
+        "eta": 0.2,
+        "alpha": 1.0,
+        "beta": 9.0,
+        "epsilon": 0.2,
+        "ratio": 0.5,
+        "start": 7,
+        "init": "sample",
+        "memory_weight": 2.0,
+        "batch_loss": False,
+        "memory_dtype": "bfloat16",
+        "steps": 3000,
+        "lr": 1e-3,
+        "weight_decay": 0.0,
+        "schedule": "step",
+        "precision": "fp32",
+        "seed": 1,
+        "evaluations": 2,
+        "log_every": 1,
+        "drift": (3,),
+        "probes": 5,
     }
     assert changes.keys() == Experiment.model_fields.keys()
     ids = {run_id(base.but(**{k: v}), "f") for k, v in changes.items()}
@@ -39,14 +72,23 @@ def test_id_follows_every_field():
 def test_round_trip(tmp_path):
     """Oracle: what was saved."""
     store, run = RunStore(tmp_path), example()
-    assert not store.done("abc") and store.ids() == []
+    assert not store.done(ID) and store.ids() == []
     store.save(run)
-    assert store.done("abc") and store.ids() == ["abc"]
-    loaded = store.load("abc")
+    assert store.done(ID) and store.ids() == [ID]
+    loaded = store.load(ID)
     pd.testing.assert_frame_equal(loaded.metrics, run.metrics)
     assert loaded.drift.empty
     for name in ("id", "experiment", "recall", "history", "provenance"):
         assert getattr(loaded, name) == getattr(run, name)
+
+
+def test_a_changed_default_is_noticed(tmp_path):
+    """Oracle: a run whose id does not follow from its own configuration is refused."""
+    store = RunStore(tmp_path)
+    store.save(example())
+    (tmp_path / ID).rename(tmp_path / "0123")
+    with pytest.raises(ConfigError, match="0123.*TRAINING_VERSION"):
+        store.load("0123")
 
 
 def test_nothing_is_half_written(tmp_path):
@@ -77,14 +119,14 @@ def test_a_run_without_its_last_file_is_not_done(tmp_path, monkeypatch):
     monkeypatch.setattr("xbmlib.runs.write_json", killed)
     with pytest.raises(KeyboardInterrupt):
         store.save(example())
-    assert not store.done("abc")
+    assert not store.done(ID)
 
 
 def compete(folder, log):
     """Do the work of one run unless the other process did."""
     store = RunStore(folder)
-    with store.locked("abc"):
-        if not store.done("abc"):
+    with store.locked(ID):
+        if not store.done(ID):
             with open(log, "a") as file:
                 file.write("worked\n")
             time.sleep(0.3)

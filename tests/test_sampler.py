@@ -2,6 +2,7 @@
 
 import warnings
 from collections import Counter
+from itertools import chain
 
 import pytest
 import torch
@@ -15,7 +16,9 @@ from xbmlib.sampler import PKSampler, ShuffleSampler
 @settings(max_examples=40, deadline=None)
 @given(
     sizes=st.lists(st.integers(1, 6), min_size=1, max_size=12),
-    p=st.integers(1, 5), k=st.integers(1, 5), seed=st.integers(0, 99),
+    p=st.integers(1, 5),
+    k=st.integers(1, 5),
+    seed=st.integers(0, 99),
 )
 def test_pk_batches(sizes, p, k, seed):
     """Oracle: counting. P classes × K images; an image comes twice only after all came once."""
@@ -63,12 +66,12 @@ def test_shuffle_covers_each_pass_once():
     sampler = ShuffleSampler(12, 4, steps=9, seed=1)
     batches = list(sampler)
     for i in range(0, 9, 3):
-        assert sorted(sum(batches[i : i + 3], [])) == list(range(12))
+        assert sorted(chain(*batches[i : i + 3])) == list(range(12))
     assert batches[:3] != batches[3:6]
     loose = list(ShuffleSampler(13, 4, steps=30))
     for i in range(0, 30, 3):
-        assert len(set(sum(loose[i : i + 3], []))) == 12
-    assert set(sum(loose, [])) == set(range(13))
+        assert len(set(chain(*loose[i : i + 3]))) == 12
+    assert set(chain(*loose)) == set(range(13))
 
 
 @pytest.mark.parametrize(

@@ -20,8 +20,16 @@ from xbmlib.sampler import PKSampler
 from xbmlib.train import learning_rate
 
 SMALL = {
-    "batch": 8, "k": 2, "steps": 24, "start": 6, "ratio": 0.05, "dim": 16, "drift": (2, 7),
-    "log_every": 1, "evaluations": 2, "probes": 8,
+    "batch": 8,
+    "k": 2,
+    "steps": 24,
+    "start": 6,
+    "ratio": 0.05,
+    "dim": 16,
+    "drift": (2, 7),
+    "log_every": 1,
+    "evaluations": 2,
+    "probes": 8,
 }
 
 
@@ -136,7 +144,8 @@ def test_a_finished_run_is_loaded(small, tmp_path, monkeypatch):
 def test_first_steps_equal_a_plain_loop(small, tmp_path):
     """Oracle: Algorithm 1 written out with torch alone, in float32 without cropping."""
     e = Experiment(
-        **SMALL | {"precision": "fp32", "crop": 1.0, "steps": 10, "start": 2, "drift": (), "lam": 0.3}
+        **SMALL
+        | {"precision": "fp32", "crop": 1.0, "steps": 10, "start": 2, "drift": (), "lam": 0.3}
     )
     run = train.run(e, RunStore(tmp_path))
     data = datasets.load("hanzi").train
@@ -225,6 +234,7 @@ def test_refused_before_any_work(small, tmp_path, values, error, told):
 
 def test_divergence_is_told(small, tmp_path, monkeypatch):
     """Oracle: a loss that is not finite stops the run with the step and the remedy."""
+
     class Diverged(train.ContrastiveLoss):
         def forward(self, *args, **kwargs):
             return super().forward(*args, **kwargs) * math.inf

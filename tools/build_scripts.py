@@ -60,7 +60,9 @@ def main() -> None:
         same = {(face.name, image) for image, face in images}
         if len(images) >= LEAST and not same & seen:
             classes.append((character, images))
-        seen |= {(face.name, face.draw(character) or b"") for face in able[:: max(1, len(able) // 8)]}
+        seen |= {
+            (face.name, face.draw(character) or b"") for face in able[:: max(1, len(able) // 8)]
+        }
         seen |= same
     draw.shuffle(classes)
     rows = []

@@ -48,8 +48,9 @@ class Typeface:
 
     @cached_property
     def _font(self) -> ImageFont.FreeTypeFont:
-        return ImageFont.truetype(str(self.path), POINTS, index=self.index,
-                                  layout_engine=ImageFont.Layout.BASIC)
+        return ImageFont.truetype(
+            str(self.path), POINTS, index=self.index, layout_engine=ImageFont.Layout.BASIC
+        )
 
     @cached_property
     def _missing(self) -> bytes | None:
@@ -93,14 +94,18 @@ def typefaces(packages: dict[str, tuple[str, str]]) -> list[Typeface]:
     """
     faces = []
     wrong = [
-        f"{name}={version}" for name, (version, _) in packages.items()
+        f"{name}={version}"
+        for name, (version, _) in packages.items()
         if _query("-W", "-f", "${Version}", name) != version
     ]
     if wrong:
-        raise SystemExit(f"install exactly: apt-get install --no-install-recommends {' '.join(wrong)}")
+        raise SystemExit(
+            f"install exactly: apt-get install --no-install-recommends {' '.join(wrong)}"
+        )
     for name, (_, licence) in sorted(packages.items()):
         files = sorted(
-            path for line in _query("-L", name).splitlines()
+            path
+            for line in _query("-L", name).splitlines()
             if (path := Path(line)).suffix.lower() in (".ttf", ".otf", ".ttc")
         )
         for path in files:
@@ -131,18 +136,26 @@ def draw_class(
 def write(path: Path, rows: list[tuple[bytes, int, str, Typeface, str]]) -> None:
     """Write (image, label, character, typeface, split) rows as Parquet, whole or not at all."""
     images, labels, characters, faces, splits = zip(*rows, strict=True)
-    table = pa.table({
-        "image": pa.array(images, pa.binary(SIDE * SIDE)),
-        "label": pa.array(labels, pa.int32()),
-        "character": pa.array(characters).dictionary_encode(),
-        "typeface": pa.array([f.name for f in faces]).dictionary_encode(),
-        "licence": pa.array([f.licence for f in faces]).dictionary_encode(),
-        "split": pa.array(splits).dictionary_encode(),
-    })
+    table = pa.table(
+        {
+            "image": pa.array(images, pa.binary(SIDE * SIDE)),
+            "label": pa.array(labels, pa.int32()),
+            "character": pa.array(characters).dictionary_encode(),
+            "typeface": pa.array([f.name for f in faces]).dictionary_encode(),
+            "licence": pa.array([f.licence for f in faces]).dictionary_encode(),
+            "split": pa.array(splits).dictionary_encode(),
+        }
+    )
     buffer = io.BytesIO()
-    pq.write_table(table, buffer, compression="brotli", compression_level=11,
-                   use_dictionary=["character", "typeface", "licence", "split", "label"],
-                   data_page_size=1 << 22, row_group_size=20_000)
+    pq.write_table(
+        table,
+        buffer,
+        compression="brotli",
+        compression_level=11,
+        use_dictionary=["character", "typeface", "licence", "split", "label"],
+        data_page_size=1 << 22,
+        row_group_size=20_000,
+    )
     temporary = path.with_suffix(".tmp")
     temporary.write_bytes(buffer.getvalue())
     os.replace(temporary, path)

@@ -32,6 +32,9 @@ PACKAGES: dict[str, tuple[str, str]] = {
     "fonts-seto": ("6.20-8", "OFL-1.1"),
     "fonts-smiley-sans": ("1.1.1-1", "OFL-1.1"),
     "fonts-vlgothic": ("20220612-1", "LicenseRef-MPlus AND BSD-3-Clause"),
-    "fonts-wqy-microhei": ("0.2.0-beta-3.1", "Apache-2.0 OR GPL-3.0-or-later WITH Font-exception-2.0"),
+    "fonts-wqy-microhei": (
+        "0.2.0-beta-3.1",
+        "Apache-2.0 OR GPL-3.0-or-later WITH Font-exception-2.0",
+    ),
     "fonts-wqy-zenhei": ("0.9.45-8", "GPL-2.0-only WITH Font-exception-2.0"),
 }

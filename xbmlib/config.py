@@ -100,17 +100,25 @@ class Experiment(BaseModel):
     @model_validator(mode="after")
     def _together(self) -> Self:
         if self.sampler == "pk" and self.k > self.batch:
-            raise ValueError(f"k={self.k} with batch={self.batch}: K images of a class exceed the "
-                             f"batch; give k of at most {self.batch}")
+            raise ValueError(
+                f"k={self.k} with batch={self.batch}: K images of a class exceed the "
+                f"batch; give k of at most {self.batch}"
+            )
         if self.sampler == "pk" and self.batch % self.k:
-            raise ValueError(f"batch={self.batch} with k={self.k}: a PK batch holds P × K images; "
-                             f"give a batch that {self.k} divides, say {self.batch // self.k * self.k}")
+            raise ValueError(
+                f"batch={self.batch} with k={self.k}: a PK batch holds P × K images; "
+                f"give a batch that {self.k} divides, say {self.batch // self.k * self.k}"
+            )
         if self.ratio and self.start >= self.steps:
-            raise ValueError(f"start={self.start} with steps={self.steps}: the memory would start "
-                             f"after the last step; give a start below {self.steps}")
+            raise ValueError(
+                f"start={self.start} with steps={self.steps}: the memory would start "
+                f"after the last step; give a start below {self.steps}"
+            )
         if any(delta > self.steps for delta in self.drift):
-            raise ValueError(f"drift={self.drift} with steps={self.steps}: no two steps are "
-                             f"Δt apart; give values of at most {self.steps}")
+            raise ValueError(
+                f"drift={self.drift} with steps={self.steps}: no two steps are "
+                f"Δt apart; give values of at most {self.steps}"
+            )
         return self
 
     def memory_size(self, n: int) -> int:
@@ -120,7 +128,7 @@ class Experiment(BaseModel):
             ConfigError: a memory smaller than the batch.
         """
         size = round(self.ratio * n)
-        if 0 < self.ratio and size < self.batch:
+        if self.ratio > 0 and size < self.batch:
             raise ConfigError(
                 f"ratio={self.ratio} of {n} training images is M = {size}, less than "
                 f"batch={self.batch}: give a ratio of at least {self.batch / n:.2g}, or 0"
@@ -133,7 +141,9 @@ def _explain(error: Any) -> str:
     name = ".".join(str(part) for part in error["loc"])
     if error["type"] == "extra_forbidden":
         close = difflib.get_close_matches(name, Experiment.model_fields, n=1)
-        hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(Experiment.model_fields)}"
+        hint = (
+            f"did you mean {close[0]}?" if close else f"known: {', '.join(Experiment.model_fields)}"
+        )
         return f"{name}={error['input']!r}: no such hyper-parameter; {hint}"
     message = error["msg"].removeprefix("Value error, ")
     if not name:

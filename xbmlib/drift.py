@@ -72,8 +72,14 @@ class DriftProbe:
         rows = []
         for then in reversed(self._pairs.get(step, [])):
             drift = feature_drift(self._held[step], self._held[then])
-            rows.append({"step": step, "delta": step - then, "drift": float(drift.mean()),
-                         "spread": float(drift.std(correction=0))})
+            rows.append(
+                {
+                    "step": step,
+                    "delta": step - then,
+                    "drift": float(drift.mean()),
+                    "spread": float(drift.std(correction=0)),
+                }
+            )
         self._held = {t: e for t, e in self._held.items() if self._last_use[t] > step}
         return rows
 

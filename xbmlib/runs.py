@@ -14,12 +14,11 @@ from typing import Any
 import pandas as pd
 from filelock import FileLock
 
-from xbmlib.config import Experiment
+from xbmlib.config import ConfigError, Experiment
 
 # Raise it when a change makes the same experiment give other numbers: old runs are then
 # no longer taken for new ones.
 TRAINING_VERSION = 1
-
 
 
 def _root() -> Path:
@@ -33,9 +32,13 @@ def _root() -> Path:
 ROOT = _root()
 
 
-def run_id(experiment: Experiment, fingerprint: str) -> str:
-    """Hash of what determines a run's numbers: experiment, data, and training version."""
-    what = [experiment.model_dump(), fingerprint, TRAINING_VERSION]
+def run_id(experiment: Experiment, *fingerprints: str) -> str:
+    """Hash of what determines a run's numbers: experiment, data and weights, training version.
+
+    Fields at their defaults are left out, so that a new hyper-parameter whose default keeps
+    things as they were does not disown the runs made before it.
+    """
+    what = [experiment.model_dump(exclude_defaults=True), *fingerprints, TRAINING_VERSION]
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -71,7 +74,7 @@ class Run:
         history: the same at every evaluation, with its "step".
         metrics: a row for each logged step.
         drift: step, delta, drift: the mean of D(x, t; Δt) over the probes, Eq. 2.
-        provenance: versions, device, seconds, seed.
+        provenance: fingerprints of data and weights, versions, device, seconds, seed.
     """
 
     id: str
@@ -123,20 +126,31 @@ class RunStore:
         write_json(folder / "recall.json", {"final": run.recall, "history": run.history})
 
     def load(self, id: str) -> Run:
-        """Read a finished run."""
+        """Read a finished run.
+
+        Raises:
+            ConfigError: the run was made when another value was the default of some field.
+        """
         folder = self.path(id)
         recall, provenance = (
             json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
             for name in ("recall", "provenance")
         )
+        experiment = self.experiment(id)
+        if run_id(experiment, *provenance["fingerprints"]) != id:
+            raise ConfigError(
+                f"run {id} was made when a default of Experiment was another: raise "
+                "TRAINING_VERSION in xbmlib/runs.py, or remove the run"
+            )
         frames = {
-            name: pd.read_parquet(path) if (path := folder / f"{name}.parquet").is_file()
+            name: pd.read_parquet(path)
+            if (path := folder / f"{name}.parquet").is_file()
             else pd.DataFrame()
             for name in ("metrics", "drift")
         }
         return Run(
             id=id,
-            experiment=self.experiment(id),
+            experiment=experiment,
             recall=recall["final"],
             history=recall["history"],
             provenance=provenance,

@@ -75,7 +75,9 @@ class PKSampler(StepSampler):
         super().__init__(steps, seed)
         labels = torch.as_tensor(labels)
         if labels.ndim != 1 or not len(labels):
-            raise ValueError(f"labels of shape {tuple(labels.shape)}: give (n,) with n of at least 1")
+            raise ValueError(
+                f"labels of shape {tuple(labels.shape)}: give (n,) with n of at least 1"
+            )
         self._order = labels.argsort(stable=True)
         _, counts = labels[self._order].unique_consecutive(return_counts=True)
         self._sizes = counts

@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from xbmlib import backbones, datasets
@@ -83,7 +83,12 @@ def identify(experiment: Experiment) -> str:
             f"batch={experiment.batch} with k={experiment.k} takes more classes than the "
             f"{len(data.train.classes)} of {experiment.data}: give a smaller batch or a larger k"
         )
-    return run_id(experiment, data.fingerprint)
+    return run_id(experiment, *fingerprints(experiment, data))
+
+
+def fingerprints(experiment: Experiment, data: datasets.Retrieval) -> list[str]:
+    """What a run starts from: its data and its weights."""
+    return [data.fingerprint, backbones.fingerprint(experiment.backbone, experiment.weights)]
 
 
 class Trainer:
@@ -95,15 +100,13 @@ class Trainer:
         checkpoint: file that the state is kept in while the run lasts.
     """
 
-    def __init__(
-        self, experiment: Experiment, data: datasets.Retrieval, checkpoint: Path
-    ) -> None:
+    def __init__(self, experiment: Experiment, data: datasets.Retrieval, checkpoint: Path) -> None:
         e = self.experiment = experiment
         self.data, self.checkpoint = data, checkpoint
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         torch.manual_seed(e.seed)
         self.model = backbones.build(e.backbone, e.dim, e.weights, pooling=e.pooling)
-        self.model.to(self.device, memory_format=torch.channels_last)
+        self.model.to(self.device).to(memory_format=torch.channels_last)
         self.optimiser = torch.optim.Adam(
             self.model.parameters(), e.lr, weight_decay=e.weight_decay, fused=True
         )
@@ -116,9 +119,7 @@ class Trainer:
         )
         every = max(1, e.steps // DRIFT_TIMES)
         self.drift = DriftProbe(e.drift, range(0, e.steps + 1, every))
-        chosen = torch.randperm(
-            len(data.train), generator=torch.Generator().manual_seed(e.seed)
-        )
+        chosen = torch.randperm(len(data.train), generator=torch.Generator().manual_seed(e.seed))
         self.probes = data.train.images[chosen[: e.probes]]
         self.step, self.seconds = 0, 0.0
         self.metrics: list[dict[str, float]] = []
@@ -249,7 +250,9 @@ class Trainer:
     def _probe(self) -> None:
         if self.experiment.drift and self.drift.due(self.step):
             rows = self.drift.record(self.step, self.embed(self.probes))
-            self.drifts += [row | {"lr": learning_rate(self.experiment, row["step"])} for row in rows]
+            self.drifts += [
+                row | {"lr": learning_rate(self.experiment, row["step"])} for row in rows
+            ]
 
     def _initialise(self, memory: CrossBatchMemory) -> None:
         """Section 3.3: features of randomly sampled training images by the warmed-up model."""
@@ -297,8 +300,11 @@ class Trainer:
             metrics=pd.DataFrame(self.metrics),
             drift=pd.DataFrame(self.drifts),
             provenance=provenance(self.device)
-            | {"seconds": round(self.seconds, 1), "seed": self.experiment.seed,
-               "data": self.data.fingerprint},
+            | {
+                "seconds": round(self.seconds, 1),
+                "seed": self.experiment.seed,
+                "fingerprints": fingerprints(self.experiment, self.data),
+            },
         )
 
 
@@ -322,7 +328,7 @@ def build_loss(e: Experiment) -> PairLoss:
     return MultiSimilarityLoss(e.alpha, e.beta, e.lam, e.epsilon, e.reduction)
 
 
-def learning_rate(e: Experiment, step: int) -> float:
+def learning_rate(e: Experiment, step: float) -> float:
     """Learning rate at a step, in (0, lr]."""
     if e.schedule == "cosine":
         return e.lr * (1 + math.cos(math.pi * min(step, e.steps) / (e.steps + 1))) / 2
@@ -346,4 +352,12 @@ def provenance(device: torch.device) -> dict[str, Any]:
     }
 
 
-__all__ = ["Trainer", "build_loss", "identify", "learning_rate", "provenance", "run"]
+__all__ = [
+    "Trainer",
+    "build_loss",
+    "fingerprints",
+    "identify",
+    "learning_rate",
+    "provenance",
+    "run",
+]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-
 WIDTHS = (32, 64, 128, 256)
 STRIDES = (1, 2, 2, 2)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import pickle
 from pathlib import Path
@@ -15,6 +16,7 @@ from torchvision import models
 SHIPPED = {
     ("compact", "scripts"): Path(__file__).resolve().parent.parent / "data" / "compact.safetensors"
 }
+FILES = (".safetensors", ".pt", ".pth")
 # What a classification checkpoint has behind its trunk.
 CLASSIFIER = ("fc.", "aux1.", "aux2.")
 
@@ -26,7 +28,7 @@ class WeightsError(ValueError):
 def load_trunk(trunk: nn.Module, name: str, weights: str) -> None:
     """Load the named weights into a trunk; see :func:`xbmlib.backbones.build`."""
     path = SHIPPED.get((name, weights), Path(weights))
-    if path.suffix in (".safetensors", ".pt", ".pth"):
+    if path.suffix in FILES:
         _fit(trunk, _read(path), str(path))
         return
     try:
@@ -41,13 +43,32 @@ def load_trunk(trunk: nn.Module, name: str, weights: str) -> None:
     _fit(trunk, dict(state), weights)
 
 
+def fingerprint(name: str, weights: str | None) -> str:
+    """What identifies the named weights: a file's SHA-256, else the name itself.
+
+    Raises:
+        WeightsError: a file that cannot be read.
+    """
+    path = SHIPPED.get((name, weights or ""), Path(weights or ""))
+    if path.suffix not in FILES:
+        return weights or "none"
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        raise _missing(path) from None
+
+
+def _missing(path: Path) -> WeightsError:
+    return WeightsError(f"weights={str(path)!r}: no such file; give the path of one")
+
+
 def _read(path: Path) -> dict[str, Tensor]:
     try:
         if path.suffix == ".safetensors":
             return dict(load_file(path))
         state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
-        raise WeightsError(f"weights={str(path)!r}: no such file; give the path of one") from None
+        raise _missing(path) from None
     except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError) as error:
         reason = str(error).splitlines()[0]
         raise WeightsError(

@@ -56,9 +56,7 @@ class MultiSimilarityLoss(PairLoss):
         negative_loss, negative_weights = self._log_sum(s, mined_negative, self.beta)
         positive_loss, positive_weights = self._log_sum(s, mined_positive, -self.alpha)
         weights = negative_weights.add_(positive_weights)
-        return Weighting(
-            negative_loss + positive_loss, weights, mined_negative.any(1).to(s.dtype)
-        )
+        return Weighting(negative_loss + positive_loss, weights, mined_negative.any(1).to(s.dtype))
 
     def _log_sum(self, s: Tensor, mined: Tensor, scale: float) -> tuple[Tensor, Tensor]:
         """log(1 + Σ exp(scale(S - λ)))/|scale| and its weights, safe for any scale."""

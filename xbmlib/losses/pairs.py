@@ -131,7 +131,8 @@ def _references(
     """Check the arguments of a loss; within the batch, each anchor is its own entry."""
     if anchors.ndim != 2 or labels.shape != anchors.shape[:1]:
         raise ValueError(
-            f"anchors {tuple(anchors.shape)} with labels {tuple(labels.shape)}: give (m, D) and (m,)"
+            f"anchors {tuple(anchors.shape)} with labels {tuple(labels.shape)}: "
+            "give (m, D) and (m,)"
         )
     if memory is None:
         if memory_labels is not None or own is not None:
@@ -144,15 +145,18 @@ def _references(
         )
     if memory_labels.shape != memory.shape[:1]:
         raise ValueError(
-            f"memory_labels {tuple(memory_labels.shape)}: give one for each of {len(memory)} entries"
+            f"memory_labels {tuple(memory_labels.shape)}: give one for each of "
+            f"{len(memory)} entries"
         )
     if own is not None:
         if own.shape != labels.shape:
-            raise ValueError(f"own {tuple(own.shape)}: give one slot for each of {len(labels)} anchors")
-        if own.numel() and not (-1 <= int(own.min()) and int(own.max()) < len(memory)):
             raise ValueError(
-                f"own from {int(own.min())} to {int(own.max())}: slots of a memory of {len(memory)} "
-                "entries, or -1 for an anchor with no entry there"
+                f"own {tuple(own.shape)}: give a slot for each of {len(labels)} anchors"
+            )
+        if own.numel() and not (int(own.min()) >= -1 and int(own.max()) < len(memory)):
+            raise ValueError(
+                f"own from {int(own.min())} to {int(own.max())}: give slots of a memory of "
+                f"{len(memory)} entries, or -1 for an anchor with no entry there"
             )
     return memory.detach(), memory_labels, own
 

@@ -20,8 +20,14 @@ def drift_curves(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     deltas = sorted(data["delta"].unique())
     colours = dict(zip(deltas, (COLOURS[c] for c in ("short", "middle", "long")), strict=False))
     sns.lineplot(
-        data.assign(delta=data["delta"]), x="step", y="drift", hue="delta", palette=colours,
-        errorbar="sd", ax=ax, legend=False,
+        data.assign(delta=data["delta"]),
+        x="step",
+        y="drift",
+        hue="delta",
+        palette=colours,
+        errorbar="sd",
+        ax=ax,
+        legend=False,
     )
     for delta in deltas:
         ax.plot([], [], color=colours[delta], label=f"Δt = {delta}")

@@ -30,7 +30,10 @@ def valid_negatives(data: pd.DataFrame, *, window: int = 10, ax: Axes | None = N
     for source, number in stated.items():
         words = "about 1,000" if source == "memory" else "< 10"
         ax.axhline(
-            number.value, color=COLOURS[source], ls=":", lw=1,
+            number.value,
+            color=COLOURS[source],
+            ls=":",
+            lw=1,
             label=f"paper, {source}: {words} (SOP)",
         )
     ax.set_yscale("symlog", linthresh=1)

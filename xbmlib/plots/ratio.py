@@ -24,15 +24,26 @@ def memory_ratio(data: pd.DataFrame, *, y: str = "R@1", ax: Axes | None = None) 
     seeds = f"{n} seed{'s' if n > 1 else ''}"
     if len(points):
         sns.lineplot(
-            points, x="ratio", y=y, color=COLOURS["memory"], marker="o", errorbar="sd", ax=ax,
+            points,
+            x="ratio",
+            y=y,
+            color=COLOURS["memory"],
+            marker="o",
+            errorbar="sd",
+            ax=ax,
             label=f"ours, w/ memory (hanzi, batch 16, {seeds})",
         )
     ax.axhline(
         base.mean(), color=COLOURS["batch"], label=f"ours, no memory (hanzi, batch 16, {seeds})"
     )
     if len(base) > 1:
-        ax.axhspan(base.mean() - base.std(), base.mean() + base.std(), color=COLOURS["batch"],
-                   alpha=0.15, lw=0)
+        ax.axhspan(
+            base.mean() - base.std(),
+            base.mean() + base.std(),
+            color=COLOURS["batch"],
+            alpha=0.15,
+            lw=0,
+        )
     if y == "R@1":
         _paper(ax)
     ax.set(xscale="log", xlabel="memory ratio $R_M$ = M / N", ylabel=f"{y} (%)")
@@ -43,20 +54,29 @@ def memory_ratio(data: pd.DataFrame, *, y: str = "R@1", ax: Axes | None = None) 
 def _paper(ax: Axes) -> None:
     """The values that the paper prints; Fig. 1's curves carry none."""
     groups = (
-        ("In-shop, batch 16", "s",
-         {ratio: stated for (_, ratio), stated in paper.RATIO_R1.items()}),
+        (
+            "In-shop, batch 16",
+            "s",
+            {ratio: stated for (_, ratio), stated in paper.RATIO_R1.items()},
+        ),
         ("SOP, batch 64", "^", paper.RATIO_R1_BATCH_64),
     )
     for name, marker, values in groups:
-        label = f"paper, {name}"
+        label: str | None = f"paper, {name}"
         for ratio, stated in values.items():
             if ratio == 0:
                 ax.axhline(stated.value, color=COLOURS["paper"], lw=0.7, ls=":")
                 ax.annotate(
-                    f"paper, {name}, no memory", (1, stated.value), ha="right", va="bottom",
-                    xycoords=("axes fraction", "data"), fontsize=5.5, color=COLOURS["paper"],
+                    f"paper, {name}, no memory",
+                    (1, stated.value),
+                    ha="right",
+                    va="bottom",
+                    xycoords=("axes fraction", "data"),
+                    fontsize=5.5,
+                    color=COLOURS["paper"],
                 )
             else:
-                ax.plot(ratio, stated.value, marker, color=COLOURS["paper"], mfc="none",
-                        label=label)
+                ax.plot(
+                    ratio, stated.value, marker, color=COLOURS["paper"], mfc="none", label=label
+                )
                 label = None

@@ -19,7 +19,7 @@ COLOURS = {
     "long": "#CC79A7",
 }
 
-_RC = {
+_RC: Any = {
     "figure.figsize": (3.5, 2.6),
     "figure.dpi": 150,
     "savefig.dpi": 300,

@@ -1,6 +1,6 @@
 """Run the study: every notebook at one profile, then the verdicts.
 
-    python -m xbmlib.study [smoke|quick|full]
+python -m xbmlib.study [smoke|quick|full]
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pandas as pd
 
@@ -27,6 +27,7 @@ def drift_experiment(profile: Profile, seed: int) -> Experiment:
     tuned = TUNED["none", BATCH]
     return Experiment(
         weights=None,
+        split=profile.split,
         batch=BATCH,
         steps=profile.drift_images // BATCH,
         lr=tuned["lr"],
@@ -63,7 +64,7 @@ def verdicts(data: pd.DataFrame, parameters: DriftParameters) -> list[Verdict]:
     """The claims of Section 3.2 held against the curves in ``data``."""
     steps = int(data["steps"].iloc[0])
     short, *_, long = sorted(data["delta"].unique())
-    common = {
+    common: dict[str, Any] = {
         "data": f"hanzi (drawn), batch {BATCH}, from scratch, {steps:,} steps, "
         f"profile {parameters.profile}",
         "seeds": data["seed"].nunique(),

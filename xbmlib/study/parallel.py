@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from multiprocessing import connection
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -55,10 +56,8 @@ def _train(todo: list[Experiment], store: RunStore) -> None:
             futures = [pool.submit(_work, e, store) for e in todo]
             try:
                 while not all(f.done() for f in futures):
-                    try:
+                    with suppress(Empty):
                         bar.update(told.get(timeout=1))
-                    except Empty:
-                        pass
                     if any(f.done() and f.exception() for f in futures):
                         break
                 for future in futures:

@@ -16,7 +16,8 @@ from xbmlib.study.notebook import Checked
 from xbmlib.study.progress import Progress
 from xbmlib.train import Trainer
 
-STEPS = {"smoke": 4, "full": 4000}
+# Short on purpose: see "The start" in README.md for what longer pretraining does to the effect.
+STEPS = {"smoke": 4, "full": 150}
 
 
 class PretrainParameters(Checked):
@@ -31,7 +32,11 @@ class PretrainParameters(Checked):
 def pretraining(profile: str) -> Experiment:
     """Multi-similarity loss at batch 64 from scratch, no memory."""
     return Experiment(
-        data="scripts", weights=None, loss="multi_similarity", batch=64, steps=STEPS[profile],
+        data="scripts",
+        weights=None,
+        loss="multi_similarity",
+        batch=64,
+        steps=STEPS[profile],
         lr=1e-3,
     )
 
@@ -58,8 +63,12 @@ def pretrain(parameters: PretrainParameters) -> pd.DataFrame:
         weights.replace(SHIPPED["compact", "scripts"])
     write_json(
         folder / "pretraining.json",
-        {"recall": result.recall, "provenance": result.provenance, "sha256": sha256,
-         "experiment": experiment.model_dump()},
+        {
+            "recall": result.recall,
+            "provenance": result.provenance,
+            "sha256": sha256,
+            "experiment": experiment.model_dump(),
+        },
     )
     trainer.checkpoint.unlink(missing_ok=True)
     recall = {k: 100 * v for k, v in result.recall.items()}

@@ -28,6 +28,7 @@ class Profile:
         ratios: R_M of Fig. 1 right, beside the baseline at 0.
         deltas: Δt of Fig. 3; the paper's 10, 100, 1000 times the schedule's scale.
         drift_images: images seen in the drift runs.
+        split: classes that are measured on.
     """
 
     name: str
@@ -36,16 +37,15 @@ class Profile:
     ratios: tuple[float, ...]
     deltas: tuple[int, ...]
     drift_images: int
+    split: str = "test"
 
 
 PROFILES = {
     p.name: p
     for p in (
-        Profile("smoke", 480, 1, (0.01, 1.0), (1, 4), 640),
+        Profile("smoke", 480, 1, (0.01, 1.0), (1, 2, 4), 640, "validation"),
         Profile("quick", 32_000, 1, (0.01, 0.1, 1.0), (1, 10, 100), 38_400),
-        Profile(
-            "full", 64_000, 3, (0.001, 0.01, 0.03, 0.1, 0.3, 1.0), paper.DRIFT_DELTAS, 192_000
-        ),
+        Profile("full", 64_000, 3, (0.001, 0.01, 0.03, 0.1, 0.3, 1.0), paper.DRIFT_DELTAS, 192_000),
     )
 }
 
@@ -63,5 +63,11 @@ def experiment(profile: Profile, batch: int, *, seed: int, ratio: float) -> Expe
     tuned = dict(TUNED["memory" if ratio else "none", batch])
     warm_up = tuned.pop("warm_up", 0.25)
     return Experiment(
-        batch=batch, seed=seed, ratio=ratio, steps=steps, start=round(warm_up * steps), **tuned
+        split=profile.split,
+        batch=batch,
+        seed=seed,
+        ratio=ratio,
+        steps=steps,
+        start=round(warm_up * steps),
+        **tuned,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import pandas as pd
 from pydantic import Field
@@ -60,7 +60,7 @@ def _stored(parameters: RatioParameters, store: RunStore, have: set[str]) -> lis
 
 def _row(run: Run) -> dict[str, float | str]:
     e = run.experiment
-    size = e.memory_size(len(datasets.load(e.data).train))
+    size = e.memory_size(len(datasets.load(e.data, e.split).train))
     recall = {k: 100 * v for k, v in run.recall.items()}
     return {"ratio": e.ratio, "memory": size, "seed": e.seed, **recall, "run": run.id}
 
@@ -70,7 +70,7 @@ def verdicts(data: pd.DataFrame, parameters: RatioParameters) -> list[Verdict]:
     r1 = data.set_index("seed").groupby("ratio")["R@1"]
     points = {ratio: r1.get_group(ratio) for ratio in r1.groups}
     base = points.pop(0.0)
-    common = {
+    common: dict[str, Any] = {
         "data": f"hanzi (drawn), batch {BATCH}, contrastive, profile {parameters.profile}",
         "seeds": len(base),
     }
@@ -106,9 +106,7 @@ def verdicts(data: pd.DataFrame, parameters: RatioParameters) -> list[Verdict]:
                 paper=f"{before.value} to {after.value} (In-shop, {after.where})",
                 ours=f"{mean_spread(gains[0.01])} points at R_M = 0.01",
                 rule="the gain at 0.01 is at least a third of the best gain, which is clear of 0",
-                outcome=judge(
-                    _clear(gains[best]) and gains[0.01].mean() >= gains[best].mean() / 3
-                ),
+                outcome=judge(_clear(gains[best]) and gains[0.01].mean() >= gains[best].mean() / 3),
                 **common,
             )
         )

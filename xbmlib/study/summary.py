@@ -23,8 +23,12 @@ def verdict_lines(profile: str) -> list[str]:
     for name, found in verdicts(profile).items():
         lines.append(name)
         for v in found:
-            lines += [f"  [{v.outcome}] {v.claim}", f"      paper: {v.paper}",
-                      f"      ours:  {v.ours}", f"      data:  {v.data}"]
+            lines += [
+                f"  [{v.outcome}] {v.claim}",
+                f"      paper: {v.paper}",
+                f"      ours:  {v.ours}",
+                f"      data:  {v.data}",
+            ]
     return lines
 
 
