@@ -1,26 +1,39 @@
-# Both start from nothing on a machine with Python 3.11 and make, and cost nothing again.
+# `make reproduce` and `make test` start from nothing on a machine with Python 3.11 and make,
+# and cost nothing again.
 PROFILE ?= quick
 VENV := .venv
 BIN := $(VENV)/bin
-PYTHON := $(shell command -v python3.11 || command -v python3)
+# The first Python that can build the environment; or `make PYTHON=/path/to/python3.11`.
+SUITS := import sys, ensurepip, venv; sys.exit(sys.version_info[:2] != (3, 11))
+PYTHON = $(shell for python in python3.11 python3; do \
+  $$python -c '$(SUITS)' 2>/dev/null && { command -v $$python; break; }; done)
 
+.DEFAULT_GOAL := help
 .PHONY: help setup reproduce test lint search clean
 
 help:
 	@echo "make reproduce [PROFILE=quick]  run the study: results/, figures/, verdicts"
-	@echo "make test                       set up and pass the tests"
+	@echo "make test                       set up, lint, check the types, pass the tests"
+	@echo "make lint                       set up, lint and check the types"
 	@echo "make setup                      build .venv from requirements.lock"
 	@echo "make search                     the search for the settings of each arm"
 	@echo "make clean                      remove .venv and caches (results stay)"
 
-# The stamp comes last: an interrupted installation is taken up again.
+# The stamp is the lock that .venv was built from, and comes last. Where there is none, or another,
+# .venv is cleared: pip takes what an interrupted installation left behind for installed, and keeps
+# what a new lock no longer names. ipykernel brings the kernel `python3` along.
 $(VENV)/.stamp: requirements.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
-	  { echo "Python 3.11 is needed, found: $$($(PYTHON) --version 2>&1)"; exit 1; }
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet -r requirements.lock
-	$(BIN)/pip install --quiet --no-deps -e .
-	touch $@
+	@cmp -s requirements.lock $@ || "$(or $(PYTHON),false)" -c '$(SUITS)' 2>/dev/null || { \
+	  echo "Python 3.11 with venv is needed (Debian, Ubuntu: the package python3.11-venv);" \
+	    "found neither as python3.11 nor as python3. Elsewhere: make PYTHON=/path/to/it" >&2; \
+	  exit 1; }
+	@if ! cmp -s requirements.lock $@; then \
+	  echo "Building $(VENV) from requirements.lock: several GB, some minutes" && \
+	  "$(PYTHON)" -m venv --clear $(VENV) && \
+	  $(BIN)/python -m pip install --quiet -r requirements.lock; \
+	fi
+	$(BIN)/python -m pip install --quiet --no-deps -e .
+	@cp requirements.lock $@
 
 setup: $(VENV)/.stamp
 
@@ -39,4 +52,4 @@ test: lint
 	$(BIN)/pytest
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache *.egg-info
+	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

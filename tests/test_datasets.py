@@ -1,5 +1,6 @@
 """Tests of the embedded data sets against the files' own columns."""
 
+import hashlib
 import unicodedata
 
 import pyarrow.parquet as pq
@@ -81,7 +82,7 @@ def test_damaged_files_are_refused(damage, told, tmp_path, monkeypatch):
         content = (embedded.FOLDER / "hanzi.parquet").read_bytes()
         (tmp_path / "hanzi.parquet").write_bytes(damage(content))
     monkeypatch.setattr(embedded, "FOLDER", tmp_path)
-    with pytest.raises(DatasetError, match=f"hanzi.parquet.*{told}.*git checkout"):
+    with pytest.raises(DatasetError, match=f"hanzi.parquet.*{told}.*git -C .* checkout"):
         datasets.load("hanzi")
 
 
@@ -89,3 +90,21 @@ def test_unknown_name():
     """Oracle: the message names the value and the known ones."""
     with pytest.raises(DatasetError, match="data='sopp'.*hanzi"):
         datasets.load("sopp")
+
+
+def test_unknown_split():
+    """Oracle: the message names the value and the known ones; nothing falls through to test."""
+    with pytest.raises(DatasetError, match="split='validaton'.*test, validation"):
+        datasets.load("hanzi", "validaton")
+
+
+@pytest.mark.parametrize("name", ["hanzi", "scripts"])
+def test_card_describes_the_file(name):
+    """Oracle: the file's own bytes and columns: fingerprint, counts and every licence."""
+    card = (embedded.FOLDER / "CARDS.md").read_text(encoding="utf-8")
+    content = (embedded.FOLDER / f"{name}.parquet").read_bytes()
+    file = columns(name)
+    assert hashlib.sha256(content).hexdigest() in card
+    for count in (len(file["label"]), len(set(file["label"])), len(set(file["typeface"]))):
+        assert f"{count:,}" in card
+    assert all(f"`{licence}`" in card for licence in set(file["licence"]))

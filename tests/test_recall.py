@@ -7,8 +7,7 @@ from hypothesis import strategies as st
 from pytorch_metric_learning.utils.accuracy_calculator import AccuracyCalculator
 from torch.nn import functional as F
 
-from xbmlib import recall
-from xbmlib.recall import map_at_r, neighbours, r_precision, recall_at_k
+from xbmlib.recall import map_at_r, neighbours, r_precision, recall_at_k, tiles
 
 KS = (1, 2, 5)
 
@@ -59,7 +58,7 @@ def test_equals_brute_force_with_ties(n, gallery_size, classes, seed, tile):
             torch.randint(0, classes + 1, (gallery_size,), generator=generator),
         )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(recall, "TILE", tile)
+        patch.setattr(tiles, "TILE", tile)
         found = recall_at_k(*args[:2], KS, *args[2:]), map_at_r(*args), r_precision(*args)
     wanted = brute(*args)
     assert found[0] == pytest.approx(wanted[0])
@@ -82,6 +81,51 @@ def test_duplicates_of_another_class_rank_first():
     # Each of the first two copies finds its match and a foreign duplicate at one similarity.
     found = recall_at_k(query, labels, (1, 2))
     assert found == pytest.approx({1: 0, 2: 2 / 3})
+
+
+@pytest.mark.parametrize("width", [16, 64, 100, 131, 257])
+@pytest.mark.parametrize("n", [1, 7, 37, 101])
+@pytest.mark.parametrize("rows", [1, 3, 1000])
+def test_equal_vectors_tie_wherever_they_stand(width, n, rows, monkeypatch):
+    """Oracle: the rule for ties. Each query's match has a foreign twin: nobody scores.
+
+    A matrix product rounds a column's sum by the column's place and the tile's shape, so that
+    equal vectors would not tie by themselves.
+    """
+    monkeypatch.setattr(tiles, "TILE", rows * 3 * n)
+    generator = torch.Generator().manual_seed(n)
+    base = F.normalize(torch.randn(n, width, generator=generator))
+    gallery, places = torch.cat([base, base, base]), torch.arange(n)
+    labels = torch.cat([places, places + n, places + n])
+    shuffled = torch.randperm(3 * n, generator=generator)
+    args = base, places, gallery[shuffled], labels[shuffled]
+    found = recall_at_k(*args[:2], [1, 2, 3], *args[2:])
+    assert found == {1: 0, 2: 0, 3: 1}
+    assert r_precision(*args) == map_at_r(*args) == 0
+
+
+def test_signed_zeros_tie():
+    """Oracle: 0.0 == -0.0, so the foreign vector ties and ranks first."""
+    gallery = torch.tensor([[1.0, 0.0], [1.0, -0.0]])
+    assert recall_at_k(gallery[:1], torch.tensor([0]), [1, 2], gallery, torch.arange(2)) == {
+        1: 0,
+        2: 1,
+    }
+
+
+@pytest.mark.parametrize("classes", [1, 3, 40, 600])
+def test_memory_is_bounded(classes, monkeypatch):
+    """Oracle: the sizes of all tensors that the measures make, from PyTorch's own profiler.
+
+    None is much larger than one tile of similarities, be there many classes or a single large one.
+    """
+    monkeypatch.setattr(tiles, "TILE", 1 << 15)
+    query, labels = torch.randn(600, 4), torch.arange(600) % classes
+    with torch.profiler.profile(profile_memory=True) as profile:
+        recall_at_k(query, labels, [1])
+        map_at_r(query, labels)
+    largest = max(e.cpu_memory_usage for e in profile.events() if e.name != "[memory]")
+    assert largest <= 1.1 * (4 << 15)
 
 
 def test_equals_peer_without_ties():
@@ -130,8 +174,15 @@ def test_neighbours_equal_sorting():
         (lambda q, y: recall_at_k(q, y[:2], [1]), "labels"),
         (lambda q, y: recall_at_k(q, y, [1], gallery=q), "both"),
         (lambda q, y: recall_at_k(q, y, [1], q[:, :1], y), "D = 1"),
+        (lambda q, y: recall_at_k(q, y, [1], q, y[:2]), "labels"),
+        (lambda q, y: recall_at_k(q, y, [1], q[:0], y[:0]), r"gallery \(0, 2\)"),
+        (lambda q, y: recall_at_k(q[:, 0], y, [1]), r"query \(4,\)"),
         (lambda q, y: map_at_r(q * torch.nan, y), "finite"),
+        (lambda q, y: r_precision(q, y, q / 0, y), "gallery.*finite"),
         (lambda q, y: neighbours(q, 4), "k=4"),
+        (lambda q, y: neighbours(q, 0), "k=0"),
+        (lambda q, y: neighbours(q, 1, q[:, :1]), "D = 1"),
+        (lambda q, y: neighbours(q * torch.nan, 1), "finite"),
     ],
 )
 def test_bad_input(call, told):

@@ -1,28 +1,39 @@
 """Tests of the run store."""
 
+import hashlib
 import multiprocessing as mp
+import os
 import time
+from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from xbmlib import runs
 from xbmlib.config import ConfigError, Experiment
-from xbmlib.runs import Run, RunStore, run_id, write_atomically
+from xbmlib.runs import Run, RunStore, run_id, write_atomically, write_csv, write_json
 
-EXPERIMENT = Experiment(drift=(2,))
+EXPERIMENT = Experiment(drift=(2, 5), weights=None)
 ID = run_id(EXPERIMENT, "f")
 
 
-def example():
+def example(drift=True):
+    """A finished run of two logged steps, with a drift or without."""
+    measured = {"step": [5, 5], "delta": [2, 5], "drift": [0.1, 1 / 3], "spread": [0.0, 1e-9]}
     return Run(
         id=ID,
         experiment=EXPERIMENT,
-        recall={"R@1": 0.5},
-        history=[{"step": 3}],
-        metrics=pd.DataFrame({"step": [0, 10], "loss": [1.5, 0.25]}),
-        drift=pd.DataFrame(),
-        provenance={"seed": 0, "fingerprints": ["f"]},
+        recall={"R@1": 1 / 3},
+        history=[{"step": 3, "R@1": 0.1}, {"step": 6, "R@1": 1 / 3}],
+        metrics=pd.DataFrame({"step": [0, 10], "loss": [1.5, 1 / 3]}),
+        drift=pd.DataFrame(measured if drift else {}),
+        provenance={"seed": 0, "fingerprints": ["f"], "device": "λ"},
     )
+
+
+def names(folder):
+    """Names of all files below a folder, hidden ones too."""
+    return sorted(p.name for p in folder.rglob("*") if p.is_file())
 
 
 def test_id_follows_every_field():
@@ -65,21 +76,66 @@ def test_id_follows_every_field():
     }
     assert changes.keys() == Experiment.model_fields.keys()
     ids = {run_id(base.but(**{k: v}), "f") for k, v in changes.items()}
-    assert len(ids | {run_id(base, "f"), run_id(base, "g")}) == len(changes) + 2
+    assert len(ids | {run_id(base, "f")}) == len(changes) + 1
     assert run_id(Experiment(), "f") == run_id(base, "f")
+    # The smallest change counts, another way to write the same does not.
+    assert run_id(base.but(lr=2.0000000001e-4), "f") != run_id(base, "f")
+    assert run_id(base.but(ratio=1), "f") == run_id(base.but(ratio=1.0), "f")
+    ways = (Experiment(lr=1.0, seed=3), Experiment(seed=3, lr=1.0, dim=base.dim))
+    assert len({run_id(e, "f") for e in ways}) == 1
 
 
-def test_round_trip(tmp_path):
-    """Oracle: what was saved."""
-    store, run = RunStore(tmp_path), example()
+def test_id_follows_data_and_weights(monkeypatch):
+    """Oracle: other fingerprints, in another order or cut elsewhere, and another version differ."""
+    base = Experiment()
+    ids = [
+        run_id(base, *f) for f in ((), ("f",), ("g",), ("f", "g"), ("g", "f"), ("fg",), ("f", ""))
+    ]
+    monkeypatch.setattr(runs, "TRAINING_VERSION", runs.TRAINING_VERSION + 1)
+    ids.append(run_id(base, "f"))
+    assert len(set(ids)) == len(ids)
+
+
+def test_id_is_for_ever(monkeypatch):
+    """Oracle: SHA-256 of the text written out here; committed runs are named by it.
+
+    Defaults are left out of it, so that a new hyper-parameter does not rename what there is.
+    """
+    monkeypatch.setattr(runs, "TRAINING_VERSION", 1)
+    text = '[{"batch": 32, "drift": [1, 10], "lr": 0.001, "weights": null}, "data", "weights", 1]'
+    experiment = Experiment(lr=1e-3, batch=32, weights=None, drift=(1, 10), k=4)
+    wanted = hashlib.sha256(text.encode()).hexdigest()[:16]
+    assert run_id(experiment, "data", "weights") == wanted
+
+
+@pytest.mark.parametrize("drift", [True, False], ids=["drift", "no drift"])
+def test_round_trip(tmp_path, drift):
+    """Oracle: what was saved, to the last bit."""
+    store, run = RunStore(tmp_path / "deep" / "runs"), example(drift)
     assert not store.done(ID) and store.ids() == []
     store.save(run)
-    assert store.done(ID) and store.ids() == [ID]
+    assert store.done(ID) and store.ids() == [ID] and not store.done("other")
     loaded = store.load(ID)
-    pd.testing.assert_frame_equal(loaded.metrics, run.metrics)
-    assert loaded.drift.empty
+    pd.testing.assert_frame_equal(loaded.metrics, run.metrics, check_exact=True)
+    pd.testing.assert_frame_equal(loaded.drift, run.drift, check_exact=True)
     for name in ("id", "experiment", "recall", "history", "provenance"):
         assert getattr(loaded, name) == getattr(run, name)
+    assert store.experiment(ID) == EXPERIMENT
+    # Saved again, it is the same run, and there is no litter.
+    store.save(run)
+    tables = ["drift.parquet"] * drift + ["metrics.parquet"]
+    assert names(tmp_path) == ["config.json", *tables, "provenance.json", "recall.json"]
+
+
+def test_runs_lie_under_the_named_root(tmp_path, monkeypatch):
+    """Oracle: $XBM_ROOT; without it the checkout, whatever the working directory."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("XBM_ROOT", raising=False)
+    assert runs._root() == Path(runs.__file__).resolve().parents[1]
+    monkeypatch.setenv("XBM_ROOT", "there")
+    assert runs._root() == tmp_path.resolve() / "there"
+    monkeypatch.setattr(runs, "ROOT", tmp_path)
+    assert RunStore().path("a") == tmp_path / "results" / "runs" / "a"
 
 
 def test_a_changed_default_is_noticed(tmp_path):
@@ -91,56 +147,122 @@ def test_a_changed_default_is_noticed(tmp_path):
         store.load("0123")
 
 
-def test_nothing_is_half_written(tmp_path):
-    """Oracle: the old content, after a writer that fails half-way; and no litter."""
+def test_what_is_written(tmp_path):
+    """Oracle: by hand; the folder is made, and an old file replaced."""
+    path = tmp_path / "a" / "b.json"
+    for value in ([0], {"b": 0.1, "a": "λ"}):
+        write_json(path, value)
+    assert path.read_text(encoding="utf-8") == '{\n "a": "λ",\n "b": 0.1\n}\n'
+    write_csv(tmp_path / "a" / "c.csv", pd.DataFrame({"x": [1, 2], "y": [1 / 3, 1e9]}))
+    assert (tmp_path / "a" / "c.csv").read_text() == "x,y\n1,0.333333\n2,1e+09\n"
+    assert names(tmp_path) == ["b.json", "c.csv"]
+
+
+@pytest.mark.parametrize("error", [OSError("disk full"), KeyboardInterrupt(), SystemExit(1)])
+@pytest.mark.parametrize("before", ["old", None])
+def test_nothing_is_half_written(tmp_path, error, before):
+    """Oracle: the old content, or no file, after a writer that fails half-way; and no litter."""
     path = tmp_path / "a.txt"
-    path.write_text("old")
+    if before:
+        path.write_text(before)
 
     def fails(temporary):
         temporary.write_text("ne")
-        raise OSError("disk full")
+        assert path.exists() == bool(before)
+        raise error
 
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(type(error)):
         write_atomically(path, fails)
-    assert path.read_text() == "old"
-    assert list(tmp_path.iterdir()) == [path]
+    assert {p.name: p.read_text() for p in tmp_path.iterdir()} == (
+        {"a.txt": before} if before else {}
+    )
+    # It can be written afterwards.
+    write_atomically(path, lambda p: p.write_text("new"))
+    assert path.read_text() == "new" and names(tmp_path) == ["a.txt"]
 
 
-def test_a_run_without_its_last_file_is_not_done(tmp_path, monkeypatch):
-    """Oracle: recall.json is written last; killed before it, the run does not count."""
-    store = RunStore(tmp_path)
+def test_what_cannot_be_written_leaves_the_old(tmp_path):
+    """Oracle: the old content; JSON that fails half-way through its value."""
+    write_json(tmp_path / "a.json", [1])
+    with pytest.raises(TypeError):
+        write_json(tmp_path / "a.json", [2, object()])
+    assert (tmp_path / "a.json").read_text() == "[\n 1\n]\n"
 
-    def killed(path, value):
-        if path.name == "recall.json":
+
+@pytest.mark.parametrize("during", range(5))
+def test_interrupted_at_each_file_it_is_not_done(tmp_path, monkeypatch, during):
+    """Oracle: five files, of which only the last makes a run; saved again, it is whole."""
+    store, count, replace = RunStore(tmp_path), 0, os.replace
+
+    def killed(*paths):
+        nonlocal count
+        count += 1
+        if count == during + 1:
             raise KeyboardInterrupt
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("{}")
+        replace(*paths)
 
-    monkeypatch.setattr("xbmlib.runs.write_json", killed)
-    with pytest.raises(KeyboardInterrupt):
-        store.save(example())
-    assert not store.done(ID)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", killed)
+        with pytest.raises(KeyboardInterrupt):
+            store.save(example())
+        assert len(names(tmp_path)) == during
+        assert not store.done(ID) and store.ids() == []
+    store.save(example())
+    assert store.done(ID) and len(names(tmp_path)) == 5
+    pd.testing.assert_frame_equal(store.load(ID).drift, example().drift)
 
 
-def compete(folder, log):
+def die_while_writing(folder):
+    """End at once, as by SIGKILL, with a lock held and half a file written."""
+    with RunStore(folder).locked(ID) as place:
+
+        def write(temporary):
+            temporary.write_text('{"final"')
+            os._exit(9)
+
+        write_atomically(place / "recall.json", write)
+
+
+def compete(folder, log, arrived, turn):
     """Do the work of one run unless the other process did."""
     store = RunStore(folder)
+    arrived[turn].set()
     with store.locked(ID):
         if not store.done(ID):
             with open(log, "a") as file:
                 file.write("worked\n")
-            time.sleep(0.3)
+            # Long enough for the other to see an unfinished run, were it let in.
+            assert arrived[1 - turn].wait(60)
+            time.sleep(0.5)
             store.save(example())
 
 
-def test_two_processes_do_it_once(tmp_path):
-    """Oracle: a log that both would write to."""
-    context = mp.get_context("spawn")
-    log = tmp_path / "log"
-    both = [context.Process(target=compete, args=(tmp_path / "runs", log)) for _ in range(2)]
+def test_two_processes_do_it_once_even_after_one_that_died(tmp_path):
+    """Oracle: a log that both would write to; the dead process's lock and file are no obstacle."""
+    context, folder, log = mp.get_context("spawn"), tmp_path / "runs", tmp_path / "log"
+    dead = context.Process(target=die_while_writing, args=(folder,))
+    dead.start()
+    dead.join(60)
+    assert dead.exitcode == 9
+    assert not RunStore(folder).done(ID) and RunStore(folder).ids() == []
+    arrived = [context.Event(), context.Event()]
+    both = [context.Process(target=compete, args=(folder, log, arrived, i)) for i in range(2)]
     for process in both:
         process.start()
     for process in both:
-        process.join()
+        process.join(60)
         assert process.exitcode == 0
     assert log.read_text() == "worked\n"
+    assert RunStore(folder).load(ID).recall == example().recall
+    assert not (folder / ID / ".lock").exists()
+
+
+def test_a_failed_run_gives_its_lock_back(tmp_path):
+    """Oracle: the folder can be held again, by the same process too; another run's all along."""
+    store = RunStore(tmp_path)
+    with pytest.raises(ValueError, match="diverged"), store.locked(ID) as folder:
+        assert folder == tmp_path / ID and folder.is_dir()
+        with store.locked("other"):
+            raise ValueError("diverged")
+    with store.locked(ID):
+        assert not store.done(ID)

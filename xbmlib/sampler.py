@@ -5,6 +5,7 @@ Both are pure functions of (seed, step), so that a run resumes at any step witho
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import torch
@@ -40,24 +41,45 @@ class StepSampler(Sampler[list[int]]):
         """Randomness of one stream of this seed."""
         state = self.seed
         for number in stream:
-            # An odd multiplier keeps streams apart modulo 2^63.
+            # The CPU's generator heeds the low 32 bits of its seed alone: an odd multiplier keeps
+            # the streams apart in those.
             state = (state * 6364136223846793005 + number + 1442695040888963407) % (1 << 63)
         return torch.Generator().manual_seed(state)
 
-    def _permutation(self, n: int, number: int) -> Tensor:
-        """The order of n things in one pass over them; the present pass is kept."""
-        if self._pass[0] != number:
-            self._pass = number, torch.randperm(n, generator=self._generator(0, number))
-        return self._pass[1]
+    def _deal(self, n: int, size: int, step: int) -> Tensor:
+        """``size`` different ones of n things: one step's cut from successive permutations."""
+        number, at = divmod(step * size, n)
+        dealt = self._permutation(n, size, number)[at : at + size]
+        if short := size - len(dealt):
+            dealt = torch.cat([dealt, self._permutation(n, size, number + 1)[:short]])
+        return dealt
+
+    def _permutation(self, n: int, size: int, number: int) -> Tensor:
+        """The order of n things in one pass over them; the present pass is kept.
+
+        Where a batch straddles two passes, the later one puts off what the batch already has.
+        So a pass depends on the one before it, back to the last that begins with a batch.
+        """
+        aligned = number - number % (size // math.gcd(n, size))
+        done, order = self._pass
+        if not aligned <= done <= number:
+            done = aligned - 1
+        for later in range(done + 1, number + 1):
+            before, order = order, torch.randperm(n, generator=self._generator(0, later))
+            if taken := later * n % size:
+                free = ~torch.isin(order, before[-taken:])
+                first = free & (free.cumsum(0) <= size - taken)
+                order = torch.cat([order[first], order[~first]])
+        self._pass = number, order
+        return order
 
 
 class PKSampler(StepSampler):
     """P classes × K images of each (Section 4.1).
 
-    Classes are dealt from seeded permutations of all of them, P a batch, so that no class comes
-    twice in a batch. A pass deals floor(C / P) batches; the C mod P classes left over at its end
-    are different ones each pass. So in every pass each class is visited at most once, and a
-    share of floor(C / P) · P / C of the classes is.
+    Classes are dealt from successive seeded permutations of all C of them, P a batch. No class
+    comes twice in a batch, also where the batch straddles two permutations; and after t batches
+    each class was visited floor(t · P / C) times or once more.
 
     Args:
         labels: (n,) integers, the class of each dataset index.
@@ -90,10 +112,7 @@ class PKSampler(StepSampler):
 
     def batch(self, step: int) -> list[int]:
         """Dataset indices of the batch of one step: K of one class, K of the next, and so on."""
-        per_pass = len(self._sizes) // self.p
-        number, at = divmod(step, per_pass)
-        order = self._permutation(len(self._sizes), number)
-        classes = order[at * self.p : (at + 1) * self.p]
+        classes = self._deal(len(self._sizes), self.p, step)
         generator = self._generator(1, step)
         picks = [
             self._starts[c] + self._pick(int(self._sizes[c]), generator) for c in classes.tolist()
@@ -110,8 +129,8 @@ class PKSampler(StepSampler):
 class ShuffleSampler(StepSampler):
     """Random shuffle: batches cut from seeded permutations of all images (Fig. 6).
 
-    A pass deals floor(n / batch) batches, in which no image comes twice; the n mod batch images
-    left over at its end are different ones each pass.
+    No image comes twice in a batch, also where the batch straddles two permutations; and after t
+    batches each image was seen floor(t · batch / n) times or once more.
 
     Args:
         n: number of images (>= 1).
@@ -131,7 +150,5 @@ class ShuffleSampler(StepSampler):
 
     def batch(self, step: int) -> list[int]:
         """Dataset indices of the batch of one step."""
-        number, at = divmod(step, self.n // self.size)
-        order = self._permutation(self.n, number)
-        chosen: list[int] = order[at * self.size : (at + 1) * self.size].tolist()
+        chosen: list[int] = self._deal(self.n, self.size, step).tolist()
         return chosen

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from torchvision import models
 
@@ -19,6 +19,11 @@ SHIPPED = {
 FILES = (".safetensors", ".pt", ".pth")
 # What a classification checkpoint has behind its trunk.
 CLASSIFIER = ("fc.", "aux1.", "aux2.")
+# What files may lack: torchvision's know no input, and old ones no count of batches.
+OPTIONAL = ("input.scale", "input.shift", "num_batches_tracked")
+MEAN, STD = torch.tensor([[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]]).view(2, 3, 1, 1)
+# From ImageNet's mean and standard deviation to the 0.5 and 0.5 of torchvision's GoogLeNet.
+GOOGLENET_INPUT = {"input.scale": STD / 0.5, "input.shift": (MEAN - 0.5) / 0.5}
 
 
 class WeightsError(ValueError):
@@ -32,15 +37,21 @@ def load_trunk(trunk: nn.Module, name: str, weights: str) -> None:
         _fit(trunk, _read(path), str(path))
         return
     try:
-        enum = models.get_model_weights(name)
-        state = enum[weights].get_state_dict(progress=False)
+        entry = models.get_model_weights(name)[weights]
     except (ValueError, KeyError):
         shipped = [w for n, w in SHIPPED if n == name]
         raise WeightsError(
             f"weights={weights!r} for {name}: neither a .safetensors, .pt or .pth file nor a known "
             f"name; shipped: {', '.join(shipped) or 'none'}; else a name of torchvision's"
         ) from None
-    _fit(trunk, dict(state), weights)
+    try:
+        state = dict(entry.get_state_dict(progress=False, check_hash=True))
+    except (OSError, RuntimeError) as error:
+        raise WeightsError(
+            f"weights={weights!r} for {name}: {error}; try again, or put the file from "
+            f"{entry.url} into {Path(torch.hub.get_dir(), 'checkpoints')}"
+        ) from None
+    _fit(trunk, (GOOGLENET_INPUT if name == "googlenet" else {}) | state, weights)
 
 
 def fingerprint(name: str, weights: str | None) -> str:
@@ -80,8 +91,10 @@ def _read(path: Path) -> dict[str, Tensor]:
 
 
 def _fit(trunk: nn.Module, state: dict[str, Tensor], source: str) -> None:
-    state = {key: value for key, value in state.items() if not key.startswith(CLASSIFIER)}
     own = trunk.state_dict()
+    state = {key: value for key, value in own.items() if key.endswith(OPTIONAL)} | {
+        key: value for key, value in state.items() if not key.startswith(CLASSIFIER)
+    }
     wrong = {
         "missing": own.keys() - state.keys(),
         "unexpected": state.keys() - own.keys(),
@@ -97,7 +110,11 @@ def _fit(trunk: nn.Module, state: dict[str, Tensor], source: str) -> None:
 
 def save_trunk(trunk: nn.Module, path: Path) -> None:
     """Write a trunk's weights as safetensors, whole or not at all."""
-    temporary = path.with_name(f".{path.name}.tmp")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     state = {key: value.detach().cpu().contiguous() for key, value in trunk.state_dict().items()}
-    save_file(state, temporary)
-    os.replace(temporary, path)
+    try:
+        # Not by ``save_file``, whose files only their owner can read.
+        temporary.write_bytes(save(state))
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -16,6 +16,7 @@ from xbmlib.datasets.images import DatasetError, ImageSet, Retrieval
 
 FOLDER = Path(__file__).resolve().parent.parent / "data"
 SIDE = 32
+SPLITS = ("test", "validation")
 # Share of the training classes that a search measures on; the test classes stay unseen.
 VALIDATION_SHARE = 0.2
 VALIDATION_SEED = 2020
@@ -46,10 +47,13 @@ def load(name: str, split: str = "test") -> Retrieval:
             classes out of training and measures on them, for the choice of hyper-parameters.
 
     Raises:
-        DatasetError: an unknown name, or a file that is missing, truncated or altered.
+        DatasetError: an unknown name or split, or a file that is missing, truncated or altered.
     """
     if name not in EMBEDDED:
         raise DatasetError(f"data={name!r}: no such data set; known: {', '.join(EMBEDDED)}")
+    if split not in SPLITS:
+        # A misspelt "validation" must not fall through to the test classes.
+        raise DatasetError(f"split={split!r}: no such split; known: {', '.join(SPLITS)}")
     train, test = _read(FOLDER / f"{name}.parquet", EMBEDDED[name].sha256)
     if split == "validation":
         classes = train.classes
@@ -65,7 +69,10 @@ def load(name: str, split: str = "test") -> Retrieval:
 @lru_cache(maxsize=2)
 def _read(path: Path, sha256: str) -> tuple[ImageSet, ImageSet]:
     """Training and test images of a file whose contents are what they should be."""
-    remedy = f"restore it (git checkout -- {path.name}) or build it with tools/build_{path.stem}.py"
+    remedy = (
+        f"restore it (git -C {path.parent} checkout -- {path.name}, or install xbmlib again) "
+        f"or build it with tools/build_{path.stem}.py"
+    )
     try:
         content = path.read_bytes()
     except OSError as error:

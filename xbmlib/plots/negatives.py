@@ -10,12 +10,12 @@ from xbmlib import paper
 from xbmlib.plots.style import COLOURS, axes
 
 
-def valid_negatives(data: pd.DataFrame, *, window: int = 10, ax: Axes | None = None) -> Axes:
+def valid_negatives(data: pd.DataFrame, *, window: int = 25, ax: Axes | None = None) -> Axes:
     """Valid negatives of an iteration against the iteration, from the batch and the memory.
 
     Args:
         data: tidy: step, source, negatives, seed.
-        window: logged rows that a point averages over, for counts as noisy as the batch's.
+        window: iterations that a point averages over, for counts as noisy as the batch's.
         ax: where to draw; a new figure when left out.
     """
     ax = axes(ax)

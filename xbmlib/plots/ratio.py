@@ -14,12 +14,14 @@ def memory_ratio(data: pd.DataFrame, *, y: str = "R@1", ax: Axes | None = None) 
     """R@1 against R_M on a logarithmic axis, the baseline without memory as a line.
 
     Args:
-        data: tidy, a row a run: ratio, seed and ``y`` in percent.
+        data: tidy, a row a run: batch, ratio, seed and ``y`` in percent.
         y: the measure to draw.
         ax: where to draw; a new figure when left out.
     """
     ax = axes(ax)
-    base, points = data[data["ratio"] == 0][y], data[data["ratio"] > 0]
+    base = data[(data["ratio"] == 0) & (data["batch"] == 16)][y]
+    larger = data[data["batch"] == 64][y]
+    points = data[data["ratio"] > 0]
     n = data["seed"].nunique()
     seeds = f"{n} seed{'s' if n > 1 else ''}"
     if len(points):
@@ -36,6 +38,14 @@ def memory_ratio(data: pd.DataFrame, *, y: str = "R@1", ax: Axes | None = None) 
     ax.axhline(
         base.mean(), color=COLOURS["batch"], label=f"ours, no memory (hanzi, batch 16, {seeds})"
     )
+    if len(larger):
+        ax.axhline(
+            larger.mean(),
+            color=COLOURS["batch"],
+            ls="--",
+            lw=1,
+            label=f"ours, no memory, batch 64 ({seeds})",
+        )
     if len(base) > 1:
         ax.axhspan(
             base.mean() - base.std(),

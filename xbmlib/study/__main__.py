@@ -13,7 +13,7 @@ from xbmlib.study.profiles import PROFILES
 from xbmlib.study.summary import verdict_lines
 
 # In the order in which a reader meets them.
-NOTEBOOKS = ("drift_curves", "valid_negatives", "ablation_memory_ratio")
+NOTEBOOKS = ("drift_curves", "valid_negatives", "ablation_memory_ratio", "from_scratch")
 
 
 def main() -> None:

@@ -25,12 +25,14 @@ def frame(parameters: NegativesParameters, store: RunStore | None = None) -> pd.
     """Run or load the runs with R_M = 1 at batch 64.
 
     Returns:
-        A row for each seed, logged step and source ("batch" or "memory"): step, source,
+        A row for each seed, step and source ("batch" or "memory"): step, source,
         negatives (valid pairs of the iteration, over all anchors), seed, start, run.
     """
     profile = PROFILES[parameters.profile]
     seeds = range(parameters.seeds or profile.seeds)
-    runs = run_all([experiment(profile, BATCH, seed=seed, ratio=1.0) for seed in seeds], store)
+    runs = run_all(
+        [experiment(profile, BATCH, seed=seed, ratio=1.0).but(log_every=1) for seed in seeds], store
+    )
     parts = []
     for run in runs:
         for source in ("batch", "memory"):
@@ -59,7 +61,7 @@ def verdicts(data: pd.DataFrame, parameters: NegativesParameters) -> list[Verdic
             f"batch: {mean_spread(ratio, digits=0)} times",
             rule=f"in every seed the memory gives at least {wanted:.0f} times the batch's, on "
             "average from the memory's start",
-            outcome=judge(bool((ratio >= wanted).all())),
+            outcome=judge(ratio >= wanted),
             data=f"hanzi (drawn), batch {BATCH}, R_M = 1, contrastive, "
             f"profile {parameters.profile}",
             seeds=len(batch),

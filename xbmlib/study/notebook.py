@@ -107,9 +107,11 @@ def mean_spread(values: pd.Series, unit: str = "", digits: int = 1) -> str:
     return f"{values.mean():.{digits}f}{spread}{unit} (n={len(values)})"
 
 
-def judge(holds: bool) -> Outcome:
-    """Outcome of a rule."""
-    return "agrees" if holds else "disagrees"
+def judge(holds: bool | pd.Series, *measured: pd.Series) -> Outcome:
+    """Outcome of a rule: it has to hold in every seed, and what it reads to have been measured."""
+    if any(values.isna().any() for values in measured):
+        return "not testable here"
+    return "agrees" if bool(pd.Series(holds).all()) else "disagrees"
 
 
 def export(figure: Figure, data: pd.DataFrame, parameters: Parameters) -> None:

@@ -11,10 +11,44 @@ from xbmlib.config import Experiment
 # Chosen on the validation classes by `python -m xbmlib.study.search`, the arm without memory with
 # as many trials as the arm with; a test holds them against results/search.csv.
 TUNED: dict[tuple[str, int], dict[str, Any]] = {
-    ("none", 16): {"lr": 2e-4, "lam": 0.7},
-    ("memory", 16): {"lr": 2e-4, "lam": 0.7},
-    ("none", 64): {"lr": 5e-4, "lam": 0.7},
-    ("memory", 64): {"lr": 3e-4, "lam": 0.7},
+    ("none", 16): {
+        "lr": 8e-4,
+        "lam": 0.6,
+        "pooling": "max",
+        "dim": 256,
+        "schedule": "cosine",
+        "k": 2,
+    },
+    ("memory", 16): {
+        "lr": 4e-4,
+        "lam": 0.8,
+        "pooling": "max",
+        "dim": 128,
+        "schedule": "cosine",
+        "k": 2,
+        "warm_up": 0.05,
+        "init": "fill",
+        "batch_loss": True,
+    },
+    ("none", 64): {
+        "lr": 8e-4,
+        "lam": 0.7,
+        "pooling": "max",
+        "dim": 256,
+        "schedule": "step",
+        "k": 4,
+    },
+    ("memory", 64): {
+        "lr": 8e-4,
+        "lam": 0.7,
+        "pooling": "max",
+        "dim": 256,
+        "schedule": "step",
+        "k": 2,
+        "warm_up": 0.15,
+        "init": "fill",
+        "batch_loss": True,
+    },
 }
 
 

@@ -1,0 +1,163 @@
+"""Tests of weights: from files, from torchvision by name, and back to files."""
+
+import os
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+from torchvision import models
+
+from xbmlib.backbones import WeightsError, build, save_trunk
+from xbmlib.backbones.weights import SHIPPED
+
+
+def trained(net):
+    """With statistics of batches, without which a random net's output is all but its bias."""
+    for module in net.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.momentum = 1.0
+    net.train()(torch.randn(8, 3, 64, 64))
+    torch.nn.init.zeros_(net.fc.bias)
+    return net.eval()
+
+
+@pytest.mark.parametrize("name", ["googlenet", "resnet50"])
+def test_equals_torchvision(name, tmp_path):
+    """Oracle: torchvision's own network with the same weights, its classifier as the head."""
+    torch.manual_seed(0)
+    extra = {"aux_logits": False, "init_weights": True} if name == "googlenet" else {}
+    theirs = trained(models.get_model(name, weights=None, **extra))
+    path = tmp_path / "classifier.pth"
+    torch.save(theirs.state_dict(), path)
+    ours = build(name, 1000, str(path)).eval()
+    ours.head.load_state_dict(theirs.fc.state_dict())
+    x = torch.rand(2, 3, 64, 64)
+    with torch.no_grad():
+        torch.testing.assert_close(ours(x), torch.nn.functional.normalize(theirs(x)))
+
+
+@pytest.mark.parametrize(
+    ("name", "weights"),
+    [
+        ("googlenet", models.GoogLeNet_Weights.IMAGENET1K_V1),
+        ("resnet50", models.ResNet50_Weights.IMAGENET1K_V2),
+    ],
+)
+def test_weights_by_torchvisions_name(name, weights, tmp_path, monkeypatch):
+    """Oracle: torchvision's own network, which re-maps GoogLeNet's input for its weights.
+
+    The download is stood in for by random weights, auxiliary heads among them. What was saved
+    and loaded again does the same.
+    """
+    torch.manual_seed(0)
+    extra = {"googlenet": {"transform_input": True, "init_weights": True}}.get(name, {})
+    theirs = trained(models.get_model(name, weights=None, **extra))
+    monkeypatch.setattr(type(weights), "get_state_dict", lambda *a, **kw: theirs.state_dict())
+    ours = build(name, 1000, weights.name).eval()
+    save_trunk(ours.trunk, tmp_path / "again.safetensors")
+    again = build(name, 1000, str(tmp_path / "again.safetensors")).eval()
+    x = torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        wanted = torch.nn.functional.normalize(theirs(x))
+        for model in (ours, again):
+            model.head.load_state_dict(theirs.fc.state_dict())
+            torch.testing.assert_close(model(x), wanted)
+
+
+def test_a_failed_download_says_what_to_do(monkeypatch):
+    """Oracle: the message names the weights, the address and the place for the file."""
+    weights = models.ResNet50_Weights.IMAGENET1K_V1
+
+    def fail(*args, **kwargs):
+        raise OSError("no route to host")
+
+    monkeypatch.setattr(type(weights), "get_state_dict", fail)
+    with pytest.raises(WeightsError, match=r"IMAGENET1K_V1.*no route.*resnet50-\w+.pth.*check"):
+        build("resnet50", 4, "IMAGENET1K_V1")
+
+
+def test_saved_trunk_round_trip(tmp_path):
+    """Oracle: equal tensors, batch-norm statistics included.
+
+    Files from before PyTorch 0.4.1 lack ``num_batches_tracked``, which nothing here uses.
+    """
+    first = build("compact", 4)
+    old = {k: v for k, v in first.trunk.state_dict().items() if "batches_tracked" not in k}
+    torch.save(old, tmp_path / "old.pt")
+    reread = build("compact", 4, str(tmp_path / "old.pt")).trunk.state_dict()
+    assert all(torch.equal(reread[key], value) for key, value in old.items())
+    first(torch.rand(8, 1, 32, 32))
+    save_trunk(first.trunk, tmp_path / "t.safetensors")
+    second = build("compact", 9, str(tmp_path / "t.safetensors"))
+    for key, value in first.trunk.state_dict().items():
+        assert torch.equal(second.trunk.state_dict()[key], value)
+
+
+def test_a_failed_save_leaves_the_old_file(tmp_path, monkeypatch):
+    """Oracle: the bytes that were there, and no temporary file beside them."""
+    path = tmp_path / "t.safetensors"
+    save_trunk(build("compact", 4).trunk, path)
+    before = path.read_bytes()
+
+    def fail(*args):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(OSError, match="disk full"):
+        save_trunk(build("compact", 4).trunk, path)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_shipped_weights():
+    """Oracle: they load, differ from random ones, and stay under 6 MB."""
+    assert SHIPPED["compact", "scripts"].stat().st_size < 6e6
+    torch.manual_seed(0)
+    plain = build("compact", 4)
+    torch.manual_seed(0)
+    trained = build("compact", 4, "scripts")
+    assert torch.equal(plain.head.weight, trained.head.weight)
+    assert not torch.equal(plain.trunk[0][0].weight, trained.trunk[0][0].weight)
+
+
+class Code:
+    """What unpickling would run: it leaves a file behind."""
+
+    def __init__(self, trace):
+        self.trace = trace
+
+    def __reduce__(self):
+        return Path.touch, (self.trace,)
+
+
+@pytest.mark.parametrize("plain", [True, False])
+def test_code_is_not_unpickled(plain, tmp_path):
+    """Oracle: a file whose code, run, would leave a trace, is refused, and leaves none."""
+    path, trace = tmp_path / "evil.pt", tmp_path / "trace"
+    if plain:
+        path.write_bytes(pickle.dumps(Code(trace), protocol=2))
+    else:
+        torch.save({"0.0.weight": Code(trace)}, path)
+    with pytest.raises(WeightsError, match="evil.pt"):
+        build("compact", 4, str(path))
+    assert not trace.exists()
+
+
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        (lambda d: build("compact", 4, "imagenet"), "imagenet.*scripts"),
+        (lambda d: build("resnet50", 4, "IMAGENET"), "IMAGENET"),
+        (lambda d: build("compact", 4, str(d / "none.pt")), "none.pt.*no such file"),
+        (lambda d: build("resnet50", 4, str(d / "t.safetensors")), "missing.*unexpected"),
+        (lambda d: build("compact", 4, str(d / "broken.safetensors")), "broken.safetensors"),
+    ],
+)
+def test_bad_values(call, told, tmp_path):
+    """Oracle: the message names the value or the file, and what is wrong."""
+    save_trunk(build("compact", 4).trunk, tmp_path / "t.safetensors")
+    whole = (tmp_path / "t.safetensors").read_bytes()
+    (tmp_path / "broken.safetensors").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ValueError, match=told):
+        call(tmp_path)

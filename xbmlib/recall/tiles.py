@@ -1,0 +1,94 @@
+"""Similarities of queries and gallery, a tile at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+# Similarities of one tile: 8 Mi of float32 are 32 MiB.
+TILE = 1 << 23
+
+
+class Tile(NamedTuple):
+    """Similarities of a block of queries; they hold until the next block is asked for.
+
+    Attributes:
+        matches: (q, P) similarities to the images of the query's class, padded by -inf.
+        others: (q, G) similarities to all images, those of the query's class at -inf.
+    """
+
+    matches: Tensor
+    others: Tensor
+
+
+@torch.no_grad()
+def tiles(
+    query: Tensor, query_labels: Tensor, gallery: Tensor | None, gallery_labels: Tensor | None
+) -> Iterator[Tile]:
+    """Blocks of queries against the whole gallery, in bounded memory.
+
+    Arguments and errors as for :func:`xbmlib.recall.recall_at_k`.
+    """
+    if (gallery is None) != (gallery_labels is None):
+        raise ValueError("gallery and gallery_labels come together: give both or neither")
+    targets = searched(query, gallery).float()
+    target_labels = query_labels if gallery_labels is None else gallery_labels
+    for labels, vectors in ((query_labels, query), (target_labels, targets)):
+        if labels.shape != vectors.shape[:1]:
+            raise ValueError(f"labels {tuple(labels.shape)} of {tuple(vectors.shape)}: give (n,)")
+    # Images of one class lie side by side in this order: a class is a range of it.
+    order = target_labels.argsort(stable=True)
+    ordered = target_labels[order].contiguous()
+    first = torch.searchsorted(ordered, query_labels.contiguous())
+    counts = torch.searchsorted(ordered, query_labels.contiguous(), right=True) - first
+    copies, originals = _copies(targets)
+    # A match costs some 8 times what another image does.
+    rows = max(1, TILE // max(len(targets), 8 * int(counts.max())))
+    buffer = targets.new_empty(min(rows, len(query)), len(targets))
+    for block in torch.arange(len(query), device=query.device).split(rows):
+        s = torch.mm(query[block].float(), targets.T, out=buffer[: len(block)])
+        s[:, copies] = s[:, originals]
+        if gallery is None:
+            s.scatter_(1, block[:, None], -torch.inf)
+        # A class's places, padded with its own last one, or with 0 where there is none.
+        offset = torch.arange(max(1, int(counts[block].max())), device=s.device)
+        there = offset < counts[block, None]
+        places = order[torch.where(there, first[block, None] + offset, 0)]
+        matches = s.gather(1, places).masked_fill_(~there, -torch.inf)
+        rows_at, columns_at = there.nonzero(as_tuple=True)
+        s[rows_at, places[rows_at, columns_at]] = -torch.inf
+        yield Tile(matches, s)
+
+
+def _copies(vectors: Tensor) -> tuple[Tensor, Tensor]:
+    """Places of vectors that equal an earlier one, and the places of the first ones they equal.
+
+    A product sums its terms in an order that depends on the column, so that equal vectors differ
+    in their last bits and would not tie: a copy takes over its original's similarity instead.
+    """
+    place = torch.arange(len(vectors), device=vectors.device)
+    unique, group = vectors.unique(dim=0, return_inverse=True)
+    original = place.new_full((len(unique),), len(vectors)).scatter_reduce_(0, group, place, "amin")
+    copies = (original[group] < place).nonzero().squeeze(1)
+    return copies, original[group[copies]]
+
+
+def searched(query: Tensor, gallery: Tensor | None) -> Tensor:
+    """What is searched: the gallery, or else the queries themselves. Both are checked.
+
+    Raises:
+        ValueError: no vectors, shapes that do not agree, or embeddings that are not finite.
+    """
+    for name, vectors in (("query", query), ("gallery", query if gallery is None else gallery)):
+        if vectors.ndim != 2 or not len(vectors):
+            raise ValueError(f"{name} {tuple(vectors.shape)}: give (n, D), n at least 1")
+        if not bool(vectors.isfinite().all()):
+            raise ValueError(f"{name}: embeddings that are not finite; did the training diverge?")
+    if gallery is None:
+        return query
+    if gallery.shape[1] != query.shape[1]:
+        raise ValueError(f"gallery of D = {gallery.shape[1]} for queries of {query.shape[1]}")
+    return gallery
