@@ -16,7 +16,7 @@ from xbmlib.study.notebook import Checked
 from xbmlib.study.progress import Progress
 from xbmlib.train import Trainer
 
-# Short on purpose: see "The start" in README.md for what longer pretraining does to the effect.
+# Short on purpose: how it was picked, "The start" in README.md tells.
 STEPS = {"smoke": 4, "full": 150}
 
 
