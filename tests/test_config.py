@@ -214,11 +214,6 @@ def test_memory_size_by_hand():
         Experiment(ratio=0.01).memory_size(1000)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=ConfigError,
-    reason="the ratio advised is rounded down: 16 of 128 gives 0.12",
-)
 def test_remedy_for_the_ratio():
     """Oracle: the ratio that the refusal advises is not refused, for any size of training set."""
     for batch in (8, 16, 64):

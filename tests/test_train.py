@@ -242,3 +242,13 @@ def test_divergence_is_told(small, tmp_path, monkeypatch):
     monkeypatch.setattr(train, "build_loss", lambda e: Diverged())
     with pytest.raises(FloatingPointError, match=r"step 0: lower lr=0\.0002"):
         train.run(Experiment(**SMALL), RunStore(tmp_path))
+
+
+def test_seeds_crop_apart():
+    """Oracle: counting. Every seed and step draws numbers of its own."""
+    drawn = {
+        tuple(torch.rand(4, generator=train.crop_generator(seed, step)).tolist())
+        for seed in range(20)
+        for step in range(50)
+    }
+    assert len(drawn) == 20 * 50

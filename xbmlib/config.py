@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -129,9 +130,11 @@ class Experiment(BaseModel):
         """
         size = round(self.ratio * n)
         if self.ratio > 0 and size < self.batch:
+            # Rounded up: rounded to nearest, the advice could itself be refused.
+            least = math.ceil(self.batch / n * 1e6) / 1e6
             raise ConfigError(
                 f"ratio={self.ratio} of {n} training images is M = {size}, less than "
-                f"batch={self.batch}: give a ratio of at least {self.batch / n:.2g}, or 0"
+                f"batch={self.batch}: give a ratio of at least {least:.6g}, or 0"
             )
         return size
 

@@ -154,7 +154,7 @@ class Trainer:
         if self.memory is not None and t == e.start and e.init == "sample":
             self._initialise(self.memory)
         # Randomness is a function of (seed, step): a resumed run needs no history of it.
-        generator = torch.Generator().manual_seed(e.seed << 32 | t)
+        generator = crop_generator(e.seed, t)
         x = random_resized_crop(to_float(images.to(self.device)), e.crop, generator)
         labels = labels.to(self.device)
         for group in self.optimiser.param_groups:
@@ -319,6 +319,15 @@ class _Batches(Dataset[Any]):
         return self.set.images[ids], self.set.labels[ids], ids
 
 
+def crop_generator(seed: int, step: int) -> torch.Generator:
+    """Randomness of one step's crops.
+
+    The CPU's generator takes 32 bits of a seed, so both numbers have to be mixed into these; the
+    odd multiplier keeps the steps of two seeds apart.
+    """
+    return torch.Generator().manual_seed((seed * 0x9E3779B1 + step) % 2**32)
+
+
 def build_loss(e: Experiment) -> PairLoss:
     """The loss that the experiment names."""
     if e.loss == "contrastive":
@@ -355,6 +364,7 @@ def provenance(device: torch.device) -> dict[str, Any]:
 __all__ = [
     "Trainer",
     "build_loss",
+    "crop_generator",
     "fingerprints",
     "identify",
     "learning_rate",

@@ -51,7 +51,8 @@ class MultiSimilarityLoss(PairLoss):
             return Weighting(s.new_zeros(len(s)), torch.zeros_like(s), s.new_zeros(len(s)))
         hardest_positive = torch.where(positive, s, torch.inf).amin(1, keepdim=True)
         hardest_negative = torch.where(negative, s, -torch.inf).amax(1, keepdim=True)
-        mined_negative = negative & (s > hardest_positive - self.epsilon)
+        # Not "above", so that a diverged model's NaN is mined and reaches the loss.
+        mined_negative = negative & ~(s <= hardest_positive - self.epsilon)
         mined_positive = positive & (s < hardest_negative + self.epsilon)
         negative_loss, negative_weights = self._log_sum(s, mined_negative, self.beta)
         positive_loss, positive_weights = self._log_sum(s, mined_positive, -self.alpha)
