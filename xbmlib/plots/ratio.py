@@ -57,7 +57,8 @@ def memory_ratio(data: pd.DataFrame, *, y: str = "R@1", ax: Axes | None = None) 
     if y == "R@1":
         _paper(ax)
     ax.set(xscale="log", xlabel="memory ratio $R_M$ = M / N", ylabel=f"{y} (%)")
-    ax.legend(loc="lower right")
+    # Below the axes: the paper's lines and ours leave no corner free.
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=1)
     return ax
 
 
