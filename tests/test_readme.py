@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+from xbmlib.study.summary import README_PROFILE, rewrite_readme
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -12,3 +14,10 @@ def test_the_example_runs():
     names = {}
     exec(code, names)
     assert names["memory"].full and names["value"].isfinite()
+
+
+def test_the_table_is_generated():
+    """Oracle: the stored verdicts, rendered anew."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert rewrite_readme(text, README_PROFILE) == text
+    assert text.count("| **") == text.count("hanzi (drawn), batch") > 5

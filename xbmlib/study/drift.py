@@ -74,6 +74,8 @@ def verdicts(data: pd.DataFrame, parameters: DriftParameters) -> list[Verdict]:
     """The claims of Section 3.2 held against the curves in ``data``."""
     steps = int(data["steps"].iloc[0])
     short, *_, long = sorted(data["delta"].unique())
+    # The claim names iterations: where the paper's own Δt was measured, it is judged by that.
+    ten = paper.DRIFT_DELTAS[0] if paper.DRIFT_DELTAS[0] in set(data["delta"]) else short
     common: dict[str, Any] = {
         "data": f"hanzi (drawn), batch {BATCH}, from scratch, {steps:,} steps, "
         f"profile {parameters.profile}",
@@ -88,15 +90,16 @@ def verdicts(data: pd.DataFrame, parameters: DriftParameters) -> list[Verdict]:
     before = settled[settled["decays"] == 0]
     early = mean(before[(before["delta"] == long) & (before["step"] <= 0.2 * steps)])
     late = mean(before[(before["delta"] == long) & (before["step"] >= 0.4 * steps)])
-    within = mean(before[(before["delta"] == short) & (before["step"] >= 0.1 * steps)])
+    within = mean(before[(before["delta"] == ten) & (before["step"] >= 0.1 * steps)])
     first = mean(before[(before["delta"] == short) & (before["step"] >= 0.4 * steps)])
     decayed = mean(settled[(settled["delta"] == short) & (settled["decays"] == 1)])
     return [
         Verdict(
             claim=f"Features drift little within {paper.DRIFT_DELTAS[0]} iterations.",
             paper='"consistently small" (Section 3.2)',
-            ours=f"D = {mean_spread(within, digits=4)} at Δt = {short}, after the first tenth",
-            rule="D at the smallest Δt is below 0.1; unrelated unit vectors are 2 apart",
+            ours=f"D = {mean_spread(within, digits=4)} at Δt = {ten}, after the first tenth",
+            rule="D at Δt = 10 (smoke: the smallest) is below 0.1; unrelated unit vectors "
+            "are 2 apart",
             outcome=judge(within < 0.1, within),
             **common,
         ),

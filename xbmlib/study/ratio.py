@@ -9,7 +9,7 @@ from pydantic import Field
 
 from xbmlib import datasets, paper
 from xbmlib.runs import Run, RunStore
-from xbmlib.study.notebook import Parameters, Verdict, judge, mean_spread
+from xbmlib.study.notebook import Outcome, Parameters, Verdict, judge, mean_spread
 from xbmlib.study.parallel import run_all
 from xbmlib.study.profiles import PROFILES, experiment
 
@@ -92,21 +92,26 @@ def verdicts(data: pd.DataFrame, parameters: RatioParameters) -> list[Verdict]:
         return []
     # Seeds are paired: the same batches and initial head in both arms.
     gains = {ratio: (p - base).dropna() for ratio, p in points.items()}
+    # The mean over all ratios of a seed: the best of several would flatter the memory.
+    typical = pd.DataFrame(gains).mean(axis=1)
     best = max(gains, key=lambda ratio: gains[ratio].mean())
+    told = (
+        f"{mean_spread(typical)} points over all R_M; at most {mean_spread(gains[best])}, "
+        f"{mean_spread(base)} to {mean_spread(points[best])}, at R_M = {best:g}"
+    )
     out = [
         Verdict(
             claim="The memory lifts R@1 of the contrastive loss at batch 16 on every data set.",
             paper="over 20 points (Section 4.3)",
-            ours=f"{mean_spread(gains[best])} points at R_M = {best:g}: "
-            f"{mean_spread(base)} to {mean_spread(points[best])}",
-            rule="the gain at the best R_M exceeds twice its standard error (one seed: exceeds 0)",
-            outcome=judge(_clear(gains[best])),
+            ours=told,
+            rule="the gain averaged over all R_M exceeds twice its standard error over seeds",
+            outcome=_clear(typical),
             **common,
         ),
         Verdict(
             claim="The gain at batch 16 is over 20 points of R@1.",
             paper=f"over {paper.GAIN_BATCH_16.value:.0f} points ({paper.GAIN_BATCH_16.where})",
-            ours=f"{mean_spread(gains[best])} points at R_M = {best:g}",
+            ours=told,
             rule="the mean gain at the best R_M is at least 20 points",
             outcome=judge(bool(gains[best].mean() >= paper.GAIN_BATCH_16.value)),
             **common,
@@ -114,6 +119,8 @@ def verdicts(data: pd.DataFrame, parameters: RatioParameters) -> list[Verdict]:
     ]
     if len(reference):
         above = (points[best] - reference).dropna()
+        # Where the larger batch gives nothing, there is nothing for the memory to make up.
+        matters = bool(reference.mean() > base.mean())
         out.append(
             Verdict(
                 claim="Batch 16 with memory does better than a large batch without.",
@@ -121,21 +128,25 @@ def verdicts(data: pd.DataFrame, parameters: RatioParameters) -> list[Verdict]:
                 f"{paper.SOP_R1_BATCH_256.value} at batch 256 without (SOP, "
                 f"{paper.SOP_R1_BATCH_16_MEMORY.where})",
                 ours=f"{mean_spread(points[best])} at batch 16, R_M = {best:g}; "
-                f"{mean_spread(reference)} at batch {REFERENCE} without, as many images seen",
-                rule=f"mean R@1 at the best R_M is at least that of batch {REFERENCE}",
-                outcome=judge(bool(above.mean() >= 0), above),
+                f"{mean_spread(reference)} at batch {REFERENCE} and {mean_spread(base)} at batch "
+                f"{BATCH} without, as many images seen",
+                rule=f"mean R@1 at the best R_M is at least that of batch {REFERENCE}; testable "
+                f"where batch {REFERENCE} beats batch {BATCH} without memory",
+                outcome=judge(bool(above.mean() >= 0)) if matters else "not testable here",
                 **common,
             )
         )
     if 0.01 in gains:
+        least = paper.RATIO_R1_BATCH_64[0.01].value - paper.RATIO_R1_BATCH_64[0.0].value
         before, after = paper.RATIO_R1["In-shop", 0.0], paper.RATIO_R1["In-shop", 0.01]
         out.append(
             Verdict(
                 claim="A memory of 1% of the training set already gives a large gain.",
                 paper=f"{before.value} to {after.value} (In-shop, {after.where})",
                 ours=f"{mean_spread(gains[0.01])} points at R_M = 0.01",
-                rule="the gain at 0.01 is at least a third of the best gain, which is clear of 0",
-                outcome=judge(_clear(gains[best]) and gains[0.01].mean() >= gains[best].mean() / 3),
+                rule=f"the mean gain at 0.01 is at least {least:.1f} points, the paper's smallest "
+                "(SOP, batch 64, Table 2)",
+                outcome=judge(bool(gains[0.01].mean() >= least)),
                 **common,
             )
         )
@@ -147,15 +158,19 @@ def verdicts(data: pd.DataFrame, parameters: RatioParameters) -> list[Verdict]:
                 paper="curves level off (Fig. 1, right)",
                 ours=f"{mean_spread(points[moderate])} at R_M = {moderate:g}, "
                 f"{mean_spread(points[1.0])} at 1",
-                rule="R@1 at R_M = 1 is within 2 points of that at the best R_M in [0.05, 0.5]",
-                outcome=judge(abs(points[1.0].mean() - points[moderate].mean()) <= 2),
+                rule="a moderate R_M in [0.05, 0.5] reaches 80% of the gain at R_M = 1; testable "
+                "where that gain is at least 2 points",
+                outcome=judge(bool(gains[moderate].mean() >= 0.8 * gains[1.0].mean()))
+                if gains[1.0].mean() >= 2
+                else "not testable here",
                 **common,
             )
         )
     return out
 
 
-def _clear(gain: pd.Series) -> bool:
-    """Whether a paired gain is clear of zero."""
-    error = gain.std(ddof=1) / len(gain) ** 0.5 if len(gain) > 1 else 0.0
-    return bool(gain.mean() > 2 * error)
+def _clear(gain: pd.Series) -> Outcome:
+    """Whether a paired gain is clear of zero; one seed cannot tell."""
+    if len(gain) < 2:
+        return "not testable here"
+    return judge(bool(gain.mean() > 2 * gain.std(ddof=1) / len(gain) ** 0.5))

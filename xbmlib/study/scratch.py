@@ -1,4 +1,4 @@
-"""Where the memory breaks: training from scratch, against the pretrained start of the study."""
+"""Does the memory need a good start? From scratch, against the pretrained start of the study."""
 
 from __future__ import annotations
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 
-from xbmlib.runs import ROOT
+from xbmlib.runs import ROOT, write_atomically
 from xbmlib.study.notebook import Verdict
+
+README_PROFILE = "quick"
+BEGIN, END = "<!-- verdicts: python -m xbmlib.study.summary -->", "<!-- end of verdicts -->"
 
 
 def verdicts(profile: str) -> dict[str, list[Verdict]]:
@@ -40,3 +43,16 @@ def verdict_table(profile: str) -> str:
             f"| {v.claim} | {v.paper} | {v.ours} | **{v.outcome}** | {v.data} |" for v in found
         ]
     return "\n".join(rows)
+
+
+def rewrite_readme(text: str, profile: str) -> str:
+    """The README with its table of verdicts made anew."""
+    head, _, rest = text.partition(BEGIN)
+    _, _, tail = rest.partition(END)
+    return f"{head}{BEGIN}\n{verdict_table(profile)}\n{END}{tail}"
+
+
+if __name__ == "__main__":
+    readme = ROOT / "README.md"
+    text = rewrite_readme(readme.read_text(encoding="utf-8"), README_PROFILE)
+    write_atomically(readme, lambda path: path.write_text(text, encoding="utf-8"))
