@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from xbmlib.study.summary import README_PROFILE, rewrite_readme
+from xbmlib.study.summary import rewrite_readme
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -19,5 +19,5 @@ def test_the_example_runs():
 def test_the_table_is_generated():
     """Oracle: the stored verdicts, rendered anew."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert rewrite_readme(text, README_PROFILE) == text
+    assert rewrite_readme(text) == text
     assert text.count("| **") == text.count("hanzi (drawn), batch") > 5

@@ -58,7 +58,7 @@ def memory_ratio(data: pd.DataFrame, *, y: str = "R@1", ax: Axes | None = None) 
         _paper(ax)
     ax.set(xscale="log", xlabel="memory ratio $R_M$ = M / N", ylabel=f"{y} (%)")
     # Below the axes: the paper's lines and ours leave no corner free.
-    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=1)
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.26), ncols=1)
     return ax
 
 

@@ -7,7 +7,8 @@ import json
 from xbmlib.runs import ROOT, write_atomically
 from xbmlib.study.notebook import Verdict
 
-README_PROFILE = "quick"
+# Of each notebook, the last of these that has run.
+README_PROFILES = ("quick", "full")
 BEGIN, END = "<!-- verdicts: python -m xbmlib.study.summary -->", "<!-- end of verdicts -->"
 
 
@@ -35,24 +36,27 @@ def verdict_lines(profile: str) -> list[str]:
     return lines
 
 
-def verdict_table(profile: str) -> str:
-    """Markdown table of the verdicts."""
+def verdict_table(profiles: tuple[str, ...]) -> str:
+    """Markdown table of the verdicts, of each notebook those of the last profile that has any."""
+    latest: dict[str, list[Verdict]] = {}
+    for profile in profiles:
+        latest |= verdicts(profile)
     rows = ["| claim | paper | ours | verdict | data |", "|---|---|---|---|---|"]
-    for found in verdicts(profile).values():
+    for found in latest.values():
         rows += [
             f"| {v.claim} | {v.paper} | {v.ours} | **{v.outcome}** | {v.data} |" for v in found
         ]
     return "\n".join(rows)
 
 
-def rewrite_readme(text: str, profile: str) -> str:
+def rewrite_readme(text: str) -> str:
     """The README with its table of verdicts made anew."""
     head, _, rest = text.partition(BEGIN)
     _, _, tail = rest.partition(END)
-    return f"{head}{BEGIN}\n{verdict_table(profile)}\n{END}{tail}"
+    return f"{head}{BEGIN}\n{verdict_table(README_PROFILES)}\n{END}{tail}"
 
 
 if __name__ == "__main__":
     readme = ROOT / "README.md"
-    text = rewrite_readme(readme.read_text(encoding="utf-8"), README_PROFILE)
+    text = rewrite_readme(readme.read_text(encoding="utf-8"))
     write_atomically(readme, lambda path: path.write_text(text, encoding="utf-8"))
