@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import argparse
 import time
+from pathlib import Path
 
 from xbmlib.runs import ROOT
 from xbmlib.study.profiles import PROFILES
 from xbmlib.study.summary import verdict_lines
 
+# Beside the library, wherever the results go.
+SOURCES = Path(__file__).resolve().parents[2] / "notebooks"
 # In the order in which a reader meets them.
 NOTEBOOKS = ("drift_curves", "valid_negatives", "ablation_memory_ratio", "from_scratch")
 
@@ -30,7 +33,7 @@ def main() -> None:
         began = time.monotonic()
         print(f"== {name} ({profile})", flush=True)
         execute_notebook(
-            ROOT / "notebooks" / f"{name}.ipynb",
+            SOURCES / f"{name}.ipynb",
             executed / f"{name}.ipynb",
             parameters={"profile": profile},
             progress_bar=False,
