@@ -6,7 +6,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 
-from xbmlib.plots.style import COLOURS, axes
+from xbmlib.plots.style import COLOURS, axes, seeds
 
 
 def drift_curves(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
@@ -20,7 +20,7 @@ def drift_curves(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     deltas = sorted(data["delta"].unique())
     colours = dict(zip(deltas, (COLOURS[c] for c in ("short", "middle", "long")), strict=False))
     sns.lineplot(
-        data.assign(delta=data["delta"]),
+        data,
         x="step",
         y="drift",
         hue="delta",
@@ -36,6 +36,5 @@ def drift_curves(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
         ax.axvline(step, color="0.4", lw=0.7, ls="--", label="lr ÷ 10" if i == 0 else None)
     ax.set(yscale="log", xlabel="iteration t", ylabel="feature drift D(x, t; Δt)")
     ax.legend(ncols=2)
-    n = data["seed"].nunique()
-    ax.set_title(f"ours: hanzi, batch 64, from scratch, {n} seed{'s' if n > 1 else ''}")
+    ax.set_title(f"ours: hanzi, batch 64, from scratch, {seeds(data)}")
     return ax

@@ -7,7 +7,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 
 from xbmlib import paper
-from xbmlib.plots.style import COLOURS, axes
+from xbmlib.plots.style import COLOURS, axes, seeds
 
 
 def valid_negatives(data: pd.DataFrame, *, window: int = 25, ax: Axes | None = None) -> Axes:
@@ -28,18 +28,16 @@ def valid_negatives(data: pd.DataFrame, *, window: int = 25, ax: Axes | None = N
     )
     stated = {"memory": paper.VALID_NEGATIVES_MEMORY, "batch": paper.VALID_NEGATIVES_BATCH}
     for source, number in stated.items():
-        words = "about 1,000" if source == "memory" else "< 10"
         ax.axhline(
             number.value,
             color=COLOURS[source],
             ls=":",
             lw=1,
-            label=f"paper, {source}: {words} (SOP)",
+            label=f"paper, {source} (SOP): {number.text}",
         )
     ax.set_yscale("symlog", linthresh=1)
     ax.set(xlabel="iteration", ylabel="valid negatives an iteration", ylim=(0, None))
     handles, labels = ax.get_legend_handles_labels()
     ax.legend(handles, [f"ours, {t}" if t in stated else t for t in labels], title=None)
-    n = data["seed"].nunique()
-    ax.set_title(f"ours: hanzi, batch 64, R_M = 1, {n} seed{'s' if n > 1 else ''}")
+    ax.set_title(f"ours: hanzi, batch 64, R_M = 1, {seeds(data)}")
     return ax

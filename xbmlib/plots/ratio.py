@@ -7,7 +7,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 
 from xbmlib import paper
-from xbmlib.plots.style import COLOURS, axes
+from xbmlib.plots.style import COLOURS, axes, seeds
 
 
 def memory_ratio(data: pd.DataFrame, *, y: str = "R@1", ax: Axes | None = None) -> Axes:
@@ -22,8 +22,6 @@ def memory_ratio(data: pd.DataFrame, *, y: str = "R@1", ax: Axes | None = None) 
     base = data[(data["ratio"] == 0) & (data["batch"] == 16)][y]
     larger = data[data["batch"] == 64][y]
     points = data[data["ratio"] > 0]
-    n = data["seed"].nunique()
-    seeds = f"{n} seed{'s' if n > 1 else ''}"
     if len(points):
         sns.lineplot(
             points,
@@ -33,10 +31,12 @@ def memory_ratio(data: pd.DataFrame, *, y: str = "R@1", ax: Axes | None = None) 
             marker="o",
             errorbar="sd",
             ax=ax,
-            label=f"ours, w/ memory (hanzi, batch 16, {seeds})",
+            label=f"ours, w/ memory (hanzi, batch 16, {seeds(data)})",
         )
     ax.axhline(
-        base.mean(), color=COLOURS["batch"], label=f"ours, no memory (hanzi, batch 16, {seeds})"
+        base.mean(),
+        color=COLOURS["batch"],
+        label=f"ours, no memory (hanzi, batch 16, {seeds(data)})",
     )
     if len(larger):
         ax.axhline(
@@ -44,7 +44,7 @@ def memory_ratio(data: pd.DataFrame, *, y: str = "R@1", ax: Axes | None = None) 
             color=COLOURS["batch"],
             ls="--",
             lw=1,
-            label=f"ours, no memory, batch 64 ({seeds})",
+            label=f"ours, no memory, batch 64 ({seeds(data)})",
         )
     if len(base) > 1:
         ax.axhspan(

@@ -6,7 +6,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 
-from xbmlib.plots.style import COLOURS, axes
+from xbmlib.plots.style import COLOURS, axes, seeds
 
 
 def starts(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
@@ -26,7 +26,6 @@ def starts(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     )  # fmt: skip
     handles, _ = ax.get_legend_handles_labels()
     ax.legend(handles, ["no memory", f"memory of {ratio}"], title=None)
-    n = data["seed"].nunique()
-    ax.set_title(f"ours: hanzi, batch 16, contrastive, {n} seed{'s' if n > 1 else ''}")
+    ax.set_title(f"ours: hanzi, batch 16, contrastive, {seeds(data)}")
     ax.set(xlabel=None, ylabel="R@1 (%)", ylim=(0, 100))
     return ax

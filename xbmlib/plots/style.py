@@ -7,6 +7,7 @@ from typing import Any
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
+import pandas as pd
 from matplotlib.axes import Axes
 
 # Okabe and Ito's palette. The same thing has the same colour in every figure.
@@ -48,6 +49,12 @@ _RC: Any = {
 def style() -> AbstractContextManager[Any]:
     """Context in which figures are drawn and saved."""
     return mpl.rc_context(_RC)
+
+
+def seeds(data: pd.DataFrame) -> str:
+    """How many seeds a figure rests on, in words."""
+    n = data["seed"].nunique()
+    return f"{n} seed{'s' if n > 1 else ''}"
 
 
 def axes(ax: Axes | None) -> Axes:

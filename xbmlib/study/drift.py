@@ -12,7 +12,7 @@ from xbmlib.config import Experiment
 from xbmlib.runs import RunStore
 from xbmlib.study.notebook import Parameters, Verdict, judge, mean_spread
 from xbmlib.study.parallel import run_all
-from xbmlib.study.profiles import PROFILES, TUNED, Profile
+from xbmlib.study.profiles import TUNED, Profile
 from xbmlib.train import learning_rate
 
 BATCH = 64
@@ -45,11 +45,10 @@ def frame(parameters: DriftParameters, store: RunStore | None = None) -> pd.Data
 
     Returns:
         A row for each seed, step and Δt: step, delta, drift (mean over the probes), spread,
-        lr, decays and decays_then (how often the rate
-        had been divided at t and at t - Δt), seed, steps (of the run), run.
+        lr, decays and decays_then (how often the rate had been divided at t and at t - Δt),
+        seed, steps (of the run), run.
     """
-    profile = PROFILES[parameters.profile]
-    seeds = range(parameters.seeds or profile.seeds)
+    profile, seeds = parameters.size, parameters.seed_range
     runs = run_all([drift_experiment(profile, seed) for seed in seeds], store)
     frames = []
     for run in runs:

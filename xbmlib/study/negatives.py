@@ -10,7 +10,7 @@ from xbmlib import paper
 from xbmlib.runs import RunStore
 from xbmlib.study.notebook import Parameters, Verdict, judge, mean_spread
 from xbmlib.study.parallel import run_all
-from xbmlib.study.profiles import PROFILES, experiment
+from xbmlib.study.profiles import experiment
 
 BATCH = 64
 
@@ -28,8 +28,7 @@ def frame(parameters: NegativesParameters, store: RunStore | None = None) -> pd.
         A row for each seed, step and source ("batch" or "memory"): step, source,
         negatives (valid pairs of the iteration, over all anchors), seed, start, run.
     """
-    profile = PROFILES[parameters.profile]
-    seeds = range(parameters.seeds or profile.seeds)
+    profile, seeds = parameters.size, parameters.seed_range
     runs = run_all(
         [experiment(profile, BATCH, seed=seed, ratio=1.0).but(log_every=1) for seed in seeds], store
     )

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from xbmlib.runs import ROOT, write_atomically, write_csv, write_json
+from xbmlib.study.profiles import PROFILES, Profile
 
 ProfileName = Literal["smoke", "quick", "full"]
 Outcome = Literal["agrees", "disagrees", "not testable here"]
@@ -78,6 +79,16 @@ class Parameters(Checked):
 
     profile: ProfileName = "quick"
     seeds: Annotated[int, Field(ge=1, le=100)] | None = None
+
+    @property
+    def size(self) -> Profile:
+        """The profile that is named."""
+        return PROFILES[self.profile]
+
+    @property
+    def seed_range(self) -> range:
+        """The seeds to run."""
+        return range(self.seeds or self.size.seeds)
 
 
 class Verdict(BaseModel):

@@ -84,6 +84,14 @@ PROFILES = {
 }
 
 
+def sized(images: int, batch: int, settings: dict[str, Any], **fixed: Any) -> Experiment:
+    """A run of so many images; "warm_up" in the settings is the share of it before the memory."""
+    steps = max(2, images // batch)
+    known = dict(settings)
+    start = round(known.pop("warm_up") * steps)
+    return Experiment(batch=batch, steps=steps, start=start, **known, **fixed)
+
+
 def experiment(profile: Profile, batch: int, *, seed: int, ratio: float) -> Experiment:
     """A run with the tuned settings of its arm.
 
@@ -93,15 +101,5 @@ def experiment(profile: Profile, batch: int, *, seed: int, ratio: float) -> Expe
         seed: of everything random.
         ratio: R_M; 0 for the arm without memory.
     """
-    steps = max(2, profile.images // batch)
-    tuned = dict(TUNED["memory" if ratio else "none", batch])
-    warm_up = tuned.pop("warm_up", 0.25)
-    return Experiment(
-        split=profile.split,
-        batch=batch,
-        seed=seed,
-        ratio=ratio,
-        steps=steps,
-        start=round(warm_up * steps),
-        **tuned,
-    )
+    tuned = {"warm_up": 0.25} | TUNED["memory" if ratio else "none", batch]
+    return sized(profile.images, batch, tuned, split=profile.split, seed=seed, ratio=ratio)

@@ -11,7 +11,7 @@ from xbmlib import datasets, paper
 from xbmlib.runs import Run, RunStore
 from xbmlib.study.notebook import Outcome, Parameters, Verdict, judge, mean_spread
 from xbmlib.study.parallel import run_all
-from xbmlib.study.profiles import PROFILES, experiment
+from xbmlib.study.profiles import experiment
 
 BATCH = 16
 # Without memory at a larger batch and as many images seen: what the memory is held against.
@@ -32,8 +32,7 @@ def frame(parameters: RatioParameters, store: RunStore | None = None) -> pd.Data
     Returns:
         A row a run: batch, ratio, memory (M), seed, R@K in percent, run.
     """
-    profile = PROFILES[parameters.profile]
-    seeds = range(parameters.seeds or profile.seeds)
+    profile, seeds = parameters.size, parameters.seed_range
     ratios = profile.ratios if parameters.ratio is None else (parameters.ratio,)
     points = [(BATCH, ratio) for ratio in (0.0, *ratios)]
     if parameters.ratio is None:
@@ -53,13 +52,12 @@ def frame(parameters: RatioParameters, store: RunStore | None = None) -> pd.Data
 
 def _stored(parameters: RatioParameters, store: RunStore, have: set[str]) -> list[Run]:
     """Finished runs of the same settings at other ratios and seeds."""
-    profile = PROFILES[parameters.profile]
     found = []
     for id in store.ids():
         if id not in have:
             e = store.experiment(id)
             known = e.batch == BATCH or (e.batch, e.ratio) == (REFERENCE, 0)
-            if known and e == experiment(profile, e.batch, seed=e.seed, ratio=e.ratio):
+            if known and e == experiment(parameters.size, e.batch, seed=e.seed, ratio=e.ratio):
                 found.append(store.load(id))
     return found
 
@@ -99,10 +97,12 @@ def verdicts(data: pd.DataFrame, parameters: RatioParameters) -> list[Verdict]:
         f"{mean_spread(typical)} points over all R_M; at most {mean_spread(gains[best])}, "
         f"{mean_spread(base)} to {mean_spread(points[best])}, at R_M = {best:g}"
     )
+    stated = f"over {paper.GAIN_BATCH_16.value:.0f} points ({paper.GAIN_BATCH_16.where})"
     out = [
         Verdict(
-            claim="The memory lifts R@1 of the contrastive loss at batch 16 on every data set.",
-            paper="over 20 points (Section 4.3)",
+            claim="The memory lifts R@1 of the contrastive loss at batch 16 (three data sets; here "
+            "one).",
+            paper=stated,
             ours=told,
             rule="the gain averaged over all R_M exceeds twice its standard error over seeds",
             outcome=_clear(typical),
@@ -110,9 +110,10 @@ def verdicts(data: pd.DataFrame, parameters: RatioParameters) -> list[Verdict]:
         ),
         Verdict(
             claim="The gain at batch 16 is over 20 points of R@1.",
-            paper=f"over {paper.GAIN_BATCH_16.value:.0f} points ({paper.GAIN_BATCH_16.where})",
+            paper=stated,
             ours=told,
-            rule="the mean gain at the best R_M is at least 20 points",
+            rule="the mean gain at the best R_M is at least "
+            f"{paper.GAIN_BATCH_16.value:.0f} points",
             outcome=judge(bool(gains[best].mean() >= paper.GAIN_BATCH_16.value)),
             **common,
         ),

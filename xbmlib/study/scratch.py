@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any, ClassVar
 
 import pandas as pd
@@ -9,7 +10,7 @@ import pandas as pd
 from xbmlib.runs import RunStore
 from xbmlib.study.notebook import Parameters, Verdict, judge, mean_spread
 from xbmlib.study.parallel import run_all
-from xbmlib.study.profiles import PROFILES, experiment
+from xbmlib.study.profiles import experiment
 
 BATCH, RATIO = 16, 0.1
 FAST = 8e-4
@@ -31,23 +32,20 @@ def frame(parameters: ScratchParameters, store: RunStore | None = None) -> pd.Da
         A row a run: start, memory ("none" or "10%"), lr ("tuned" or a number), seed, R@1
         (percent), run.
     """
-    profile = PROFILES[parameters.profile]
     listed: list[dict[str, Any]] = []
     experiments = []
-    for start, weights in STARTS.items():
-        for ratio in (0.0, RATIO):
-            for lr in (None, FAST):
-                for seed in range(parameters.seeds or profile.seeds):
-                    e = experiment(profile, BATCH, seed=seed, ratio=ratio).but(weights=weights)
-                    experiments.append(e if lr is None else e.but(lr=lr))
-                    listed.append(
-                        {
-                            "start": start,
-                            "memory": f"{RATIO:.0%}" if ratio else "none",
-                            "lr": "tuned" if lr is None else f"{lr:g}",
-                            "seed": seed,
-                        }
-                    )
+    cases = product(STARTS, (0.0, RATIO), (None, FAST), parameters.seed_range)
+    for start, ratio, lr, seed in cases:
+        e = experiment(parameters.size, BATCH, seed=seed, ratio=ratio).but(weights=STARTS[start])
+        experiments.append(e if lr is None else e.but(lr=lr))
+        listed.append(
+            {
+                "start": start,
+                "memory": f"{RATIO:.0%}" if ratio else "none",
+                "lr": "tuned" if lr is None else f"{lr:g}",
+                "seed": seed,
+            }
+        )
     rows = []
     for row, run in zip(listed, run_all(experiments, store), strict=True):
         rows.append(row | {"R@1": 100 * run.recall["R@1"], "run": run.id})

@@ -17,6 +17,7 @@ import pandas as pd
 from xbmlib.config import Experiment
 from xbmlib.runs import ROOT, RunStore, write_csv
 from xbmlib.study.parallel import run_all
+from xbmlib.study.profiles import sized
 
 IMAGES = 32_000
 TRIALS = {16: 16, 64: 8}
@@ -51,10 +52,7 @@ def trials(arm: str, batch: int) -> list[dict[str, Any]]:
 
 def trial_experiment(batch: int, settings: dict[str, Any]) -> Experiment:
     """A trial as a run on the validation classes."""
-    steps = IMAGES // batch
-    known = dict(settings)
-    start = round(known.pop("warm_up", 0) * steps)
-    return Experiment(split="validation", batch=batch, steps=steps, start=start, **known)
+    return sized(IMAGES, batch, {"warm_up": 0.0} | settings, split="validation")
 
 
 def search(store: RunStore | None = None) -> pd.DataFrame:
