@@ -8,7 +8,13 @@ import torch
 from test_losses import SETTINGS, brute_batch, case, each_loss, each_setting, owners
 from test_losses_pairs import value_and_gradient
 
-from xbmlib.losses import ContrastiveLoss, MultiSimilarityLoss, TripletLoss, pairs
+from xbmlib.losses import (
+    ContrastiveLoss,
+    MultiSimilarityLoss,
+    TripletLoss,
+    candidates,
+    pairs,
+)
 
 LOW = (torch.bfloat16, torch.float16)
 
@@ -95,12 +101,12 @@ def test_non_contiguous(kind, settings):
 
 
 @each_setting
-@pytest.mark.parametrize("block", [1, 7, 50, 130])
+@pytest.mark.parametrize(("block", "tile"), [(1, 1), (7, 100), (50, 7), (130, 3)])
 @pytest.mark.parametrize("mode", ["all", "none", "some"])
-def test_blocks_change_nothing(kind, settings, block, mode, monkeypatch):
+def test_blocks_change_nothing(kind, settings, block, tile, mode, monkeypatch):
     """Oracle: the same call in one block, against the memory and within the batch.
 
-    The four sizes cut the anchors, or the memory, or both, and at uneven places.
+    The sizes cut the anchors, or the memory, or both, and at uneven places.
     """
     anchors, labels, memory, memory_labels, own = case(seed=7)
     own = owners(mode, own)
@@ -116,28 +122,32 @@ def test_blocks_change_nothing(kind, settings, block, mode, monkeypatch):
         )
 
     whole = run()
-    monkeypatch.setattr(pairs, "BLOCK", block)
+    monkeypatch.setattr(candidates, "BLOCK", block)
+    for module in (candidates, pairs):
+        monkeypatch.setattr(module, "TILE", tile)
     for got, wanted in zip(run(), whole, strict=True):
         torch.testing.assert_close(got, wanted)
 
 
 @each_loss
-def test_blocks_bound_the_similarities(kind, settings, monkeypatch):
-    """Oracle: no block of weights holds more than BLOCK entries, or else it is of one anchor."""
+@pytest.mark.parametrize("block", [3, 80, 200])
+def test_blocks_bound_the_similarities(kind, settings, block, monkeypatch):
+    """Oracle: no block of pairs holds more than BLOCK entries, or else it is of one anchor; each
+    anchor is in one block, and the memory is looked through whole.
+    """
     anchors, labels, memory, memory_labels, own = case()
-    shapes = []
-    weigh = kind.weigh
+    seen, weigh = [], kind.weigh
 
-    def watched(self, s, positive, negative):
-        shapes.append(tuple(s.shape))
-        return weigh(self, s, positive, negative)
+    def watched(self, positives, negatives):
+        for part in (positives, negatives):
+            assert len(part) == 1 or part.numel() <= block
+        seen.append(len(positives))
+        return weigh(self, positives, negatives)
 
     monkeypatch.setattr(kind, "weigh", watched)
-    for block, rows in ((80, [2] * 6), (200, [5, 5, 2]), (3, [1] * 12)):
-        monkeypatch.setattr(pairs, "BLOCK", block)
-        shapes.clear()
-        kind(**settings)(anchors, labels, memory, memory_labels, own=own)
-        assert shapes == [(r, 40) for r in rows]
+    monkeypatch.setattr(candidates, "BLOCK", block)
+    kind(**settings)(anchors, labels, memory, memory_labels, own=own)
+    assert sum(seen) == len(anchors) and (len(seen) > 1 or block == 200)
 
 
 @each_loss
@@ -203,8 +213,8 @@ def test_bad_settings(kind, settings, told):
         ({"anchors": torch.zeros(12)}, r"anchors \(12,\).*\(m, D\)"),
         ({"labels": torch.zeros(3)}, r"labels \(3,\)"),
         ({"labels": torch.zeros(12, 1)}, r"labels \(12, 1\)"),
-        ({"memory": None}, "memory_labels and own come with memory"),
-        ({"memory": None, "memory_labels": None}, "own come with memory"),
+        ({"memory": None}, "memory_labels, own and shadow come with memory"),
+        ({"memory": None, "memory_labels": None}, "own and shadow come with memory"),
         ({"memory_labels": None}, "memory_labels"),
         ({"memory_labels": torch.zeros(3)}, r"memory_labels \(3,\).*40"),
         ({"memory": torch.zeros(40, 2)}, r"memory \(40, 2\).*\(12, 6\)"),

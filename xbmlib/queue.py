@@ -21,14 +21,18 @@ class CrossBatchMemory(nn.Module):
         dim: D, the embedding dimension (>= 1).
         dtype: of the stored embeddings: float32, bfloat16, float16, or float64 for tests.
         device: where the entries live; move them later with ``.to()``.
+        shadow: keep a bfloat16 copy beside float32 entries, half as large as they are, for
+            :attr:`shadow`.
 
     Raises:
-        ValueError: size or dim below 1, or another dtype.
+        ValueError: size or dim below 1, another dtype, or a shadow of other than float32.
     """
 
     features: Tensor
     classes: Tensor
     instances: Tensor
+    copies: Tensor | None
+    lengths: Tensor | None
 
     def __init__(
         self,
@@ -37,6 +41,7 @@ class CrossBatchMemory(nn.Module):
         *,
         dtype: torch.dtype = torch.float32,
         device: torch.device | str | None = None,
+        shadow: bool = False,
     ) -> None:
         super().__init__()
         for name, value in (("size", size), ("dim", dim)):
@@ -44,10 +49,17 @@ class CrossBatchMemory(nn.Module):
                 raise ValueError(f"{name}={value!r}: the memory needs a whole number of at least 1")
         if dtype not in DTYPES:
             raise ValueError(f"dtype={dtype}: use one of {', '.join(map(str, DTYPES))}")
+        if shadow and dtype != torch.float32:
+            raise ValueError(f"shadow of {dtype}: a bfloat16 copy is of use beside float32 only")
         self.size, self.dim = size, dim
         self.register_buffer("features", torch.zeros(size, dim, dtype=dtype, device=device))
         self.register_buffer("classes", torch.zeros(size, dtype=torch.int64, device=device))
         self.register_buffer("instances", torch.full((size,), -1, device=device))
+        # Not in the state_dict: they follow from the features.
+        copies = torch.zeros(size, dim, dtype=torch.bfloat16, device=device) if shadow else None
+        lengths = torch.zeros(size, device=device) if shadow else None
+        self.register_buffer("copies", copies, persistent=False)
+        self.register_buffer("lengths", lengths, persistent=False)
         # The one number from which the pointer and the fill follow. A Python int, so that
         # neither costs a device synchronisation; the state_dict carries it as extra state.
         self._enqueued = 0
@@ -91,12 +103,25 @@ class CrossBatchMemory(nn.Module):
         slots = torch.arange(len(self), device=self.classes.device)
         return (self._enqueued - 1 - slots) % self.size
 
+    @property
+    def shadow(self) -> tuple[Tensor, Tensor] | None:
+        """The bfloat16 copy of :attr:`embeddings` and the length of the longest of them.
+
+        A loss that is given it searches the memory at bfloat16's speed and decides in float32.
+        None unless the memory was made with ``shadow=True``.
+        """
+        if self.copies is None or self.lengths is None:
+            return None
+        # Those that were never written have length 0.
+        return self.copies[: len(self)], self.lengths.max()
+
     def reset(self) -> None:
         """Forget every entry."""
         self._enqueued = 0
         self.features.zero_()
         self.classes.zero_()
         self.instances.fill_(-1)
+        self._cast(slice(None))
 
     @torch.no_grad()
     def enqueue(self, embeddings: Tensor, labels: Tensor, ids: Tensor | None = None) -> Tensor:
@@ -135,8 +160,15 @@ class CrossBatchMemory(nn.Module):
         self.features[written] = embeddings.detach()[kept].to(self.features)
         self.classes[written] = labels[kept].to(self.classes)
         self.instances[written] = -1 if ids is None else ids[kept].to(self.instances)
+        self._cast(written)
         self._enqueued += batch
         return slots
+
+    def _cast(self, at: Tensor | slice) -> None:
+        """Bring the shadow of these slots up to date."""
+        if self.copies is not None and self.lengths is not None:
+            self.copies[at] = self.features[at].to(self.copies)
+            self.lengths[at] = self.features[at].norm(dim=1)
 
     def get_extra_state(self) -> Tensor:
         """The number of entries ever enqueued, as ``state_dict`` stores it."""
@@ -145,6 +177,7 @@ class CrossBatchMemory(nn.Module):
     def set_extra_state(self, state: Tensor) -> None:
         """Take back what :meth:`get_extra_state` gave."""
         self._enqueued = int(state)
+        self._cast(slice(None))
 
     def extra_repr(self) -> str:
         """Size, dimension and fill for ``repr``."""

@@ -28,13 +28,17 @@ class ContrastiveLoss(PairLoss):
             raise ValueError(f"lam={lam}: λ is a cosine similarity, give -1 to 1")
         self.lam = lam
 
-    def weigh(self, s: Tensor, positive: Tensor, negative: Tensor) -> Weighting:
-        """Weigh a block of similarities; see :meth:`PairLoss.weigh`."""
-        valid = negative & (s > self.lam)
-        weights = (valid | positive).to(s.dtype)
-        terms = weights.sum(1)
-        loss = torch.where(positive, 1 - s, s).mul_(weights).sum(1)
-        return Weighting(loss, weights, terms)
+    def weigh(self, positives: Tensor, negatives: Tensor) -> Weighting:
+        """Weigh the pairs; see :meth:`PairLoss.weigh`."""
+        # Not "above", so that a diverged model's NaN is valid and reaches the loss.
+        pair, valid = positives != torch.inf, ~(negatives <= self.lam)
+        loss = torch.where(pair, 1 - positives, 0).sum(1) + torch.where(valid, negatives, 0).sum(1)
+        weights = pair.to(loss.dtype), valid.to(loss.dtype)
+        return Weighting(loss, *weights, terms=weights[0].sum(1) + weights[1].sum(1))
+
+    def bound(self, positives: Tensor) -> Tensor:
+        """λ; see :meth:`PairLoss.bound`."""
+        return positives.new_full((len(positives),), self.lam)
 
     def extra_repr(self) -> str:
         """Hyper-parameters for ``repr``."""

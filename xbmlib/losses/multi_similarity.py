@@ -45,19 +45,29 @@ class MultiSimilarityLoss(PairLoss):
             raise ValueError(f"epsilon={epsilon}: the mining margin ε is at least 0")
         self.alpha, self.beta, self.lam, self.epsilon = alpha, beta, lam, epsilon
 
-    def weigh(self, s: Tensor, positive: Tensor, negative: Tensor) -> Weighting:
-        """Weigh a block of similarities; see :meth:`PairLoss.weigh`."""
-        if s.shape[1] == 0:
-            return Weighting(s.new_zeros(len(s)), torch.zeros_like(s), s.new_zeros(len(s)))
-        hardest_positive = torch.where(positive, s, torch.inf).amin(1, keepdim=True)
-        hardest_negative = torch.where(negative, s, -torch.inf).amax(1, keepdim=True)
+    def weigh(self, positives: Tensor, negatives: Tensor) -> Weighting:
+        """Weigh the pairs; see :meth:`PairLoss.weigh`."""
+        if not positives.shape[1] or not negatives.shape[1]:
+            none = positives.new_zeros(len(positives))
+            return Weighting(none, torch.zeros_like(positives), torch.zeros_like(negatives), none)
         # Not "above", so that a diverged model's NaN is mined and reaches the loss.
-        mined_negative = negative & ~(s <= hardest_positive - self.epsilon)
-        mined_positive = positive & (s < hardest_negative + self.epsilon)
-        negative_loss, negative_weights = self._log_sum(s, mined_negative, self.beta)
-        positive_loss, positive_weights = self._log_sum(s, mined_positive, -self.alpha)
-        weights = negative_weights.add_(positive_weights)
-        return Weighting(negative_loss + positive_loss, weights, mined_negative.any(1).to(s.dtype))
+        mined_negatives = ~(negatives <= self.bound(positives)[:, None])
+        hardest = negatives.amax(1, keepdim=True)
+        mined_positives = ~(positives >= hardest + self.epsilon)
+        negative_loss, negative_weights = self._log_sum(negatives, mined_negatives, self.beta)
+        positive_loss, positive_weights = self._log_sum(positives, mined_positives, -self.alpha)
+        return Weighting(
+            negative_loss + positive_loss,
+            positive_weights,
+            negative_weights,
+            terms=mined_negatives.any(1).to(positives.dtype),
+        )
+
+    def bound(self, positives: Tensor) -> Tensor:
+        """min over positives - ε; see :meth:`PairLoss.bound`."""
+        if not positives.shape[1]:
+            return positives.new_full((len(positives),), torch.inf)
+        return positives.amin(1) - self.epsilon
 
     def _log_sum(self, s: Tensor, mined: Tensor, scale: float) -> tuple[Tensor, Tensor]:
         """log(1 + Σ exp(scale(S - λ)))/|scale| and its weights, safe for any scale."""

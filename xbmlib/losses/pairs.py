@@ -1,33 +1,37 @@
 """General pair weighting (Eq. 1, 4, 5): what every pair-based loss here shares.
 
-A loss states only how it weighs the similarities of an anchor (:meth:`PairLoss.weigh`). This
-module computes the similarities, leaves out self-pairs, and turns the weights into the loss and
+A loss states only how it weighs the similarities of an anchor (:meth:`PairLoss.weigh`), and below
+which similarity a negative has no weight (:meth:`PairLoss.bound`). This module finds the pairs
+(:mod:`xbmlib.losses.candidates`), leaves out self-pairs, and turns the weights into the loss and
 its gradient in closed form, dL/dv_i = sum_j +-w_ij v_j (Eq. 5), a block of anchors at a time.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-# Entries of one block of similarities: 4 Mi of float32 are 16 MiB, and a few such blocks live.
-BLOCK = 1 << 22
+from xbmlib.losses.candidates import TILE, Block, blocks
+from xbmlib.losses.inputs import References, references
 
 
 class Weighting(NamedTuple):
-    """What a loss makes of a block of similarities.
+    """What a loss makes of the pairs of m anchors.
 
     Attributes:
         loss: (m,) L_i, the loss of each anchor.
-        weights: (m, M) w_ij >= 0, |dL_i/dS_ij|; zero at pairs that are not valid.
+        positives: (m, P) w_ij >= 0, |dL_i/dS_ij|; zero at pairs that are not valid.
+        negatives: (m, n) likewise.
         terms: (m,) number of terms that L_i sums: pairs, triplets, or 1 for a log-sum.
     """
 
     loss: Tensor
-    weights: Tensor
+    positives: Tensor
+    negatives: Tensor
     terms: Tensor
 
 
@@ -66,15 +70,27 @@ class PairLoss(nn.Module):
         self.reduction = reduction
         self.valid: ValidPairs | None = None
 
-    def weigh(self, s: Tensor, positive: Tensor, negative: Tensor) -> Weighting:
-        """Weigh a block of similarities; the one thing that a loss defines.
+    def weigh(self, positives: Tensor, negatives: Tensor) -> Weighting:
+        """Weigh the pairs of m anchors; the one thing that a loss has to define.
 
         Args:
-            s: (m, M) cosine similarities S_ij, without gradient.
-            positive: (m, M) bool, pairs of one class, self-pairs left out.
-            negative: (m, M) bool, pairs of two classes.
+            positives: (m, P) S_ij of the pairs of one class, self-pairs left out, in any order,
+                without gradient; +inf where there is no pair.
+            negatives: (m, n) S_ij of pairs of two classes, at least those above
+                :meth:`bound`; -inf where there is no pair.
         """
         raise NotImplementedError
+
+    def bound(self, positives: Tensor) -> Tensor:
+        """(m,) similarity at or below which a negative of the anchor has no weight.
+
+        A loss that states it is quick against a large memory, most of which is never looked at
+        twice. Unless it does, every negative is weighed.
+
+        Args:
+            positives: as in :meth:`weigh`.
+        """
+        return positives.new_full((len(positives),), -torch.inf)
 
     def forward(
         self,
@@ -84,8 +100,13 @@ class PairLoss(nn.Module):
         memory_labels: Tensor | None = None,
         *,
         own: Tensor | None = None,
+        shadow: tuple[Tensor, Tensor] | None = None,
     ) -> Tensor:
         """Loss of a batch of anchors.
+
+        Products are taken in at least float32, whatever the inputs. A bfloat16 memory of unit
+        vectors, or a ``shadow``, is searched at bfloat16's speed, and what might be above
+        :meth:`bound` decided in float32.
 
         Args:
             anchors: (m, D) embeddings v_i, unit length, with gradient.
@@ -94,6 +115,9 @@ class PairLoss(nn.Module):
             memory_labels: (M,) integers; required with ``memory``.
             own: (m,) slot of each anchor's own entry in ``memory``, -1 for none. What
                 :meth:`xbmlib.queue.CrossBatchMemory.enqueue` returns.
+            shadow: bfloat16 copy of ``memory``, what
+                :attr:`xbmlib.queue.CrossBatchMemory.shadow` returns: the same value and gradient
+                in less time.
 
         Returns:
             Scalar. Zero, with a gradient of zeros, where there is no valid pair.
@@ -101,8 +125,8 @@ class PairLoss(nn.Module):
         Raises:
             ValueError: shapes that do not agree, or ``own`` outside [-1, M).
         """
-        memory, memory_labels, own = _references(anchors, labels, memory, memory_labels, own)
-        loss, self.valid = _PairSum.apply(anchors, labels, memory, memory_labels, own, self)
+        refs = references(anchors, labels, memory, memory_labels, own, shadow)
+        loss, self.valid = _PairSum.apply(anchors, labels, refs, self)
         return loss
 
     @torch.no_grad()
@@ -114,81 +138,25 @@ class PairLoss(nn.Module):
         memory_labels: Tensor | None = None,
         *,
         own: Tensor | None = None,
+        shadow: tuple[Tensor, Tensor] | None = None,
     ) -> Tensor:
         """The w_ij of Section 3.1, (m, M) and >= 0; arguments as for the loss."""
-        refs = _references(anchors, labels, memory, memory_labels, own)
-        blocks = [w.weights for _, w, _ in _blocks(anchors, labels, *refs, self)]
-        return torch.cat(blocks) if blocks else anchors.new_zeros(0, refs[1].shape[0])
+        refs = references(anchors, labels, memory, memory_labels, own, shadow)
+        out: Tensor | None = None
+        for block, weighting in self._weighed(anchors, labels, refs):
+            if out is None:
+                out = weighting.loss.new_zeros(len(anchors), len(refs.labels))
+            rows = torch.arange(len(anchors), device=out.device)[block.at, None]
+            out[rows, block.near] += weighting.negatives
+            out[rows, block.matched] += weighting.positives
+        return anchors.new_zeros(0, len(refs.labels)) if out is None else out
 
-
-def _references(
-    anchors: Tensor,
-    labels: Tensor,
-    memory: Tensor | None,
-    memory_labels: Tensor | None,
-    own: Tensor | None,
-) -> tuple[Tensor | None, Tensor, Tensor | None]:
-    """Check the arguments of a loss; within the batch, each anchor is its own entry."""
-    if anchors.ndim != 2 or labels.shape != anchors.shape[:1]:
-        raise ValueError(
-            f"anchors {tuple(anchors.shape)} with labels {tuple(labels.shape)}: "
-            "give (m, D) and (m,)"
-        )
-    if memory is None:
-        if memory_labels is not None or own is not None:
-            raise ValueError("memory_labels and own come with memory: give it too")
-        return None, labels, torch.arange(len(labels), device=anchors.device)
-    if memory_labels is None or memory.ndim != 2 or memory.shape[1] != anchors.shape[1]:
-        raise ValueError(
-            f"memory {tuple(memory.shape)} for anchors {tuple(anchors.shape)}: "
-            "give (M, D) of the same D, and memory_labels (M,)"
-        )
-    if memory_labels.shape != memory.shape[:1]:
-        raise ValueError(
-            f"memory_labels {tuple(memory_labels.shape)}: give one for each of "
-            f"{len(memory)} entries"
-        )
-    if own is not None:
-        if own.shape != labels.shape:
-            raise ValueError(
-                f"own {tuple(own.shape)}: give a slot for each of {len(labels)} anchors"
-            )
-        if own.numel() and not (int(own.min()) >= -1 and int(own.max()) < len(memory)):
-            raise ValueError(
-                f"own from {int(own.min())} to {int(own.max())}: give slots of a memory of "
-                f"{len(memory)} entries, or -1 for an anchor with no entry there"
-            )
-    return memory.detach(), memory_labels, own
-
-
-def _blocks(
-    anchors: Tensor,
-    labels: Tensor,
-    memory: Tensor | None,
-    memory_labels: Tensor,
-    own: Tensor | None,
-    loss: PairLoss,
-) -> Any:
-    """Yield (rows, Weighting, same-class mask) for blocks of anchors, in bounded memory."""
-    refs = anchors if memory is None else memory
-    # bf16 or fp16 similarities would round pairs across the threshold: products are taken in
-    # at least float32, and autocast is kept out.
-    dtype = torch.promote_types(torch.promote_types(anchors.dtype, refs.dtype), torch.float32)
-    rows = max(1, BLOCK // max(1, len(refs)))
-    for start in range(0, len(anchors), rows):
-        at = slice(start, start + rows)
-        s = anchors.new_empty((len(labels[at]), len(refs)), dtype=dtype)
-        step = max(1, BLOCK // refs.shape[1])
-        for j in range(0, len(refs), step):
-            torch.mm(anchors[at].to(dtype), refs[j : j + step].to(dtype).T, out=s[:, j : j + step])
-        same = labels[at, None] == memory_labels[None, :]
-        positive = same
-        if own is not None:
-            slots = own[at]
-            named = (slots >= 0).nonzero().squeeze(1)
-            positive = same.clone()
-            positive[named, slots[named]] = False
-        yield at, loss.weigh(s, positive, ~same), same
+    def _weighed(
+        self, anchors: Tensor, labels: Tensor, refs: References
+    ) -> Iterator[tuple[Block, Weighting]]:
+        with torch.autocast(anchors.device.type, enabled=False):
+            for block in blocks(anchors, labels, refs, self.bound):
+                yield block, self.weigh(block.positives, block.negatives)
 
 
 class _PairSum(torch.autograd.Function):
@@ -196,53 +164,47 @@ class _PairSum(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any,
-        anchors: Tensor,
-        labels: Tensor,
-        memory: Tensor | None,
-        memory_labels: Tensor,
-        own: Tensor | None,
-        loss: PairLoss,
+        ctx: Any, anchors: Tensor, labels: Tensor, refs: References, loss: PairLoss
     ) -> tuple[Tensor, ValidPairs]:
-        with torch.autocast(anchors.device.type, enabled=False):
-            return _PairSum._forward(ctx, anchors, labels, memory, memory_labels, own, loss)
-
-    @staticmethod
-    def _forward(
-        ctx: Any,
-        anchors: Tensor,
-        labels: Tensor,
-        memory: Tensor | None,
-        memory_labels: Tensor,
-        own: Tensor | None,
-        loss: PairLoss,
-    ) -> tuple[Tensor, ValidPairs]:
-        refs = anchors if memory is None else memory
         dtype = torch.promote_types(anchors.dtype, torch.float32)
-        grad = torch.zeros_like(anchors, dtype=dtype)
+        grad = torch.zeros_like(anchors, dtype=dtype, memory_format=torch.contiguous_format)
         total, terms = grad.new_zeros(()), grad.new_zeros(())
-        negatives, positives = [], []
-        for at, weighting, same in _blocks(anchors, labels, memory, memory_labels, own, loss):
+        none = labels.new_zeros(0)
+        negatives, positives = [none], [none]
+        for block, weighting in loss._weighed(anchors, labels, refs):
             total += weighting.loss.sum()
             terms += weighting.terms.sum()
-            signed = torch.where(same, -weighting.weights, weighting.weights)
-            # Few pairs are valid: only their entries take part in the second product.
-            used = signed.any(0).nonzero().squeeze(1)
-            signed = signed[:, used].to(dtype)
-            grad[at] += signed @ refs[used].to(dtype)
-            if memory is None:
-                grad.index_add_(0, used, signed.T @ anchors[at].to(dtype))
-            valid = weighting.weights > 0
-            negatives.append((valid & ~same).sum(1))
-            positives.append((valid & same).sum(1))
+            pulled = (block.matched, weighting.positives.neg())
+            for columns, signed in (pulled, (block.near, weighting.negatives)):
+                _push(grad, block.at, signed.to(dtype), columns, anchors, refs.memory)
+            negatives.append((weighting.negatives > 0).sum(1))
+            positives.append((weighting.positives > 0).sum(1))
         scale = 1 / terms.clamp_min(1) if loss.reduction == "mean" else 1 / max(1, len(anchors))
         ctx.save_for_backward((grad * scale).to(anchors.dtype))
-        none = labels.new_zeros(0)
-        counts = ValidPairs(torch.cat([none, *negatives]), torch.cat([none, *positives]))
-        return total * scale, counts
+        return total * scale, ValidPairs(torch.cat(negatives), torch.cat(positives))
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad_loss: Tensor, _: Any) -> tuple[Tensor | None, ...]:
         (grad,) = ctx.saved_tensors
-        return grad * grad_loss.to(grad.dtype), None, None, None, None, None
+        return grad * grad_loss.to(grad.dtype), None, None, None
+
+
+def _push(
+    grad: Tensor,
+    at: slice,
+    signed: Tensor,
+    columns: Tensor,
+    anchors: Tensor,
+    memory: Tensor | None,
+) -> None:
+    """Add sum_j +-w_ij v_j to the gradient; within the batch, to both sides of a pair."""
+    refs = anchors if memory is None else memory
+    # Few pairs are valid: only their entries take part in the product.
+    used = signed.any(0).nonzero().squeeze(1)
+    with torch.autocast(anchors.device.type, enabled=False):
+        for part in used.split(TILE):
+            weights, there = signed[:, part], columns[part]
+            grad[at] += weights @ refs[there].to(grad.dtype)
+            if memory is None:
+                grad.index_add_(0, there, weights.T @ anchors[at].to(grad.dtype))

@@ -29,26 +29,34 @@ class TripletLoss(PairLoss):
             raise ValueError(f"eta={eta}: the margin η is at least 0")
         self.eta = eta
 
-    def weigh(self, s: Tensor, positive: Tensor, negative: Tensor) -> Weighting:
-        """Weigh a block of similarities; see :meth:`PairLoss.weigh`."""
-        m, width = len(s), int(positive.sum(1).max()) if positive.numel() else 0
+    def weigh(self, positives: Tensor, negatives: Tensor) -> Weighting:
+        """Weigh the pairs; see :meth:`PairLoss.weigh`."""
+        m = len(positives)
+        width = int((positives != torch.inf).sum(1).max()) if positives.numel() else 0
         if width == 0:
-            return Weighting(s.new_zeros(m), torch.zeros_like(s), s.new_zeros(m))
+            none = positives.new_zeros(m)
+            return Weighting(none, torch.zeros_like(positives), torch.zeros_like(negatives), none)
         # (m, P) similarities of the positives in ascending order, padded at the end by +inf,
         # and where each came from.
-        masked = torch.where(positive, s, torch.inf)
-        ranked, source = masked.topk(width, dim=1, largest=False, sorted=True)
-        # Number of positives below S_ij + η, for negatives only.
-        below = torch.searchsorted(ranked, s + self.eta).mul_(negative)
+        ranked, source = positives.topk(width, dim=1, largest=False, sorted=True)
+        # Number of positives below S_ij + η.
+        raised = negatives + self.eta
+        below = torch.searchsorted(ranked, raised)
         prefix = torch.nn.functional.pad(ranked.masked_fill(ranked.isinf(), 0).cumsum(1), (1, 0))
-        weights = below.to(s.dtype)
-        loss = (weights * (s + self.eta) - prefix.gather(1, below)).sum(1)
+        weights = below.to(positives.dtype)
+        loss = (weights * raised.clamp_min_(-1e4) - prefix.gather(1, below)).sum(1)
         # The positive of rank r has a valid triplet with each negative whose count exceeds r.
-        counts = s.new_zeros(m, width + 1).scatter_add_(1, below, torch.ones_like(s))
-        above = counts.flip(1).cumsum(1).flip(1)[:, 1:]
-        terms = above.sum(1)
-        weights.scatter_add_(1, source, above.masked_fill(ranked.isinf(), 0))
-        return Weighting(loss, weights, terms)
+        counts = positives.new_zeros(m, width + 1)
+        counts.scatter_add_(1, below, torch.ones_like(weights))
+        above = counts.flip(1).cumsum(1).flip(1)[:, 1:].masked_fill(ranked.isinf(), 0)
+        pulled = torch.zeros_like(positives).scatter_add_(1, source, above)
+        return Weighting(loss, pulled, weights, terms=above.sum(1))
+
+    def bound(self, positives: Tensor) -> Tensor:
+        """min over positives - η; see :meth:`PairLoss.bound`."""
+        if not positives.shape[1]:
+            return positives.new_full((len(positives),), torch.inf)
+        return positives.amin(1) - self.eta
 
     def extra_repr(self) -> str:
         """Hyper-parameters for ``repr``."""

@@ -1,0 +1,166 @@
+"""The pairs of a batch that can have a weight, out of a memory of any size.
+
+A memory holds few pairs of the anchors' classes, and few negatives above a loss's bound. So the
+pass over it is one product and one maximum, tile by tile in the cache; what is kept are the
+entries ("columns") in which at least one anchor has such a pair.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from xbmlib.losses.inputs import References
+
+# Similarities kept of one block of anchors: 2 Mi of float32 are 8 MiB, and a few such live.
+BLOCK = 1 << 21
+# Entries of one tile: with 64 anchors, 1 MiB of float32 similarities, which stay in the cache.
+TILE = 1 << 12
+# |error| of a bfloat16 product of unit vectors: each factor and the result are rounded by at most
+# 2^-9 of them, by Cauchy-Schwarz; the bound, rounded as well, makes it four times that.
+BF16_ERROR = 2.0**-7
+
+
+class Shadow(NamedTuple):
+    """A memory's entries in bfloat16, to search it by.
+
+    Attributes:
+        entries: (M, D) bfloat16.
+        length: scalar, at least the length of every entry.
+    """
+
+    entries: Tensor
+    length: Tensor
+
+
+class Block(NamedTuple):
+    """Pairs of a slice of the anchors; C and P columns of the memory take part.
+
+    Attributes:
+        at: the slice, of m anchors.
+        matched: (P,) columns of the anchors' classes.
+        positives: (m, P) similarities; +inf where the pair is not of one class, or its own.
+        near: (C,) columns with a negative above the bound.
+        negatives: (m, C) similarities; -inf where the pair is of one class.
+    """
+
+    at: slice
+    matched: Tensor
+    positives: Tensor
+    near: Tensor
+    negatives: Tensor
+
+
+def blocks(
+    anchors: Tensor,
+    labels: Tensor,
+    refs: References,
+    bound: Callable[[Tensor], Tensor],
+) -> Iterator[Block]:
+    """The pairs of blocks of anchors, in bounded memory.
+
+    Args:
+        anchors: (m, D).
+        labels: (m,).
+        refs: what they are compared with.
+        bound: positives (m, P) to the similarity (m,) at or below which negatives do not count.
+    """
+    todo = [slice(0, len(anchors))]
+    while todo:
+        at = todo.pop()
+        block = _block(anchors, labels, refs, bound, at)
+        if block is not None:
+            yield block
+        elif at.stop > at.start:
+            # Too many pairs at once: half of the anchors first, then the others.
+            middle = (at.start + at.stop) // 2
+            todo += [slice(middle, at.stop), slice(at.start, middle)]
+
+
+def _block(
+    anchors: Tensor,
+    labels: Tensor,
+    refs: References,
+    bound: Callable[[Tensor], Tensor],
+    at: slice,
+) -> Block | None:
+    """The pairs of a slice of anchors; None where they exceed BLOCK and can be split."""
+    labels, vectors = labels[at], refs.memory if refs.memory is not None else anchors
+    # bf16 or fp16 similarities would round pairs across the bound.
+    dtype = torch.promote_types(torch.promote_types(anchors.dtype, vectors.dtype), torch.float32)
+    v = anchors[at].to(dtype)
+    most = BLOCK // len(v) if len(v) > 1 else len(vectors)
+    matched = _members(refs.labels, labels)
+    if not len(v) or len(matched) > most:
+        return None
+    positives = torch.cat([v.new_empty(0, len(v)), *_products(vectors, matched, v)]).T
+    no_pair = labels[:, None] != refs.labels[matched]
+    if refs.own is not None:
+        no_pair |= refs.own[at, None] == matched
+    positives = positives.masked_fill(no_pair, torch.inf)
+    found = _above(v, vectors, refs.shadow, bound(positives), most)
+    if found is None:
+        return None
+    near, negatives = found
+    same = labels[:, None] == refs.labels[near]
+    return Block(at, matched, positives, near, negatives.masked_fill_(same, -torch.inf))
+
+
+def _members(values: Tensor, wanted: Tensor) -> Tensor:
+    """Places of the values that are among the wanted ones."""
+    if not len(wanted):
+        return torch.zeros(0, dtype=torch.int64, device=values.device)
+    ordered = wanted.sort().values
+    place = torch.searchsorted(ordered, values.contiguous()).clamp_(max=len(ordered) - 1)
+    return (ordered[place] == values).nonzero().squeeze(1)
+
+
+def _products(vectors: Tensor, columns: Tensor, v: Tensor) -> Iterator[Tensor]:
+    """Similarities (columns, m) in the anchors' dtype, a tile at a time."""
+    for part in columns.split(TILE):
+        yield vectors[part].to(v.dtype) @ v.T
+
+
+def _above(
+    v: Tensor, vectors: Tensor, shadow: Shadow | None, bound: Tensor, most: int
+) -> tuple[Tensor, Tensor] | None:
+    """Columns in which an anchor is above its bound, and their similarities (m, C).
+
+    None, as soon as there are more than ``most``.
+    """
+    # A loss may compute its comparison in another order than its bound.
+    bound = bound - 8 * torch.finfo(v.dtype).eps * (1 + bound.nan_to_num(0, 0, 0).abs())
+    if bool((bound == -torch.inf).all()) and len(vectors) > most:
+        return None
+    if shadow is None and vectors.dtype == torch.bfloat16:
+        shadow = Shadow(vectors, v.new_tensor(1.01))
+    searched, probe = vectors, v
+    if shadow is not None and bool((bound > -torch.inf).all()):
+        searched, probe = shadow.entries, v.bfloat16()
+        error = BF16_ERROR * v.norm(dim=1) * shadow.length.to(v)
+        bound = (bound - error).bfloat16()
+    step = min(TILE, len(vectors))
+    s = probe.new_empty(step, len(v))
+    columns: list[Tensor] = []
+    kept: list[Tensor] = []
+    count = 0
+    for start in range(0, len(vectors), max(1, step)):
+        tile = searched[start : start + step]
+        part = s[: len(tile)]
+        # Entries times anchors: the product of that shape is the quickest of the four.
+        torch.mm(tile.to(probe.dtype), probe.T, out=part)
+        # Not "above", so that a diverged model's NaN is kept and reaches the loss.
+        there = (part - bound).amax(1).le_(0).logical_not_().nonzero().squeeze(1)
+        count += len(there)
+        if count > most:
+            return None
+        if len(there):
+            columns.append(there + start)
+            kept += [part[there]] if probe is v else _products(vectors, columns[-1], v)
+    none = torch.zeros(0, dtype=torch.int64, device=v.device)
+    similarities = torch.cat([v.new_empty(0, len(v)), *kept])
+    return torch.cat([none, *columns]), similarities.T.contiguous()

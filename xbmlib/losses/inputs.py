@@ -1,0 +1,78 @@
+"""What a loss compares its anchors with, checked."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from xbmlib.losses.candidates import Shadow
+
+
+class References(NamedTuple):
+    """The other side of the pairs.
+
+    Attributes:
+        memory: (M, D) without gradient; None for the batch itself.
+        labels: (M,).
+        own: (m,) column of each anchor itself, -1 for none; None where no anchor has one.
+        shadow: see :class:`xbmlib.losses.candidates.Shadow`.
+    """
+
+    memory: Tensor | None
+    labels: Tensor
+    own: Tensor | None
+    shadow: Shadow | None
+
+
+def references(
+    anchors: Tensor,
+    labels: Tensor,
+    memory: Tensor | None,
+    memory_labels: Tensor | None,
+    own: Tensor | None,
+    shadow: tuple[Tensor, Tensor] | None,
+) -> References:
+    """Check the arguments of a loss; within the batch, each anchor is its own entry.
+
+    Raises:
+        ValueError: as :meth:`xbmlib.losses.PairLoss.forward`.
+    """
+    if anchors.ndim != 2 or labels.shape != anchors.shape[:1]:
+        raise ValueError(
+            f"anchors {tuple(anchors.shape)} with labels {tuple(labels.shape)}: "
+            "give (m, D) and (m,)"
+        )
+    if memory is None:
+        if memory_labels is not None or own is not None or shadow is not None:
+            raise ValueError("memory_labels, own and shadow come with memory: give it too")
+        return References(None, labels, torch.arange(len(labels), device=anchors.device), None)
+    if memory_labels is None or memory.ndim != 2 or memory.shape[1] != anchors.shape[1]:
+        raise ValueError(
+            f"memory {tuple(memory.shape)} for anchors {tuple(anchors.shape)}: "
+            "give (M, D) of the same D, and memory_labels (M,)"
+        )
+    if memory_labels.shape != memory.shape[:1]:
+        raise ValueError(
+            f"memory_labels {tuple(memory_labels.shape)}: give one for each of "
+            f"{len(memory)} entries"
+        )
+    if shadow is not None and (
+        shadow[0].shape != memory.shape or shadow[0].dtype != torch.bfloat16
+    ):
+        raise ValueError(
+            f"shadow {tuple(shadow[0].shape)} of {shadow[0].dtype}: give the bfloat16 copy of "
+            f"the memory {tuple(memory.shape)}"
+        )
+    if own is not None:
+        if own.shape != labels.shape:
+            raise ValueError(
+                f"own {tuple(own.shape)}: give a slot for each of {len(labels)} anchors"
+            )
+        if own.numel() and not (int(own.min()) >= -1 and int(own.max()) < len(memory)):
+            raise ValueError(
+                f"own from {int(own.min())} to {int(own.max())}: give slots of a memory of "
+                f"{len(memory)} entries, or -1 for an anchor with no entry there"
+            )
+    return References(memory.detach(), memory_labels, own, Shadow(*shadow) if shadow else None)
