@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from pytorch_metric_learning.utils.accuracy_calculator import AccuracyCalculator
 from torch.nn import functional as F
 
-from xbmlib.recall import map_at_r, neighbours, r_precision, recall_at_k, tiles
+from xbmlib.recall import ahead, map_at_r, neighbours, r_precision, recall_at_k, tiles
 
 KS = (1, 2, 5)
 
@@ -59,10 +59,37 @@ def test_equals_brute_force_with_ties(n, gallery_size, classes, seed, tile):
         )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tiles, "TILE", tile)
+        patch.setattr(ahead, "SIDE", 16 if tile == 60 else 2048)
         found = recall_at_k(*args[:2], KS, *args[2:]), map_at_r(*args), r_precision(*args)
     wanted = brute(*args)
     assert found[0] == pytest.approx(wanted[0])
     assert found[1:] == pytest.approx(wanted[1:])
+
+
+@pytest.mark.parametrize("side", [16, 48, 2048])
+@pytest.mark.parametrize("spread", [1.0, 1e-3, 1e-6])
+@pytest.mark.parametrize("alone", [True, False], ids=["leave-one-out", "gallery"])
+def test_close_calls_are_decided_in_float64(side, spread, alone, monkeypatch):
+    """Oracle: sorting in float64. The images lie so close that float32 cannot order them."""
+    monkeypatch.setattr(ahead, "SIDE", side)
+    generator = torch.Generator().manual_seed(3)
+    centre = F.normalize(torch.randn(1, 24, generator=generator))
+    vectors = F.normalize(centre + spread * torch.randn(240, 24, generator=generator))
+    labels = torch.randint(0, 70, (240,), generator=generator)
+    split = slice(240) if alone else slice(100)
+    q, g, y, z = vectors[split], vectors[100:], labels[split], labels[100:]
+    rest = () if alone else (g, z)
+    s = q.double() @ (q if alone else g).double().T
+    same = y[:, None] == (y if alone else z)
+    if alone:
+        s.fill_diagonal_(-9)
+    best = s.masked_fill(~same, -9).amax(1, keepdim=True)
+    count = (s.masked_fill(same, -9) >= best).sum(1)
+    wanted = {k: float(((count < k) & (best[:, 0] > -9)).double().mean()) for k in (1, 3, 30, 300)}
+    assert recall_at_k(q, y, list(wanted), *rest) == pytest.approx(wanted)
+    if spread < 1e-5:
+        rough = q @ (q if alone else g).T
+        assert ((rough[:, :-1] > rough[:, 1:]) != (s[:, :-1] > s[:, 1:])).any()
 
 
 def test_collapsed_embeddings_score_nothing():
@@ -93,6 +120,7 @@ def test_equal_vectors_tie_wherever_they_stand(width, n, rows, monkeypatch):
     equal vectors would not tie by themselves. Zeros are equal whatever their signs.
     """
     monkeypatch.setattr(tiles, "TILE", rows * 3 * n)
+    monkeypatch.setattr(ahead, "SIDE", max(16, rows))
     generator = torch.Generator().manual_seed(n)
     base = torch.randn(n, width, generator=generator)
     base[:, ::5] = 0.0
@@ -114,6 +142,7 @@ def test_memory_is_bounded(classes, monkeypatch):
     None is much larger than one tile of similarities, be there many classes or a single large one.
     """
     monkeypatch.setattr(tiles, "TILE", 1 << 15)
+    monkeypatch.setattr(ahead, "SIDE", 128)
     query, labels = torch.randn(600, 4), torch.arange(600) % classes
     with torch.profiler.profile(profile_memory=True) as profile:
         recall_at_k(query, labels, [1])

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from xbmlib.recall.tiles import tiles
+from xbmlib.recall.ahead import images_ahead
+from xbmlib.recall.tiles import labelled, tiles
 
 
 def recall_at_k(
@@ -20,7 +21,8 @@ def recall_at_k(
     """R@K: share of the queries with an image of their class among their K nearest.
 
     Nothing is sorted: a query scores at every K above the number of images of other classes that
-    rank before its best match. A query without a match in the gallery scores at none.
+    rank before its best match (:mod:`xbmlib.recall.ahead`), exact in float64. A query without a
+    match in the gallery scores at none.
 
     Args:
         query: (Q, D) embeddings; the similarity is their inner product.
@@ -38,14 +40,8 @@ def recall_at_k(
     """
     if not ks or min(ks) < 1:
         raise ValueError(f"ks={tuple(ks)}: give at least one K, each at least 1")
-    ahead = []
-    for matches, others in tiles(query, query_labels, gallery, gallery_labels):
-        best = matches.amax(1)
-        # The matches lie at -inf in ``others``: only images of other classes are counted.
-        # Ones in float32 add up exactly to 2^24, far above any K; in place, they cost no memory.
-        count = others.ge_(best[:, None]).sum(1)
-        ahead.append(count.masked_fill_(best == -torch.inf, torch.inf))
-    counts = torch.cat(ahead)
+    labelled(query, query_labels, gallery, gallery_labels)
+    counts = images_ahead(query, query_labels, gallery, gallery_labels, max(ks))
     return {k: float((counts < k).double().mean()) for k in ks}
 
 

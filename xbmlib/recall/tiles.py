@@ -32,13 +32,8 @@ def tiles(
 
     Arguments and errors as for :func:`xbmlib.recall.recall_at_k`.
     """
-    if (gallery is None) != (gallery_labels is None):
-        raise ValueError("gallery and gallery_labels come together: give both or neither")
-    targets = searched(query, gallery).float()
-    target_labels = query_labels if gallery_labels is None else gallery_labels
-    for labels, vectors in ((query_labels, query), (target_labels, targets)):
-        if labels.shape != vectors.shape[:1]:
-            raise ValueError(f"labels {tuple(labels.shape)} of {tuple(vectors.shape)}: give (n,)")
+    targets, target_labels = labelled(query, query_labels, gallery, gallery_labels)
+    targets = targets.float()
     # Images of one class lie side by side in this order: a class is a range of it.
     order = target_labels.argsort(stable=True)
     ordered = target_labels[order].contiguous()
@@ -74,6 +69,24 @@ def _copies(vectors: Tensor) -> tuple[Tensor, Tensor]:
     original = place.new_full((len(unique),), len(vectors)).scatter_reduce_(0, group, place, "amin")
     copies = (original[group] < place).nonzero().squeeze(1)
     return copies, original[group[copies]]
+
+
+def labelled(
+    query: Tensor, query_labels: Tensor, gallery: Tensor | None, gallery_labels: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """What is searched, and its labels, all four arguments checked.
+
+    Raises:
+        ValueError: as :func:`xbmlib.recall.recall_at_k`.
+    """
+    if (gallery is None) != (gallery_labels is None):
+        raise ValueError("gallery and gallery_labels come together: give both or neither")
+    targets = searched(query, gallery)
+    target_labels = query_labels if gallery_labels is None else gallery_labels
+    for labels, vectors in ((query_labels, query), (target_labels, targets)):
+        if labels.shape != vectors.shape[:1]:
+            raise ValueError(f"labels {tuple(labels.shape)} of {tuple(vectors.shape)}: give (n,)")
+    return targets, target_labels
 
 
 def searched(query: Tensor, gallery: Tensor | None) -> Tensor:
