@@ -16,7 +16,13 @@ import websocket
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-FIGURES = ("ablation_memory_ratio", "drift_curves", "from_scratch", "valid_negatives")
+FIGURES = (
+    "ablation_memory_ratio",
+    "batch_make_up",
+    "drift_curves",
+    "from_scratch",
+    "valid_negatives",
+)
 
 
 @pytest.fixture(scope="module")

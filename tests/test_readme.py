@@ -3,17 +3,48 @@
 import re
 from pathlib import Path
 
+import torch
+from test_losses import case
+
 from xbmlib.study.summary import rewrite_readme
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def test_the_example_runs():
+def examples():
+    """The README's examples in Python, in order."""
+    return re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
+
+
+def test_the_training_loop_runs():
     """Oracle: it ends, with the memory full and a finite loss."""
-    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
     names = {}
-    exec(code, names)
+    exec(examples()[0], names)
     assert names["memory"].full and names["value"].isfinite()
+
+
+def test_a_loss_of_ones_own():
+    """Oracle: autograd through the formula, against a memory and within the batch; 40 lines."""
+    code, names = examples()[1], {}
+    exec(code, names)
+    assert len(code.splitlines()) < 40
+    anchors, labels, memory, memory_labels, own = case(seed=1)
+    loss, z = names["BinomialDeviance"](), anchors.clone().requires_grad_()
+    for refs, ref_labels, itself, given in (
+        (memory, memory_labels, own, (labels, memory, memory_labels)),
+        (z, labels, torch.arange(12), (labels,)),
+    ):
+        s = z @ refs.T
+        same = labels[:, None] == ref_labels
+        pair = same.clone()
+        pair[torch.arange(12), itself] = False
+        terms = torch.log1p(torch.exp(2 * (0.5 - s)))[pair].sum()
+        terms = terms + torch.log1p(torch.exp(40 * (s - 0.5)))[~same].sum()
+        (wanted,) = torch.autograd.grad(terms / 12, z)
+        out = loss(z, *given, **({"own": own} if refs is memory else {}))
+        (found,) = torch.autograd.grad(out, z)
+        torch.testing.assert_close(out, terms / 12)
+        torch.testing.assert_close(found, wanted)
 
 
 def test_the_table_is_generated():

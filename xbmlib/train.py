@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 import torch
 from torch import Tensor
+from torch.profiler import record_function
 from torch.utils.data import DataLoader, Dataset
 
 from xbmlib import backbones, datasets
@@ -111,12 +112,7 @@ class Trainer:
             self.model.parameters(), e.lr, weight_decay=e.weight_decay, fused=True
         )
         self.loss = build_loss(e)
-        size = e.memory_size(len(data.train))
-        self.memory = (
-            CrossBatchMemory(size, e.dim, dtype=getattr(torch, e.memory_dtype), device=self.device)
-            if size
-            else None
-        )
+        self.memory = build_memory(e, len(data.train), self.device)
         every = max(1, e.steps // DRIFT_TIMES)
         self.drift = DriftProbe(e.drift, range(0, e.steps + 1, every))
         chosen = torch.randperm(len(data.train), generator=torch.Generator().manual_seed(e.seed))
@@ -155,11 +151,12 @@ class Trainer:
             self._initialise(self.memory)
         # Randomness is a function of (seed, step): a resumed run needs no history of it.
         generator = crop_generator(e.seed, t)
-        x = random_resized_crop(to_float(images.to(self.device)), e.crop, generator)
+        with record_function("xbm: crop"):
+            x = random_resized_crop(to_float(images.to(self.device)), e.crop, generator)
         labels = labels.to(self.device)
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate(e, t)
-        with self._autocast():
+        with record_function("xbm: forward"), self._autocast():
             v = self.model(x.contiguous(memory_format=torch.channels_last))
         row: dict[str, float] = {"step": t, "lr": learning_rate(e, t)}
         logged = t % e.log_every == 0
@@ -170,12 +167,15 @@ class Trainer:
             with torch.no_grad():
                 self._part("batch", row, logged, v.detach(), labels)
         if use_memory and self.memory is not None:
-            own = self.memory.enqueue(v, labels, ids)
+            with record_function("xbm: enqueue"):
+                own = self.memory.enqueue(v, labels, ids)
             part = self._part("memory", row, logged, v, labels, own)
             total = total + e.memory_weight * part
         self.optimiser.zero_grad()
-        total.backward()
-        self.optimiser.step()
+        with record_function("xbm: backward"):
+            total.backward()
+        with record_function("xbm: optimiser"):
+            self.optimiser.step()
         if logged:
             if not math.isfinite(total.item()):
                 raise FloatingPointError(f"the loss is {total.item()} at step {t}: lower lr={e.lr}")
@@ -191,10 +191,13 @@ class Trainer:
         own: Tensor | None = None,
     ) -> Tensor:
         """The loss against the batch or the memory; its value and valid pairs into ``row``."""
-        if own is None or self.memory is None:
-            value: Tensor = self.loss(v, labels)
-        else:
-            value = self.loss(v, labels, self.memory.embeddings, self.memory.labels, own=own)
+        against: dict[str, Any] = {}
+        if own is not None and self.memory is not None:
+            memory = self.memory
+            against = {"memory": memory.embeddings, "memory_labels": memory.labels, "own": own,
+                       "shadow": memory.shadow}  # fmt: skip
+        with record_function(f"xbm: {name} loss"):
+            value: Tensor = self.loss(v, labels, **against)
         if logged and self.loss.valid is not None:
             row[f"{name}_loss"] = value.item()
             row[f"{name}_negatives"] = int(self.loss.valid.negatives.sum())
@@ -337,6 +340,15 @@ def build_loss(e: Experiment) -> PairLoss:
     return MultiSimilarityLoss(e.alpha, e.beta, e.lam, e.epsilon, e.reduction)
 
 
+def build_memory(e: Experiment, n: int, device: torch.device) -> CrossBatchMemory | None:
+    """The memory of a training set of n images; with a shadow where bf16 products are wanted."""
+    size, dtype = e.memory_size(n), getattr(torch, e.memory_dtype)
+    if not size:
+        return None
+    shadow = e.precision == "bf16" and dtype == torch.float32
+    return CrossBatchMemory(size, e.dim, dtype=dtype, device=device, shadow=shadow)
+
+
 def learning_rate(e: Experiment, step: float) -> float:
     """Learning rate at a step, in (0, lr]."""
     if e.schedule == "cosine":
@@ -364,6 +376,7 @@ def provenance(device: torch.device) -> dict[str, Any]:
 __all__ = [
     "Trainer",
     "build_loss",
+    "build_memory",
     "crop_generator",
     "fingerprints",
     "identify",

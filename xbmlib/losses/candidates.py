@@ -21,8 +21,8 @@ BLOCK = 1 << 21
 # Entries of one tile: with 64 anchors, 1 MiB of float32 similarities, which stay in the cache.
 TILE = 1 << 12
 # |error| of a bfloat16 product of unit vectors: each factor and the result are rounded by at most
-# 2^-9 of them, by Cauchy-Schwarz; the bound, rounded as well, makes it four times that.
-BF16_ERROR = 2.0**-7
+# 2^-9 of them, by Cauchy-Schwarz; a third more for the sum, which is float32's.
+BF16_ERROR = 4 * 2.0**-9
 
 
 class Shadow(NamedTuple):
@@ -112,11 +112,17 @@ def _block(
 
 def _members(values: Tensor, wanted: Tensor) -> Tensor:
     """Places of the values that are among the wanted ones."""
-    if not len(wanted):
+    if not len(wanted) or not len(values):
         return torch.zeros(0, dtype=torch.int64, device=values.device)
-    ordered = wanted.sort().values
-    place = torch.searchsorted(ordered, values.contiguous()).clamp_(max=len(ordered) - 1)
-    return (ordered[place] == values).nonzero().squeeze(1)
+    least, most = (int(x) for x in wanted.aminmax())
+    if most - least > 8 * len(values):
+        ordered = wanted.sort().values
+        place = torch.searchsorted(ordered, values.contiguous()).clamp_(max=len(ordered) - 1)
+        return (ordered[place] == values).nonzero().squeeze(1)
+    # A table of the labels is quicker than a search; its ends stand for all that lie outside.
+    table = torch.zeros(most - least + 3, dtype=torch.bool, device=values.device)
+    table[wanted - (least - 1)] = True
+    return table[values.clamp(least - 1, most + 1) - (least - 1)].nonzero().squeeze(1)
 
 
 def _products(vectors: Tensor, columns: Tensor, v: Tensor) -> Iterator[Tensor]:
@@ -134,15 +140,16 @@ def _above(
     """
     # A loss may compute its comparison in another order than its bound.
     bound = bound - 8 * torch.finfo(v.dtype).eps * (1 + bound.nan_to_num(0, 0, 0).abs())
-    if bool((bound == -torch.inf).all()) and len(vectors) > most:
+    least = float(bound.amin())
+    if least == -torch.inf and len(vectors) > most:
         return None
     if shadow is None and vectors.dtype == torch.bfloat16:
         shadow = Shadow(vectors, v.new_tensor(1.01))
     searched, probe = vectors, v
-    if shadow is not None and bool((bound > -torch.inf).all()):
+    if shadow is not None and least > -torch.inf:
         searched, probe = shadow.entries, v.bfloat16()
         error = BF16_ERROR * v.norm(dim=1) * shadow.length.to(v)
-        bound = (bound - error).bfloat16()
+        bound = bound - error
     step = min(TILE, len(vectors))
     s = probe.new_empty(step, len(v))
     columns: list[Tensor] = []

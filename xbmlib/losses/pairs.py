@@ -174,9 +174,9 @@ class _PairSum(torch.autograd.Function):
         for block, weighting in loss._weighed(anchors, labels, refs):
             total += weighting.loss.sum()
             terms += weighting.terms.sum()
-            pulled = (block.matched, weighting.positives.neg())
-            for columns, signed in (pulled, (block.near, weighting.negatives)):
-                _push(grad, block.at, signed.to(dtype), columns, anchors, refs.memory)
+            signed = torch.cat([weighting.negatives, weighting.positives.neg()], 1).to(dtype)
+            columns = torch.cat([block.near, block.matched])
+            _push(grad, block.at, signed, columns, anchors, refs.memory)
             negatives.append((weighting.negatives > 0).sum(1))
             positives.append((weighting.positives > 0).sum(1))
         scale = 1 / terms.clamp_min(1) if loss.reduction == "mean" else 1 / max(1, len(anchors))
@@ -205,6 +205,6 @@ def _push(
     with torch.autocast(anchors.device.type, enabled=False):
         for part in used.split(TILE):
             weights, there = signed[:, part], columns[part]
-            grad[at] += weights @ refs[there].to(grad.dtype)
+            grad[at].addmm_(weights, refs[there].to(grad.dtype))
             if memory is None:
                 grad.index_add_(0, there, weights.T @ anchors[at].to(grad.dtype))

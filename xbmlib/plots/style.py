@@ -18,6 +18,10 @@ COLOURS = {
     "short": "#009E73",
     "middle": "#E69F00",
     "long": "#CC79A7",
+    "contrastive": "#56B4E9",
+    "multi_similarity": "#8C564B",
+    "triplet": "#B8A800",
+    "bare": "#000000",
 }
 
 _RC: Any = {

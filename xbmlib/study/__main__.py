@@ -16,7 +16,13 @@ from xbmlib.study.summary import verdict_lines
 # Beside the library, wherever the results go.
 SOURCES = Path(__file__).resolve().parents[2] / "notebooks"
 # In the order in which a reader meets them.
-NOTEBOOKS = ("drift_curves", "valid_negatives", "ablation_memory_ratio", "from_scratch")
+NOTEBOOKS = (
+    "drift_curves",
+    "valid_negatives",
+    "ablation_memory_ratio",
+    "batch_make_up",
+    "from_scratch",
+)
 
 
 def main() -> None:

@@ -26,7 +26,7 @@ class DriftParameters(Parameters):
 
 def drift_experiment(profile: Profile, seed: int) -> Experiment:
     """Contrastive loss from scratch, as Section 3.2 has it, with two decays of the rate."""
-    tuned = TUNED["none", BATCH]
+    tuned = TUNED["free", "none", BATCH]
     return Experiment(
         weights=None,
         split=profile.split,

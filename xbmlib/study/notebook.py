@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Protocol, Self
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -112,6 +112,16 @@ class Verdict(BaseModel):
     seeds: int
 
 
+class Named(Protocol):
+    """What tells where a notebook's figure and verdicts go."""
+
+    notebook: ClassVar[str]
+
+    @property
+    def profile(self) -> str:
+        """Folder of figures/ and of results/verdicts/."""
+
+
 def mean_spread(values: pd.Series, unit: str = "", digits: int = 1) -> str:
     """ "mean ± standard deviation (n)" of a measured figure; the spread needs two seeds."""
     spread = f" ± {values.std(ddof=1):.{digits}f}" if len(values) > 1 else ""
@@ -125,7 +135,7 @@ def judge(holds: bool | pd.Series, *measured: pd.Series) -> Outcome:
     return "agrees" if bool(pd.Series(holds).all()) else "disagrees"
 
 
-def export(figure: Figure, data: pd.DataFrame, parameters: Parameters) -> None:
+def export(figure: Figure, data: pd.DataFrame, parameters: Named) -> None:
     """Write a notebook's figure as SVG and PNG, with the CSV that it was drawn from."""
     folder = ROOT / "figures" / parameters.profile
     for kind in ("svg", "png"):
@@ -141,7 +151,7 @@ def export(figure: Figure, data: pd.DataFrame, parameters: Parameters) -> None:
     write_csv(folder / f"{parameters.notebook}.csv", data)
 
 
-def conclude(verdicts: list[Verdict], parameters: Parameters) -> pd.DataFrame:
+def conclude(verdicts: list[Verdict], parameters: Named) -> pd.DataFrame:
     """Store a notebook's verdicts, for the README and the report; return them as a table."""
     path = ROOT / "results" / "verdicts" / parameters.profile / f"{parameters.notebook}.json"
     write_json(path, [v.model_dump() for v in verdicts])

@@ -10,8 +10,8 @@ from xbmlib.config import Experiment
 
 # Chosen on the validation classes by `python -m xbmlib.study.search`, the arm without memory with
 # as many trials as the arm with; a test holds them against results/search.csv.
-TUNED: dict[tuple[str, int], dict[str, Any]] = {
-    ("none", 16): {
+TUNED: dict[tuple[str, str, int], dict[str, Any]] = {
+    ("free", "none", 16): {
         "lr": 8e-4,
         "lam": 0.6,
         "pooling": "max",
@@ -19,7 +19,7 @@ TUNED: dict[tuple[str, int], dict[str, Any]] = {
         "schedule": "cosine",
         "k": 2,
     },
-    ("memory", 16): {
+    ("free", "memory", 16): {
         "lr": 4e-4,
         "lam": 0.8,
         "pooling": "max",
@@ -30,7 +30,7 @@ TUNED: dict[tuple[str, int], dict[str, Any]] = {
         "init": "fill",
         "batch_loss": True,
     },
-    ("none", 64): {
+    ("free", "none", 64): {
         "lr": 8e-4,
         "lam": 0.7,
         "pooling": "max",
@@ -38,13 +38,32 @@ TUNED: dict[tuple[str, int], dict[str, Any]] = {
         "schedule": "step",
         "k": 4,
     },
-    ("memory", 64): {
+    ("free", "memory", 64): {
         "lr": 8e-4,
         "lam": 0.7,
         "pooling": "max",
         "dim": 256,
         "schedule": "step",
         "k": 2,
+        "warm_up": 0.15,
+        "init": "fill",
+        "batch_loss": True,
+    },
+    ("K=4", "none", 16): {
+        "lr": 2e-4,
+        "lam": 0.5,
+        "pooling": "max",
+        "dim": 256,
+        "schedule": "step",
+        "k": 4,
+    },
+    ("K=4", "memory", 16): {
+        "lr": 2e-4,
+        "lam": 0.6,
+        "pooling": "avg",
+        "dim": 256,
+        "schedule": "step",
+        "k": 4,
         "warm_up": 0.15,
         "init": "fill",
         "batch_loss": True,
@@ -92,14 +111,17 @@ def sized(images: int, batch: int, settings: dict[str, Any], **fixed: Any) -> Ex
     return Experiment(batch=batch, steps=steps, start=start, **known, **fixed)
 
 
-def experiment(profile: Profile, batch: int, *, seed: int, ratio: float) -> Experiment:
+def experiment(
+    profile: Profile, batch: int, *, seed: int, ratio: float, space: str = "free"
+) -> Experiment:
     """A run with the tuned settings of its arm.
 
     Args:
         profile: its size.
-        batch: 16 or 64.
+        batch: 16, or 64 where the space has it.
         seed: of everything random.
         ratio: R_M; 0 for the arm without memory.
+        space: "free", or "K=4" (:data:`xbmlib.study.search.SPACES`).
     """
-    tuned = {"warm_up": 0.25} | TUNED["memory" if ratio else "none", batch]
+    tuned = {"warm_up": 0.25} | TUNED[space, "memory" if ratio else "none", batch]
     return sized(profile.images, batch, tuned, split=profile.split, seed=seed, ratio=ratio)

@@ -1,0 +1,91 @@
+"""Rows of the benchmark table, and how they are measured."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+Row = dict[str, Any]
+
+
+def row(
+    what: str,
+    against: str,
+    ours: float,
+    reference: float,
+    *,
+    ratio: float | None = None,
+    sense: str = "",
+    bar: float | None = None,
+    unit: str = "ms",
+) -> Row:
+    """One line of results/benchmarks.csv; without a bar, ``holds`` is empty.
+
+    Args:
+        what: what was measured.
+        against: what it is held against.
+        ours: our figure.
+        reference: the other.
+        ratio: ours / reference, unless given.
+        sense: "<=" or ">=", how the ratio has to stand to the bar.
+        bar: the bar.
+        unit: of both figures.
+    """
+    ratio = ours / reference if ratio is None else ratio
+    holds = None if bar is None else (ratio <= bar if sense == "<=" else ratio >= bar)
+    return {
+        "what": what, "against": against, "unit": unit, "ours": ours, "reference": reference,
+        "ratio": ratio, "sense": sense, "bar": bar, "holds": holds,
+    }  # fmt: skip
+
+
+def faster(what: str, against: str, ours: float, reference: float, bar: float | None) -> Row:
+    """A row that tells how many times faster ours is."""
+    return row(
+        what, against, ours, reference, ratio=reference / ours, sense=">=" if bar else "", bar=bar
+    )
+
+
+def medians(rounds: int, **calls: Callable[[], Any]) -> dict[str, float]:
+    """Median milliseconds of each call, taken in turns, so that all meet the same machine.
+
+    Args:
+        rounds: times that each is called, after once to warm up.
+        calls: by name.
+    """
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    for i in range(rounds + 1):
+        for name, call in calls.items():
+            began = time.perf_counter()
+            call()
+            if i:
+                times[name].append(1e3 * (time.perf_counter() - began))
+    return {name: statistics.median(found) for name, found in times.items()}
+
+
+def extra_mib(call: Callable[[], Any]) -> float:
+    """Peak of the process's resident memory during a call above what it was before, in MiB.
+
+    Linux alone tells this; elsewhere NaN.
+    """
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return float("nan")
+    call()
+    gc.collect()
+    # What freed blocks the allocator keeps would hide what the call takes.
+    ctypes.CDLL(None).malloc_trim(0)
+    Path("/proc/self/clear_refs").write_text("5")
+    before = _kib(status, "VmRSS")
+    call()
+    return (_kib(status, "VmHWM") - before) / 1024
+
+
+def _kib(status: Path, name: str) -> int:
+    (line,) = (line for line in status.read_text().splitlines() if line.startswith(name + ":"))
+    return int(line.split()[1])

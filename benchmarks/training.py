@@ -1,0 +1,104 @@
+"""A training step of the embedded study, by part, with and without the memory."""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+import pandas as pd
+import torch
+from torch.profiler import ProfilerActivity, profile, record_function
+
+from benchmarks.measure import Row, row
+from xbmlib import datasets
+from xbmlib.config import Experiment
+from xbmlib.study.profiles import PROFILES, experiment
+from xbmlib.train import Trainer
+
+STEPS, WARM = 120, 20
+
+
+def trainer(e: Experiment) -> Trainer:
+    """A run that leaves no checkpoint."""
+    folder = Path(tempfile.mkdtemp())
+    return Trainer(e, datasets.load(e.data, e.split), folder / "checkpoint.pt")
+
+
+def settings(batch: int) -> dict[str, Experiment]:
+    """The quick profile's settings with memory, full from the first step on, and without it."""
+    e = experiment(PROFILES["quick"], batch, seed=0, ratio=1.0).but(start=0, init="sample")
+    return {"none": e.but(ratio=0.0), "100%": e}
+
+
+def rows() -> Iterator[Row]:
+    """Cost of the memory, and time spent waiting for input; one thread, as the study runs."""
+    for batch in (16, 64):
+        runs = {name: trainer(e) for name, e in settings(batch).items()}
+        loaders = {name: iter(run._loader()) for name, run in runs.items()}
+        steps: dict[str, list[float]] = {name: [] for name in runs}
+        waits: list[float] = []
+        for _ in range(STEPS):
+            for name, run in runs.items():
+                began = time.perf_counter()
+                images = next(loaders[name])
+                waited = time.perf_counter()
+                run._step(*images)
+                run.step += 1
+                steps[name].append(1e3 * (time.perf_counter() - began))
+                waits.append(1e3 * (waited - began))
+        none, full = (statistics.median(found[WARM:]) for found in steps.values())
+        yield row(f"training step, batch {batch}, 100% memory", "no memory", full, none,
+                  sense="<=", bar=1.1)  # fmt: skip
+        yield row(f"waiting for input, batch {batch}", "a step without memory",
+                  statistics.median(waits[2 * WARM :]), none, sense="<=", bar=0.05)  # fmt: skip
+
+
+def parts() -> pd.DataFrame:
+    """Where the time of the quick profile's runs goes.
+
+    Returns:
+        A row a part: run (batch and memory), part, seconds in one whole run, share of it.
+    """
+    out = []
+    for batch in (16, 64):
+        for name, e in settings(batch).items():
+            began = time.perf_counter()
+            run = trainer(e)
+            loading = time.perf_counter() - began
+            loader = iter(run._loader())
+            for images in islice(loader, WARM):
+                run._step(*images)
+                run.step += 1
+            with profile(activities=[ProfilerActivity.CPU]) as found:
+                for _ in range(STEPS):
+                    with record_function("xbm: data"):
+                        images = next(loader)
+                    with record_function("xbm: step"):
+                        run._step(*images)
+                    run.step += 1
+            began = time.perf_counter()
+            run.evaluate()
+            evaluation = time.perf_counter() - began
+            seconds = {
+                a.key.removeprefix("xbm: "): 1e-6 * a.cpu_time_total / STEPS * e.steps
+                for a in found.key_averages()
+                if a.key.startswith("xbm: ")
+            }
+            whole = seconds.pop("step")
+            seconds["other"] = whole - sum(t for part, t in seconds.items() if part != "data")
+            seconds |= {"loading": loading, "evaluation": evaluation}
+            total = sum(seconds.values())
+            out += [
+                {"batch": batch, "memory": name, "part": part, "seconds": t, "share": t / total}
+                for part, t in seconds.items()
+            ]
+    return pd.DataFrame(out)
+
+
+def one_thread() -> None:
+    """As the study's runs have it."""
+    torch.set_num_threads(1)
