@@ -9,7 +9,7 @@ PYTHON = $(shell for python in python3.11 python3; do \
   $$python -c '$(SUITS)' 2>/dev/null && { command -v $$python; break; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce test lint search clean
+.PHONY: help setup reproduce test lint search bench clean
 
 help:
 	@echo "make reproduce [PROFILE=quick]  run the study: results/, figures/, verdicts"
@@ -17,6 +17,7 @@ help:
 	@echo "make lint                       set up, lint and check the types"
 	@echo "make setup                      build .venv from requirements.lock"
 	@echo "make search                     the search for the settings of each arm"
+	@echo "make bench                      measure every bar of results/benchmarks.csv, 8 minutes"
 	@echo "make clean                      remove .venv and caches (results stay)"
 
 # The stamp is the lock that .venv was built from, and comes last. Where there is none, or another,
@@ -43,9 +44,13 @@ reproduce: setup
 search: setup
 	$(BIN)/python -m xbmlib.study.search
 
+# Each figure is a ratio within this one run: leave the machine to it.
+bench: setup
+	$(BIN)/python -m benchmarks
+
 lint: setup
 	$(BIN)/ruff check .
-	$(BIN)/ruff format --check xbmlib tests tools
+	$(BIN)/ruff format --check xbmlib tests tools benchmarks
 	$(BIN)/mypy
 
 test: lint

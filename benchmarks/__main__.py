@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from benchmarks import losses, recall, training
+from benchmarks import losses, precision, recall, training
 from benchmarks.measure import Row
 from xbmlib.runs import ROOT, write_csv
 
@@ -47,9 +47,7 @@ def main() -> None:
     for found in losses.rows():
         take(found)
     growth, slopes = losses.growth()
-    for found in slopes:
-        take(found)
-    for found in recall.rows():
+    for found in [*slopes, *recall.rows(), *precision.rows()]:
         take(found)
     training.one_thread()
     for found in training.rows():

@@ -8,7 +8,7 @@ from xbmlib.runs import ROOT, write_atomically
 from xbmlib.study.notebook import Verdict
 
 # Of each notebook, the last of these that has run.
-README_PROFILES = ("quick", "full")
+README_PROFILES = ("quick", "full", "benchmarks")
 BEGIN, END = "<!-- verdicts: python -m xbmlib.study.summary -->", "<!-- end of verdicts -->"
 
 
