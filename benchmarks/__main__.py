@@ -7,25 +7,13 @@ prints what falls short. Both cores for the losses and recall, one for a trainin
 from __future__ import annotations
 
 import os
-import platform
-from pathlib import Path
 
 import pandas as pd
 import torch
 
 from benchmarks import losses, precision, recall, training
-from benchmarks.measure import Row
+from benchmarks.measure import Row, machine
 from xbmlib.runs import ROOT, write_csv
-
-
-def machine() -> str:
-    """The processor, its threads, and the library that multiplies."""
-    cpu = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        names = [line for line in info.read_text().splitlines() if line.startswith("model name")]
-        cpu = names[0].split(":")[1].strip() if names else cpu
-    return f"{cpu}, {len(os.sched_getaffinity(0))} cores, torch {torch.__version__}"
 
 
 def told(row: Row) -> str:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import os
+import platform
+import resource
 import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import torch
 
 Row = dict[str, Any]
 
@@ -84,6 +89,23 @@ def extra_mib(call: Callable[[], Any]) -> float:
     before = _kib(status, "VmRSS")
     call()
     return (_kib(status, "VmHWM") - before) / 1024
+
+
+def peak_mib() -> float:
+    """Peak so far of what this process holds, in MiB: CUDA's where there is one, else resident."""
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated() / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def machine() -> str:
+    """The processor, its threads, and the library that multiplies."""
+    cpu = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        names = [line for line in info.read_text().splitlines() if line.startswith("model name")]
+        cpu = names[0].split(":")[1].strip() if names else cpu
+    return f"{cpu}, {len(os.sched_getaffinity(0))} cores, torch {torch.__version__}"
 
 
 def _kib(status: Path, name: str) -> int:

@@ -19,6 +19,7 @@ from xbmlib.config import Experiment
 from xbmlib.study.profiles import PROFILES, experiment
 from xbmlib.train import Trainer
 
+# Steps that the parts are measured over, and steps that precede them beyond the warm-up.
 STEPS, WARM = 120, 20
 
 
@@ -29,19 +30,24 @@ def trainer(e: Experiment) -> Trainer:
 
 
 def settings(batch: int) -> dict[str, Experiment]:
-    """The quick profile's settings with memory, full from the first step on, and without it."""
-    e = experiment(PROFILES["quick"], batch, seed=0, ratio=1.0).but(start=0, init="sample")
+    """The quick profile's settings with memory, full once the warm-up is over, and without it."""
+    e = experiment(PROFILES["quick"], batch, seed=0, ratio=1.0).but(init="sample")
     return {"none": e.but(ratio=0.0), "100%": e}
 
 
 def rows() -> Iterator[Row]:
-    """Cost of the memory, and time spent waiting for input; one thread, as the study runs."""
+    """Cost of the memory over whole runs, and time spent waiting for input.
+
+    One thread, as the study runs; a step of the one run after a step of the other.
+    """
     for batch in (16, 64):
-        runs = {name: trainer(e) for name, e in settings(batch).items()}
+        cases = settings(batch)
+        begin, end = cases["100%"].start + WARM, cases["100%"].steps
+        runs = {name: trainer(e) for name, e in cases.items()}
         loaders = {name: iter(run._loader()) for name, run in runs.items()}
         steps: dict[str, list[float]] = {name: [] for name in runs}
         waits: list[float] = []
-        for _ in range(STEPS):
+        for _ in range(end):
             for name, run in runs.items():
                 began = time.perf_counter()
                 images = next(loaders[name])
@@ -50,11 +56,11 @@ def rows() -> Iterator[Row]:
                 run.step += 1
                 steps[name].append(1e3 * (time.perf_counter() - began))
                 waits.append(1e3 * (waited - began))
-        none, full = (statistics.median(found[WARM:]) for found in steps.values())
+        none, full = (statistics.median(found[begin:]) for found in steps.values())
         yield row(f"training step, batch {batch}, 100% memory", "no memory", full, none,
                   sense="<=", bar=1.1)  # fmt: skip
         yield row(f"waiting for input, batch {batch}", "a step without memory",
-                  statistics.median(waits[2 * WARM :]), none, sense="<=", bar=0.05)  # fmt: skip
+                  statistics.median(waits[2 * begin :]), none, sense="<=", bar=0.05)  # fmt: skip
 
 
 def parts() -> pd.DataFrame:
@@ -70,7 +76,7 @@ def parts() -> pd.DataFrame:
             run = trainer(e)
             loading = time.perf_counter() - began
             loader = iter(run._loader())
-            for images in islice(loader, WARM):
+            for images in islice(loader, e.start + WARM):
                 run._step(*images)
                 run.step += 1
             with profile(activities=[ProfilerActivity.CPU]) as found:

@@ -123,6 +123,7 @@ def test_blocks_change_nothing(kind, settings, block, tile, mode, monkeypatch):
 
     whole = run()
     monkeypatch.setattr(candidates, "BLOCK", block)
+    monkeypatch.setattr(candidates, "PAIRS", 1)
     for module in (candidates, pairs):
         monkeypatch.setattr(module, "TILE", tile)
     for got, wanted in zip(run(), whole, strict=True):

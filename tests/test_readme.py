@@ -3,10 +3,11 @@
 import re
 from pathlib import Path
 
+import pandas as pd
 import torch
 from test_losses import case
 
-from xbmlib.study.summary import rewrite_readme
+from xbmlib.study.summary import claims, rewrite_readme
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -48,7 +49,11 @@ def test_a_loss_of_ones_own():
 
 
 def test_the_table_is_generated():
-    """Oracle: the stored verdicts, rendered anew."""
+    """Oracle: the stored verdicts, rendered anew, and results/claims.csv, a row for each."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert rewrite_readme(text) == text
-    assert text.count("| **") == text.count("| hanzi (drawn), ") > 5
+    stored = pd.read_csv(ROOT / "results" / "claims.csv")
+    assert stored.equals(claims())
+    assert text.count("| **") == len(stored) > 10
+    assert set(stored["outcome"]) <= {"agrees", "disagrees", "not testable here"}
+    assert stored[["claim", "paper", "ours", "data", "rule"]].notna().all(axis=None)

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from xbmlib.runs import ROOT
-from xbmlib.study.profiles import TUNED
+from xbmlib.study.profiles import NEXT_BASELINES, TUNED
 from xbmlib.study.search import SPACES, trials
 
 
@@ -17,6 +17,15 @@ def test_tuned_settings_are_the_best_of_the_search(arm):
     assert len(rows) == SPACES[arm[0]].trials[arm[2]]
     for name, value in TUNED[arm].items():
         assert best[name] == value, name
+
+
+def test_next_baselines_are_the_next_of_the_search():
+    """Oracle: the recorded table, its second and third rows of that arm."""
+    table = pd.read_csv(ROOT / "results" / "search.csv")
+    rows = table[(table["space"] == "K=4") & (table["arm"] == "none")]
+    rows = rows.sort_values("R@1", ascending=False).iloc[1:]
+    for settings, (_, row) in zip(NEXT_BASELINES, rows.iterrows(), strict=False):
+        assert all(row[name] == value for name, value in settings.items())
 
 
 @pytest.mark.parametrize(

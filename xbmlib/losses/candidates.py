@@ -16,10 +16,11 @@ from torch import Tensor
 if TYPE_CHECKING:
     from xbmlib.losses.inputs import References
 
-# Similarities kept of one block of anchors: 2 Mi of float32 are 8 MiB, and a few such live.
-BLOCK = 1 << 21
+# Similarities kept of one block of anchors: 1 Mi of float32 are 4 MiB, and a few such live.
+BLOCK = 1 << 20
 # Entries of one tile: with 64 anchors, 1 MiB of float32 similarities, which stay in the cache.
-TILE = 1 << 12
+# With fewer anchors a tile of the search holds more entries, for as many similarities.
+TILE, PAIRS = 1 << 12, 1 << 18
 # |error| of a bfloat16 product of unit vectors: each factor and the result are rounded by at most
 # 2^-9 of them, by Cauchy-Schwarz; a third more for the sum, which is float32's.
 BF16_ERROR = 4 * 2.0**-9
@@ -75,6 +76,8 @@ def blocks(
         block = _block(anchors, labels, refs, bound, at)
         if block is not None:
             yield block
+            # Here and where it goes: freed before the next one is made.
+            del block
         elif at.stop > at.start:
             # Too many pairs at once: half of the anchors first, then the others.
             middle = (at.start + at.stop) // 2
@@ -128,7 +131,7 @@ def _members(values: Tensor, wanted: Tensor) -> Tensor:
 def _products(vectors: Tensor, columns: Tensor, v: Tensor) -> Iterator[Tensor]:
     """Similarities (columns, m) in the anchors' dtype, a tile at a time."""
     for part in columns.split(TILE):
-        yield vectors[part].to(v.dtype) @ v.T
+        yield vectors.index_select(0, part).to(v.dtype) @ v.T
 
 
 def _above(
@@ -143,14 +146,17 @@ def _above(
     least = float(bound.amin())
     if least == -torch.inf and len(vectors) > most:
         return None
+    # The length of a shadow with a NaN is one, and so are the bounds.
+    finite = shadow is not None
     if shadow is None and vectors.dtype == torch.bfloat16:
         shadow = Shadow(vectors, v.new_tensor(1.01))
     searched, probe = vectors, v
     if shadow is not None and least > -torch.inf:
         searched, probe = shadow.entries, v.bfloat16()
-        error = BF16_ERROR * v.norm(dim=1) * shadow.length.to(v)
-        bound = bound - error
-    step = min(TILE, len(vectors))
+        bound = bound - BF16_ERROR * v.norm(dim=1).amax() * shadow.length.to(v)
+    least, alike = float(bound.amin()), bool(bound.amin() == bound.amax())
+    by_bits = finite and least >= 0
+    step = min(max(TILE, PAIRS // max(1, len(v))), len(vectors))
     s = probe.new_empty(step, len(v))
     columns: list[Tensor] = []
     kept: list[Tensor] = []
@@ -160,14 +166,31 @@ def _above(
         part = s[: len(tile)]
         # Entries times anchors: the product of that shape is the quickest of the four.
         torch.mm(tile.to(probe.dtype), probe.T, out=part)
+        high = _highest(part, by_bits) - least if alike else (part - bound).amax(1)
         # Not "above", so that a diverged model's NaN is kept and reaches the loss.
-        there = (part - bound).amax(1).le_(0).logical_not_().nonzero().squeeze(1)
+        there = (high <= 0).logical_not_().nonzero().squeeze(1)
         count += len(there)
         if count > most:
             return None
         if len(there):
             columns.append(there + start)
-            kept += [part[there]] if probe is v else _products(vectors, columns[-1], v)
+            exact = probe is v
+            kept += [part.index_select(0, there)] if exact else _products(vectors, columns[-1], v)
     none = torch.zeros(0, dtype=torch.int64, device=v.device)
     similarities = torch.cat([v.new_empty(0, len(v)), *kept])
     return torch.cat([none, *columns]), similarities.T.contiguous()
+
+
+def _highest(part: Tensor, by_bits: bool) -> Tensor:
+    """The highest similarity (n,) of each entry, in float32.
+
+    Args:
+        part: (n, m).
+        by_bits: whether only what exceeds 0 matters and nothing is NaN. Then bfloat16's bits order
+            as integers do, whose maximum torch is quickest at.
+    """
+    if part.dtype != torch.bfloat16:
+        return part.amax(1)
+    if by_bits:
+        return part.view(torch.int16).amax(1).view(torch.bfloat16).float()
+    return part.float().amax(1)

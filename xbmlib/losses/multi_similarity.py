@@ -71,7 +71,7 @@ class MultiSimilarityLoss(PairLoss):
 
     def _log_sum(self, s: Tensor, mined: Tensor, scale: float) -> tuple[Tensor, Tensor]:
         """log(1 + Σ exp(scale(S - λ)))/|scale| and its weights, safe for any scale."""
-        exponent = torch.where(mined, scale * (s - self.lam), -torch.inf)
+        exponent = (s - self.lam).mul_(scale).masked_fill_(mined.logical_not(), -torch.inf)
         # The 1 in the logarithm is one more term, of exponent 0.
         total = torch.logaddexp(exponent.logsumexp(1), s.new_zeros(len(s)))
         return total / abs(scale), exponent.sub_(total[:, None]).exp_()

@@ -157,6 +157,7 @@ class PairLoss(nn.Module):
         with torch.autocast(anchors.device.type, enabled=False):
             for block in blocks(anchors, labels, refs, self.bound):
                 yield block, self.weigh(block.positives, block.negatives)
+                del block
 
 
 class _PairSum(torch.autograd.Function):
@@ -179,6 +180,7 @@ class _PairSum(torch.autograd.Function):
             _push(grad, block.at, signed, columns, anchors, refs.memory)
             negatives.append((weighting.negatives > 0).sum(1))
             positives.append((weighting.positives > 0).sum(1))
+            del block, weighting, signed
         scale = 1 / terms.clamp_min(1) if loss.reduction == "mean" else 1 / max(1, len(anchors))
         ctx.save_for_backward((grad * scale).to(anchors.dtype))
         return total * scale, ValidPairs(torch.cat(negatives), torch.cat(positives))
@@ -204,7 +206,7 @@ def _push(
     used = signed.any(0).nonzero().squeeze(1)
     with torch.autocast(anchors.device.type, enabled=False):
         for part in used.split(TILE):
-            weights, there = signed[:, part], columns[part]
-            grad[at].addmm_(weights, refs[there].to(grad.dtype))
+            weights, there = signed.index_select(1, part), columns[part]
+            grad[at].addmm_(weights, refs.index_select(0, there).to(grad.dtype))
             if memory is None:
                 grad.index_add_(0, there, weights.T @ anchors[at].to(grad.dtype))

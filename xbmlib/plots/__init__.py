@@ -1,19 +1,28 @@
 """Figures of the study: a tidy frame in, the Axes out; one style for all."""
 
-from xbmlib.plots.cost import cost_by_size, speed
+from xbmlib.plots.batch_size import batch_size
+from xbmlib.plots.cost import cost_by_size, gain_by_time, speed
 from xbmlib.plots.drift import drift_curves
+from xbmlib.plots.losses import losses
 from xbmlib.plots.make_up import make_up
 from xbmlib.plots.negatives import valid_negatives
 from xbmlib.plots.ratio import memory_ratio
+from xbmlib.plots.recall_table import recall_table
+from xbmlib.plots.retrieved import retrieved
 from xbmlib.plots.scratch import starts
 from xbmlib.plots.style import COLOURS, style
 
 __all__ = [
     "COLOURS",
+    "batch_size",
     "cost_by_size",
     "drift_curves",
+    "gain_by_time",
+    "losses",
     "make_up",
     "memory_ratio",
+    "recall_table",
+    "retrieved",
     "speed",
     "starts",
     "style",

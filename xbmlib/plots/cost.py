@@ -34,6 +34,29 @@ def cost_by_size(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     return ax
 
 
+def gain_by_time(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
+    """Table 2: the gain of R@1 against the time it takes.
+
+    Args:
+        data: source, setting, time (a multiple of the first setting's), gain (points), spread.
+        ax: where to draw; a new figure when left out.
+    """
+    ax = axes(ax)
+    for (source, part), marker in zip(
+        data.dropna(subset="gain").groupby("source", sort=False), "^o", strict=False
+    ):
+        colour = COLOURS["paper" if source.startswith("paper") else "memory"]
+        ax.errorbar(part["time"], part["gain"], part["spread"], fmt=marker, color=colour,
+                    mfc="none" if marker == "^" else colour, label=source)  # fmt: skip
+        for row in part.itertuples():
+            ax.annotate(row.setting, (row.time, row.gain), xytext=(4, 3),
+                        textcoords="offset points", fontsize=5.5, color=colour)  # fmt: skip
+    ax.set(xlabel="time of an image, times that of batch 64", ylabel="gain of R@1 (points)")
+    ax.margins(x=0.25)
+    ax.legend()
+    return ax
+
+
 def speed(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     """How many times faster than each peer, as bars.
 

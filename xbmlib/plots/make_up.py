@@ -13,10 +13,13 @@ def make_up(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     """R@1 without memory and with two sizes of it, for each make-up of the batch.
 
     Args:
-        data: tidy, a row a run: batch, make_up, ratio, R@1, seed; the larger batch as a line.
+        data: tidy, a row a run: batch, make_up, ratio, rank, R@1, seed; the larger batch as a
+            line, and means of the baseline at its search's next ranks as crosses.
         ax: where to draw; a new figure when left out.
     """
     ax = axes(ax)
+    others = data[data["rank"] > 1]
+    data = data[data["rank"] == 1]
     small = data[data["batch"] == data["batch"].min()].copy()
     large = data[data["batch"] > data["batch"].min()]
     small["memory"] = small["ratio"].map(lambda r: f"$R_M$ = {r:g}" if r else "no memory")
@@ -27,6 +30,10 @@ def make_up(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
         small, x="make-up", y="R@1", hue="memory", hue_order=order, palette=palette, ax=ax,
         linestyle="none", dodge=0.3, errorbar="sd", markersize=5,
     )  # fmt: skip
+    means = others.groupby("rank")["R@1"].mean()
+    at = list(small["make_up"].unique()).index(others["make_up"].iloc[0])
+    ax.plot([at - 0.24] * len(means), means, "x", color=COLOURS["batch"], ms=5, mew=1,
+            label="no memory, ranks 2 and 3 of its search")  # fmt: skip
     ax.axhline(large["R@1"].mean(), color=COLOURS["batch"], ls="--", lw=1,
                label=f"no memory, batch {large['batch'].iloc[0]}")  # fmt: skip
     ax.legend(title=None, loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)

@@ -22,6 +22,11 @@ COLOURS = {
     "multi_similarity": "#8C564B",
     "triplet": "#B8A800",
     "bare": "#000000",
+    "right": "#117733",
+    "wrong": "#AA4499",
+    "hanzi": "#44AA99",
+    "emoji": "#882255",
+    "hangul": "#999933",
 }
 
 _RC: Any = {

@@ -24,7 +24,12 @@ class BenchmarkParameters(Checked):
     least: Annotated[int, Field(ge=1)] = 4096
 
 
-def _table(name: str) -> pd.DataFrame:
+def measured(name: str) -> pd.DataFrame:
+    """A table of results/ that ``make bench`` writes.
+
+    Raises:
+        FileNotFoundError: it has not been measured.
+    """
     path = ROOT / "results" / f"{name}.csv"
     if not path.is_file():
         raise FileNotFoundError(f"{path.name} is not in results/: run `make bench` first")
@@ -33,12 +38,12 @@ def _table(name: str) -> pd.DataFrame:
 
 def table() -> pd.DataFrame:
     """Every row of results/benchmarks.csv."""
-    return _table("benchmarks")
+    return measured("benchmarks")
 
 
 def parts() -> pd.DataFrame:
     """Seconds of a whole quick run by part: a row a part, a column a run."""
-    data = _table("benchmarks_parts")
+    data = measured("benchmarks_parts")
     data["run"] = "batch " + data["batch"].astype(str) + ", memory " + data["memory"]
     wide = data.pivot(index="part", columns="run", values="seconds")
     return wide.fillna(0).loc[data["part"].unique()].round(1)
@@ -46,7 +51,7 @@ def parts() -> pd.DataFrame:
 
 def growth(parameters: BenchmarkParameters) -> pd.DataFrame:
     """Milliseconds of a step by size of the memory."""
-    data = _table("benchmarks_growth")
+    data = measured("benchmarks_growth")
     return data[data["M"] >= parameters.least]
 
 

@@ -39,19 +39,28 @@ class Space:
     shared: Choices
 
 
-FREE: Choices = {
+COMMON: Choices = {
     "lr": (1e-4, 2e-4, 4e-4, 8e-4),
-    "lam": (0.5, 0.6, 0.7, 0.8),
     "pooling": ("avg", "max"),
     "dim": (128, 256),
     "schedule": ("cosine", "step"),
     "k": (2, 4),
 }
+LAM: Choices = {"lam": (0.5, 0.6, 0.7, 0.8)}
+# The order is that in which the trials are drawn.
+FREE = {"lr": COMMON["lr"]} | LAM | COMMON
 # "K=4" holds the batch to the images of a class that the authors' code has; its learning rates go
-# higher, since the best of "free" lay at the edge.
+# higher, since the best of "free" lay at the edge. Both are of the contrastive loss.
 SPACES = {
     "free": Space({16: 16, 64: 8}, FREE),
     "K=4": Space({16: 16}, FREE | {"lr": (2e-4, 4e-4, 8e-4, 1.6e-3), "k": (4,)}),
+    "triplet": Space(
+        {16: 8, 64: 8},
+        COMMON | {"loss": ("triplet",), "eta": (0.05, 0.1, 0.2), "reduction": ("sum", "mean")},
+    ),
+    "multi_similarity": Space(
+        {16: 8, 64: 8}, COMMON | LAM | {"loss": ("multi_similarity",), "beta": (20.0, 40.0)}
+    ),
 }
 MEMORY: dict[str, tuple[Any, ...]] = {
     "ratio": (0.01, 0.1, 0.3, 1.0),

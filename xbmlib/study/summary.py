@@ -1,10 +1,12 @@
-"""Verdicts and tables out of results/, for the console and for the README."""
+"""Verdicts out of results/: results/claims.csv, the README's table of it, the console's lines."""
 
 from __future__ import annotations
 
 import json
 
-from xbmlib.runs import ROOT, write_atomically
+import pandas as pd
+
+from xbmlib.runs import ROOT, write_atomically, write_csv
 from xbmlib.study.notebook import Verdict
 
 # Of each notebook, the last of these that has run.
@@ -36,27 +38,43 @@ def verdict_lines(profile: str) -> list[str]:
     return lines
 
 
-def verdict_table(profiles: tuple[str, ...]) -> str:
-    """Markdown table of the verdicts, of each notebook those of the last profile that has any."""
-    latest: dict[str, list[Verdict]] = {}
-    for profile in profiles:
-        latest |= verdicts(profile)
-    rows = ["| claim | paper | ours | verdict | data |", "|---|---|---|---|---|"]
-    for found in latest.values():
-        rows += [
-            f"| {v.claim} | {v.paper} | {v.ours} | **{v.outcome}** | {v.data} |" for v in found
+def claims() -> pd.DataFrame:
+    """Every claim's verdict, of each notebook those of the last of README_PROFILES that has any.
+
+    Returns:
+        A row a claim: notebook, profile, claim, paper, ours, outcome, data, seeds, rule.
+    """
+    latest: dict[str, tuple[str, list[Verdict]]] = {}
+    for profile in README_PROFILES:
+        latest |= {name: (profile, found) for name, found in verdicts(profile).items()}
+    return pd.DataFrame(
+        [
+            {"notebook": name, "profile": profile} | v.model_dump()
+            for name, (profile, found) in sorted(latest.items())
+            for v in found
         ]
-    return "\n".join(rows)
+    )[["notebook", "profile", "claim", "paper", "ours", "outcome", "data", "seeds", "rule"]]
+
+
+def table(rows: pd.DataFrame) -> str:
+    """Markdown of the claims."""
+    lines = ["| claim | paper | ours | verdict | data |", "|---|---|---|---|---|"]
+    lines += [
+        f"| {v.claim} | {v.paper} | {v.ours} | **{v.outcome}** | {v.data} |"
+        for v in rows.itertuples()
+    ]
+    return "\n".join(lines)
 
 
 def rewrite_readme(text: str) -> str:
     """The README with its table of verdicts made anew."""
     head, _, rest = text.partition(BEGIN)
     _, _, tail = rest.partition(END)
-    return f"{head}{BEGIN}\n{verdict_table(README_PROFILES)}\n{END}{tail}"
+    return f"{head}{BEGIN}\n{table(claims())}\n{END}{tail}"
 
 
 if __name__ == "__main__":
+    write_csv(ROOT / "results" / "claims.csv", claims())
     readme = ROOT / "README.md"
     text = rewrite_readme(readme.read_text(encoding="utf-8"))
     write_atomically(readme, lambda path: path.write_text(text, encoding="utf-8"))

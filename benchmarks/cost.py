@@ -1,0 +1,122 @@
+"""Table 2's columns: time of a step and memory of the process, without a queue and with one.
+
+    python -m benchmarks.cost
+
+Each case has a process of its own, so that none inherits another's memory. Two nets: the compact
+one of the embedded study, in the study's own trainer, and GoogLeNet at the paper's size (224×224,
+D = 512, a memory of SOP's 59,551 training images) on random images and weights, which cost what
+real ones do. Writes results/cost.csv.
+"""
+
+from __future__ import annotations
+
+import multiprocessing as mp
+import os
+import statistics
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from typing import Any
+
+import pandas as pd
+import torch
+from torch.nn import functional as F
+
+from benchmarks.losses import CLASSES, DIM, ENTRIES
+from benchmarks.measure import machine, peak_mib
+from benchmarks.training import trainer
+from xbmlib import backbones
+from xbmlib.losses import ContrastiveLoss
+from xbmlib.queue import CrossBatchMemory
+from xbmlib.runs import ROOT, write_csv
+from xbmlib.study.profiles import PROFILES, experiment
+
+# Batch size and R_M of Table 2's rows.
+CASES = ((64, 0.0), (256, 0.0), (64, 0.01), (64, 1.0))
+# Steps measured, after a tenth of them to warm up; GoogLeNet takes seconds for one.
+STEPS = {"compact": 60, "googlenet": 3}
+SIDE = 224
+
+Step = Callable[[], None]
+
+
+def compact(batch: int, ratio: float) -> tuple[Step, int]:
+    """A step of the study's trainer, the memory full; and M."""
+    e = experiment(PROFILES["quick"], batch, seed=0, ratio=ratio)
+    run = trainer(e.but(start=0, init="sample"))
+    loader = iter(run._loader())
+
+    def step() -> None:
+        run._step(*next(loader))
+        run.step += 1
+
+    return step, e.memory_size(len(run.data.train))
+
+
+def googlenet(batch: int, ratio: float) -> tuple[Step, int]:
+    """A step at the paper's size, the memory full; and M."""
+    torch.manual_seed(0)
+    net = backbones.build("googlenet", DIM).to(memory_format=torch.channels_last)
+    optimiser = torch.optim.Adam(net.parameters(), 1e-4, weight_decay=5e-4, fused=True)
+    loss = ContrastiveLoss()
+    size = round(ratio * ENTRIES)
+    memory = CrossBatchMemory(size, DIM, shadow=True) if size else None
+    if memory is not None:
+        for rows in torch.arange(size).split(1 << 13):
+            entries = F.normalize(torch.randn(len(rows), DIM))
+            memory.enqueue(entries, torch.randint(0, CLASSES, (len(rows),)))
+
+    def step() -> None:
+        x = torch.rand(batch, 3, SIDE, SIDE).contiguous(memory_format=torch.channels_last)
+        labels = torch.randint(0, CLASSES, (batch // 4,)).repeat_interleave(4)
+        with torch.autocast("cpu", torch.bfloat16):
+            v = net(x)
+        total = loss(v, labels)
+        if memory is not None:
+            own = memory.enqueue(v, labels)
+            total = total + loss(
+                v, labels, memory.embeddings, memory.labels, own=own, shadow=memory.shadow
+            )
+        optimiser.zero_grad()
+        total.backward()
+        optimiser.step()
+
+    return step, size
+
+
+NETS: dict[str, Callable[[int, float], tuple[Step, int]]] = {
+    "compact": compact,
+    "googlenet": googlenet,
+}
+
+
+def case(net: str, batch: int, ratio: float) -> dict[str, Any]:
+    """Median milliseconds of a step, and the peak of the process's memory."""
+    torch.set_num_threads(1 if net == "compact" else len(os.sched_getaffinity(0)))
+    step, size = NETS[net](batch, ratio)
+    steps = STEPS[net]
+    times = []
+    for _ in range(1 + steps // 10 + steps):
+        began = time.perf_counter()
+        step()
+        times.append(1e3 * (time.perf_counter() - began))
+    return {
+        "net": net, "batch": batch, "ratio": ratio, "M": size,
+        "ms": statistics.median(times[-steps:]), "peak_mib": peak_mib(), "steps": steps,
+        "threads": torch.get_num_threads(), "machine": machine(),
+    }  # fmt: skip
+
+
+def main() -> None:
+    """Measure every case by itself and write the table."""
+    rows = []
+    for net in NETS:
+        for batch, ratio in CASES:
+            with ProcessPoolExecutor(1, mp.get_context("spawn")) as pool:
+                rows.append(pool.submit(case, net, batch, ratio).result())
+            print({k: v for k, v in rows[-1].items() if k != "machine"}, flush=True)
+    write_csv(ROOT / "results" / "cost.csv", pd.DataFrame(rows))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,41 @@
+"""Tables 3 to 5 as a figure: published methods, and ours on the data set beside them."""
+
+from __future__ import annotations
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from matplotlib.figure import Figure
+
+from xbmlib.plots.style import COLOURS, seeds
+
+NAMES = {"none": "Cont., compact", "w/ M": "Cont. w/ M, compact"}
+COLOUR = {"none": COLOURS["batch"], "w/ M": COLOURS["memory"]}
+
+
+def recall_table(published: pd.DataFrame, ours: pd.DataFrame) -> Figure:
+    """R@1 of every row; ours in a panel and on an axis of its own, since the data differ.
+
+    Args:
+        published: tidy: method, data, measure, value (percent).
+        ours: tidy, a row a run and measure: data, memory, seed, measure, value.
+    """
+    measure = [m for m in published["measure"].unique() if m.endswith("R@1")][-1]
+    theirs = published[(published["measure"] == measure) & published["value"].notna()]
+    mine = ours[ours["measure"] == "R@1"]
+    figure, (top, bottom) = plt.subplots(
+        2, 1, figsize=(3.5, 0.9 + 0.16 * (len(theirs) + 3)), height_ratios=[len(theirs), 3]
+    )
+    own = theirs["method"].str.startswith("Cont.")
+    faces = [COLOURS["paper"] if o else "none" for o in own]
+    top.scatter(theirs["value"], theirs["method"], s=14, color=COLOURS["paper"],
+                marker="^", facecolors=faces)  # fmt: skip
+    top.set_title(f"paper: {theirs['data'].iloc[0]}, {measure} (%)")
+    for memory, part in mine.groupby("memory", sort=False):
+        bottom.errorbar(part["value"].mean(), NAMES[str(memory)], xerr=part["value"].std(),
+                        fmt="o", color=COLOUR[str(memory)])  # fmt: skip
+    bottom.set_title(f"ours: {mine['data'].iloc[0]} (drawn), R@1 (%), {seeds(mine)}")
+    for ax in (top, bottom):
+        ax.invert_yaxis()
+        ax.tick_params(axis="y", labelsize=5.5)
+        ax.margins(y=0.06 if ax is top else 0.6)
+    return figure

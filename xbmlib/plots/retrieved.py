@@ -1,0 +1,76 @@
+"""Queries with the images found for them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
+from torch import Tensor
+
+from xbmlib.plots.style import COLOURS
+
+SIDE, GAP = 0.84, 0.5  # of a picture, and between blocks, in places
+
+
+def retrieved(
+    data: pd.DataFrame, pictures: Mapping[tuple[str, str, int], Tensor], *, ax: Axes | None = None
+) -> Axes:
+    """Each query in a row, with the images found without memory and with it.
+
+    Right images stand in a solid green frame with a tick, wrong ones in a dashed purple frame
+    with a cross.
+
+    Args:
+        data: tidy, a row an image found: data, kind, memory, query, rank, neighbour, right. Rows
+            of one data set and kind lie side by side, under a heading.
+        pictures: (data, "query" or "neighbour", id) to (C, H, W) uint8.
+        ax: where to draw; a new figure when left out.
+    """
+    top, memories = int(data["rank"].max()), list(data["memory"].unique())
+    left = {m: 1 + GAP + i * (top + GAP) for i, m in enumerate(memories)}
+    blocks = list(data.groupby(["data", "kind"], sort=False))
+    width = max(left.values()) + top
+    height = data.groupby(["data", "kind"])["query"].nunique().sum() + GAP * (len(blocks) + 1)
+    if ax is None:
+        ax = plt.subplots(figsize=(0.5 * width, 0.5 * height))[1]
+    for x, text in ((0, "query"), *((left[m], f"{m} memory") for m in memories)):
+        ax.text(x, 0, text, va="top", fontweight="bold")
+    y = GAP
+    for (name, kind), block in blocks:
+        ax.text(0, y, f"{name}: {kind}", va="top", color=COLOURS["paper"])
+        y += GAP
+        for query, row in block.groupby("query", sort=False):
+            _show(ax, 0, y, pictures[name, "query", query])
+            for found in row.itertuples():
+                x = left[found.memory] + found.rank - 1
+                _show(ax, x, y, pictures[name, "neighbour", found.neighbour])
+                _frame(ax, x, y, found.right)
+            y += 1
+    ax.set(xlim=(0, width), ylim=(y, 0), aspect="equal")
+    ax.axis("off")
+    return ax
+
+
+def _show(ax: Axes, x: float, y: float, picture: Tensor) -> None:
+    ax.imshow(
+        picture.permute(1, 2, 0).numpy(),
+        cmap="gray",
+        vmin=0,
+        vmax=255,
+        extent=(x, x + SIDE, y + SIDE, y),
+        interpolation="nearest",
+    )
+
+
+def _frame(ax: Axes, x: float, y: float, right: bool) -> None:
+    colour, line, mark = ("right", "-", "✓") if right else ("wrong", (0, (2, 1)), "✗")
+    ax.add_patch(
+        Rectangle((x, y), SIDE, SIDE, fill=False, ec=COLOURS[colour], ls=line, lw=1.6, zorder=3)
+    )
+    ax.text(
+        x + SIDE, y, mark, ha="center", va="center", size=6, color="white", zorder=4,
+        bbox={"boxstyle": "circle,pad=0.15", "fc": COLOURS[colour], "ec": "none"},
+    )  # fmt: skip

@@ -1,0 +1,141 @@
+"""Figure 1 (left and middle) and Figure 6: R@1 against the size of the mini-batch."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import pandas as pd
+
+from xbmlib import paper
+from xbmlib.config import Experiment
+from xbmlib.runs import RunStore
+from xbmlib.study.notebook import Parameters, Verdict, judge, mean_spread
+from xbmlib.study.parallel import run_all
+from xbmlib.study.profiles import DATA, LOSSES, Profile, experiment
+
+RATIO = 1.0
+SAMPLERS = ("pk", "shuffle")
+# By how many points of R@1 random batches may fall behind PK batches and still be as good.
+EQUAL = 1.0
+
+
+class BatchSizeParameters(Parameters):
+    """The study of the batch size takes no parameters of its own."""
+
+    notebook: ClassVar[str] = "ablation_batch_size"
+
+
+def cases(profile: Profile) -> list[dict[str, Any]]:
+    """What is run: data, loss, ratio, sampler and batch; every point as many images."""
+    hanzi = {"data": "hanzi", "loss": "contrastive", "ratio": 0.0, "sampler": "pk"}
+    left = [hanzi | {"loss": loss} for loss in LOSSES]
+    middle = [hanzi | {"data": data} for data in DATA]
+    six = [hanzi | {"ratio": r, "sampler": s} for r in (0.0, RATIO) for s in SAMPLERS]
+    once = {tuple(curve.values()): curve for curve in [*left, *middle, *six]}
+    return [curve | {"batch": batch} for curve in once.values() for batch in profile.batches]
+
+
+def _experiment(profile: Profile, case: dict[str, Any], seed: int) -> Experiment:
+    return experiment(
+        profile,
+        case["batch"],
+        seed=seed,
+        ratio=case["ratio"],
+        space=LOSSES[case["loss"]],
+        data=case["data"],
+        sampler=case["sampler"],
+    )
+
+
+def frame(parameters: BatchSizeParameters, store: RunStore | None = None) -> pd.DataFrame:
+    """Run or load every curve.
+
+    Returns:
+        A row a run: data, loss, ratio, sampler, batch, seed, R@1 (percent), run.
+    """
+    listed: list[dict[str, Any]] = [
+        case | {"seed": seed} for case in cases(parameters.size) for seed in parameters.seed_range
+    ]
+    runs = run_all([_experiment(parameters.size, row, row["seed"]) for row in listed], store)
+    return pd.DataFrame(
+        [
+            row | {"R@1": 100 * run.recall["R@1"], "run": run.id}
+            for row, run in zip(listed, runs, strict=True)
+        ]
+    )
+
+
+def verdicts(data: pd.DataFrame, parameters: BatchSizeParameters) -> list[Verdict]:
+    """The claims of Section 4.3, "Mini-batch Size", and of Fig. 1 and 6."""
+    r1 = data.set_index(["data", "loss", "ratio", "sampler", "batch", "seed"])["R@1"].sort_index()
+    least, most = data["batch"].min(), data["batch"].max()
+    common: Any = {"seeds": data["seed"].nunique()}
+    where = f"batch {least} to {most}, as many images seen, profile {parameters.profile}"
+
+    def gain(name: str, loss: str, ratio: float = 0.0) -> pd.Series:
+        curve = r1[name, loss, ratio, "pk"]
+        return curve[most] - curve[least]
+
+    losses = {loss: gain("hanzi", loss) for loss in LOSSES}
+    sets = {name: gain(name, "contrastive") for name in data["data"].unique()}
+    plain, memory = r1["hanzi", "contrastive", 0.0], r1["hanzi", "contrastive", RATIO]
+    with_memory = gain("hanzi", "contrastive", RATIO)
+    behind = {s: memory[s].groupby("seed").mean() for s in SAMPLERS}
+    alone = {s: plain[s].groupby("seed").mean() for s in SAMPLERS}
+    small, large = memory["pk"][least], plain["pk"][most]
+    stated = f"{paper.SOP_GAIN_16_TO_256.value} points, contrastive, batch 16 to 256"
+    return [
+        Verdict(
+            claim="Every pair-based loss needs a large batch.",
+            paper=f"{stated} (SOP, {paper.SOP_GAIN_16_TO_256.where}; three losses in Fig. 1, left)",
+            ours="; ".join(f"{loss} {mean_spread(g)} points" for loss, g in losses.items()),
+            rule=f"for every loss, mean R@1 at batch {most} exceeds that at batch {least}",
+            outcome=judge(all(g.mean() > 0 for g in losses.values())),
+            data=f"hanzi (drawn), no memory, {where}",
+            **common,
+        ),
+        Verdict(
+            claim="The contrastive loss needs a large batch on every data set.",
+            paper="three data sets (Fig. 1, middle)",
+            ours="; ".join(f"{name} {mean_spread(g)} points" for name, g in sets.items()),
+            rule=f"on every data set, mean R@1 at batch {most} exceeds that at batch {least}",
+            outcome=judge(all(g.mean() > 0 for g in sets.values())),
+            data=f"{', '.join(sets)} (drawn), no memory, {where}",
+            **common,
+        ),
+        Verdict(
+            claim="With memory the size of the batch matters little.",
+            paper=f"{paper.SOP_MEMORY_GAIN_16_TO_256.value} points with memory, {stated} without "
+            f"(SOP, {paper.SOP_MEMORY_GAIN_16_TO_256.where})",
+            ours=f"{mean_spread(with_memory)} points with R_M = {RATIO:g}, "
+            f"{mean_spread(losses['contrastive'])} without",
+            rule="the larger batch changes the mean R@1 with memory by at most half of what it "
+            "changes it without",
+            outcome=judge(abs(with_memory.mean()) <= abs(losses["contrastive"].mean()) / 2),
+            data=f"hanzi (drawn), contrastive, {where}",
+            **common,
+        ),
+        Verdict(
+            claim=f"Batch {least} with memory beats batch {most} without.",
+            paper=f"{paper.SOP_R1_BATCH_16_MEMORY.value} at batch 16 with memory, "
+            f"{paper.SOP_R1_BATCH_256.value} at batch 256 without (SOP, "
+            f"{paper.SOP_R1_BATCH_16_MEMORY.where})",
+            ours=f"{mean_spread(small)} at batch {least}, R_M = {RATIO:g}; {mean_spread(large)} at "
+            f"batch {most} without",
+            rule="mean R@1 is higher",
+            outcome=judge(bool(small.mean() > large.mean())),
+            data=f"hanzi (drawn), contrastive, {where}",
+            **common,
+        ),
+        Verdict(
+            claim="With memory, random batches are as good as PK batches.",
+            paper='"equally effective" (Fig. 6)',
+            ours=f"with R_M = {RATIO:g} {mean_spread(behind['shuffle'])} random, "
+            f"{mean_spread(behind['pk'])} PK; without {mean_spread(alone['shuffle'])} and "
+            f"{mean_spread(alone['pk'])}; means over batch sizes",
+            rule=f"with memory, random batches fall behind by at most {EQUAL:g} point of mean R@1",
+            outcome=judge(bool(behind["shuffle"].mean() >= behind["pk"].mean() - EQUAL)),
+            data=f"hanzi (drawn), contrastive, {where}",
+            **common,
+        ),
+    ]
