@@ -9,15 +9,16 @@ PYTHON = $(shell for python in python3.11 python3; do \
   $$python -c '$(SUITS)' 2>/dev/null && { command -v $$python; break; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce test lint search bench clean
+.PHONY: help setup reproduce report test lint search bench clean
 
 help:
 	@echo "make reproduce [PROFILE=quick]  run the study: results/, figures/, verdicts"
+	@echo "make report [PROFILE=quick]     the study as a site that opens from disk: build/report"
 	@echo "make test                       set up, lint, check the types, pass the tests"
 	@echo "make lint                       set up, lint and check the types"
 	@echo "make setup                      build .venv from requirements.lock"
 	@echo "make search                     the search for the settings of each arm"
-	@echo "make bench                      measure every bar of results/benchmarks.csv, 8 minutes"
+	@echo "make bench                      measure results/benchmarks*.csv and cost.csv, 15 minutes"
 	@echo "make clean                      remove .venv and caches (results stay)"
 
 # The stamp is the lock that .venv was built from, and comes last. Where there is none, or another,
@@ -41,12 +42,16 @@ setup: $(VENV)/.stamp
 reproduce: setup
 	$(BIN)/python -m xbmlib.study $(PROFILE)
 
+report: reproduce
+	$(BIN)/python -m xbmlib.report $(PROFILE)
+
 search: setup
 	$(BIN)/python -m xbmlib.study.search
 
 # Each figure is a ratio within this one run: leave the machine to it.
 bench: setup
 	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.cost
 
 lint: setup
 	$(BIN)/ruff check .

@@ -99,3 +99,13 @@ def test_bad_values(call, told):
     """Oracle: the message names the value."""
     with pytest.raises(ValueError, match=told):
         call()
+
+
+def test_three_channels_from_weights_of_one():
+    """Oracle: the network of one channel, on the same grey picture three times."""
+    one, three = (build("compact", 7, "scripts", channels=c).eval() for c in (1, 3))
+    three.head.load_state_dict(one.head.state_dict())
+    x = torch.rand(2, 1, 32, 32)
+    torch.testing.assert_close(three(x.expand(-1, 3, -1, -1)), one(x))
+    with pytest.raises(ValueError, match="channels=1: googlenet takes images of 3"):
+        build("googlenet", 7, channels=1)

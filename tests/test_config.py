@@ -10,7 +10,19 @@ from hypothesis import strategies as st
 
 from xbmlib.config import ConfigError, Experiment
 
-INTEGERS = ("dim", "batch", "k", "start", "steps", "seed", "evaluations", "log_every", "probes")
+INTEGERS = (
+    "dim",
+    "batch",
+    "k",
+    "start",
+    "steps",
+    "seed",
+    "evaluations",
+    "log_every",
+    "probes",
+    "lemma",
+    "neighbours",
+)
 NUMBERS = (
     *("crop", "lam", "eta", "alpha", "beta", "epsilon"),
     *("ratio", "memory_weight", "lr", "weight_decay"),
@@ -48,6 +60,8 @@ BOUNDS = {
     "evaluations": (0, None),
     "log_every": (0, None),
     "probes": (0, None),
+    "lemma": (-1, None),
+    "neighbours": (-1, None),
 }
 
 
@@ -78,6 +92,7 @@ def test_every_field_is_listed_here():
         ({"drift": ("1",)}, r"drift.*='1': .*integer"),
         ({"drift": 3}, r"drift=3: .*tuple"),
         ({"drift": (10, 5000)}, r"drift=\(10, 5000\) with steps=4000: .*at most 4000"),
+        ({"lemma": 300}, "lemma=300 with probes=256: .*at most 256"),
         ({"batch": 2}, "k=4 with batch=2: .*at most 2"),
         ({"k": 17}, "k=17 with batch=16: .*at most 16"),
         ({"batch": 18}, "batch=18 with k=4: .*say 16"),

@@ -1,11 +1,14 @@
 """Tests of the embedded data sets against the files' own columns."""
 
 import hashlib
+import io
 import unicodedata
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
+from PIL import Image
 
 from xbmlib import datasets
 from xbmlib.datasets import DatasetError, embedded
@@ -28,6 +31,58 @@ def test_hanzi_has_the_shape_of_sop():
     assert data.gallery is None and data.ks == (1, 10, 100, 1000)
 
 
+def test_hangul_has_the_shape_of_vehicle_id():
+    """Oracle: the file itself: nested lists of 800, 1,600 and 2,400 classes, 4 to 13 images."""
+    file = columns("hangul")
+    sizes = torch.tensor(file["label"]).bincount()
+    assert sizes.min() == 4 and sizes.max() == 13
+    assert all("\uac00" <= c <= "\ud7a3" for c in set(file["character"]))
+    data = datasets.load("hangul")
+    assert len(data.train.classes) == 6_000 and data.gallery is None and data.ks == (1, 5)
+    test = [i for i, s in enumerate(file["split"]) if s != "train"]
+    held = ("small", "medium", "large")
+    assert tuple(data.lists) == held
+    for i, name in enumerate(held):
+        wanted = [j for j, row in enumerate(test) if file["split"][row] in held[: i + 1]]
+        assert data.lists[name].tolist() == wanted
+        assert len(data.query.labels[data.lists[name]].unique()) == 800 * (i + 1)
+    assert set(data.train.classes.tolist()).isdisjoint(data.query.classes.tolist())
+
+
+def test_emoji_has_the_shape_of_in_shop():
+    """Oracle: the file itself, and Pillow's own decoder: every test class is on both sides."""
+    file = columns("emoji")
+    data = datasets.load("emoji")
+    parts = {"train": data.train, "query": data.query, "gallery": data.gallery}
+    assert set(file["split"]) == set(parts) and data.ks == (1, 10, 20, 30, 40, 50)
+    for split, part in parts.items():
+        rows = [i for i, s in enumerate(file["split"]) if s == split]
+        assert part.labels.tolist() == [file["label"][i] for i in rows]
+        for at in (0, len(rows) // 2, len(rows) - 1):
+            picture = Image.open(io.BytesIO(file["image"][rows[at]])).convert("RGB")
+            assert picture.size == (64, 64)
+            pixels = torch.from_numpy(np.asarray(picture).copy()).permute(2, 0, 1).double()
+            mean = torch.nn.functional.avg_pool2d(pixels, 2)
+            assert (255 - mean - part.images[at].double()).abs().max() <= 0.5
+    assert data.query.classes.tolist() == data.gallery.classes.tolist()
+    assert set(data.train.classes.tolist()).isdisjoint(data.query.classes.tolist())
+    names = dict(zip(file["name"], file["label"], strict=True))
+    assert len(names) == len(set(file["label"]))
+    # Two drawings of a class that differ by less than the compression does: the card tells.
+    distinct = set(zip(file["label"], file["image"], strict=True))
+    assert len(distinct) == len(file["label"]) - 1
+
+
+@pytest.mark.parametrize("name", ["emoji", "hangul"])
+def test_validation_takes_training_classes(name):
+    """Oracle: sets; leave-one-out, no list."""
+    test, validation = (datasets.load(name, split) for split in ("test", "validation"))
+    held, kept = (set(p.classes.tolist()) for p in (validation.query, validation.train))
+    assert held.isdisjoint(kept) and held | kept == set(test.train.classes.tolist())
+    assert len(held) == round(0.2 * len(test.train.classes))
+    assert validation.gallery is None and not validation.lists
+
+
 @pytest.mark.parametrize("name", ["hanzi", "scripts"])
 def test_loader_gives_the_files_pictures(name):
     """Oracle: the raw bytes of each row, in the file's order."""
@@ -41,7 +96,7 @@ def test_loader_gives_the_files_pictures(name):
             assert int(part.labels[at]) == file["label"][rows[at]]
 
 
-@pytest.mark.parametrize("name", ["hanzi", "scripts"])
+@pytest.mark.parametrize("name", ["hanzi", "hangul", "scripts"])
 def test_pictures_are_distinct_and_not_blank(name):
     """Oracle: sets; a character has one label, and no picture of it comes twice."""
     file = columns(name)
@@ -98,13 +153,14 @@ def test_unknown_split():
         datasets.load("hanzi", "validaton")
 
 
-@pytest.mark.parametrize("name", ["hanzi", "scripts"])
+@pytest.mark.parametrize("name", ["hanzi", "emoji", "hangul", "scripts"])
 def test_card_describes_the_file(name):
     """Oracle: the file's own bytes and columns: fingerprint, counts and every licence."""
     card = (embedded.FOLDER / "CARDS.md").read_text(encoding="utf-8")
     content = (embedded.FOLDER / f"{name}.parquet").read_bytes()
     file = columns(name)
+    style = "vendor" if name == "emoji" else "typeface"
     assert hashlib.sha256(content).hexdigest() in card
-    for count in (len(file["label"]), len(set(file["label"])), len(set(file["typeface"]))):
+    for count in (len(file["label"]), len(set(file["label"])), len(set(file[style]))):
         assert f"{count:,}" in card
     assert all(f"`{licence}`" in card for licence in set(file["licence"]))

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xbmlib.drift import DriftProbe, feature_drift
+from xbmlib.drift import DriftProbe, feature_drift, gradient_errors
 
 
 def test_eq_2():
@@ -115,3 +115,34 @@ def test_bad_values():
         feature_drift(torch.zeros(2, 3), torch.zeros(3, 3))
     with pytest.raises(ValueError, match=r"\(3,\).*\(n, D\)"):
         feature_drift(torch.zeros(3), torch.zeros(3))
+
+
+def test_gradient_errors_are_those_of_eq_3():
+    """Oracle: Eq. 3 itself: L and L̃ of each pair differentiated apart, with v_j held fixed."""
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(6, 4), torch.nn.Tanh()).double()
+    images = torch.randn(5, 1, 2, 3, dtype=torch.float64)
+    now, then = torch.randn(2, 5, 4, dtype=torch.float64)
+    found = gradient_errors(model, images, now - then)
+    for i in range(5):
+        flat = []
+        for other in (now[i], then[i]):
+            model.zero_grad()
+            (model(images[i : i + 1])[0] @ other).backward()
+            flat.append(torch.cat([p.grad.flatten() for p in model.parameters()]))
+        wanted = (flat[0] - flat[1]).square().sum()
+        torch.testing.assert_close(found[i], wanted)
+
+
+def test_a_linear_map_has_its_inputs_length_for_c():
+    """Oracle: f(x) = Wx has ∂(v_i · d)/∂W = d xᵀ, so that C = ||x||² for every pair."""
+    model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(6, 4, bias=False)).double()
+    images = torch.randn(3, 1, 2, 3, dtype=torch.float64)
+    steps = [torch.randn(3, 4, dtype=torch.float64) for _ in range(2)]
+    probe = DriftProbe([1], [0, 1])
+    probe.record(0, steps[0])
+    (row,) = probe.record(1, steps[1], lambda d: gradient_errors(model, images, d))
+    lengths = images.flatten(1).square().sum(1)
+    assert row["C"] == pytest.approx(float(lengths.mean()))
+    assert row["below_one"] == float((lengths < 1).double().mean())
+    assert row["epsilon"] == pytest.approx(row["drift"])

@@ -17,10 +17,17 @@ import websocket
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 FIGURES = (
+    "ablation_batch_size",
     "ablation_memory_ratio",
     "batch_make_up",
+    "cost",
     "drift_curves",
     "from_scratch",
+    "losses_with_memory",
+    "recall_inshop",
+    "recall_sop",
+    "recall_vehicleid",
+    "retrievals",
     "valid_negatives",
 )
 

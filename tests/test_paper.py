@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from xbmlib import paper
-from xbmlib.paper import stated, tables
+from xbmlib.paper import tables
 
 TEXT = Path(__file__).resolve().parents[2] / "shared" / "paper" / "xbm.txt"
 needs_text = pytest.mark.skipif(not TEXT.is_file(), reason="the paper's text is not at hand")
@@ -79,23 +79,6 @@ def test_table_of_cost():
         assert row.ratio == (int(ratio[1]) / 100 if ratio else 0)
         batch = re.search(r"bs\. (\d+)", printed[0])
         assert row.batch == (int(batch[1]) if batch else 64)
-
-
-@needs_text
-def test_words_are_the_papers():
-    """Oracle: the text, which holds every quotation and every count of Section 4.2."""
-    text = TEXT.read_text(encoding="utf-8")
-    found = [v for v in vars(stated).values() if isinstance(v, stated.Stated)]
-    found += paper.RATIO_R1.values()
-    quoted = [s for s in found if s.text]
-    assert len(quoted) > 12
-    for s in quoted:
-        assert s.text in text, s
-    plain = text.replace(",", "")
-    for protocol in paper.PROTOCOLS.values():
-        for part in (protocol.train, *protocol.test.values()):
-            assert str(part.images) in plain
-            assert str(part.classes) in plain
 
 
 def test_differences_that_the_text_prints_are_those_of_the_tables():

@@ -184,6 +184,10 @@ def test_neighbours_equal_sorting():
     assert torch.equal(
         neighbours(query, 9, gallery)[1], (query @ gallery.T).argsort(1, descending=True)
     )
+    some = torch.tensor([7, 0, 24])
+    own = neighbours(query[some], 4, query, own=some)
+    assert torch.equal(own[1], indices[some])
+    torch.testing.assert_close(own[0], similarities[some])
     for row, found in enumerate(neighbours(torch.ones(6, 2), 3)[1].tolist()):
         assert row not in found and len(set(found)) == 3
 
@@ -204,6 +208,7 @@ def test_neighbours_equal_sorting():
         (lambda q, y: r_precision(q, y, q / 0, y), "gallery.*finite"),
         (lambda q, y: neighbours(q, 4), "k=4"),
         (lambda q, y: neighbours(q, 0), "k=0"),
+        (lambda q, y: neighbours(q[:2], 4, q, own=y[:2]), "k=4: give 1 to 3"),
         (lambda q, y: neighbours(q, 1, q[:, :1]), "D = 1"),
         (lambda q, y: neighbours(q * torch.nan, 1), "finite"),
     ],

@@ -17,17 +17,19 @@ EXPERIMENT = Experiment(drift=(2, 5), weights=None)
 ID = run_id(EXPERIMENT, "f")
 
 
-def example(drift=True):
-    """A finished run of two logged steps, with a drift or without."""
+def example(extras=True):
+    """A finished run of two logged steps, with a drift and neighbours or without."""
     measured = {"step": [5, 5], "delta": [2, 5], "drift": [0.1, 1 / 3], "spread": [0.0, 1e-9]}
+    found = {"query": [8, 8], "rank": [1, 2], "similarity": [0.5, 1 / 3], "right": [True, False]}
     return Run(
         id=ID,
         experiment=EXPERIMENT,
         recall={"R@1": 1 / 3},
         history=[{"step": 3, "R@1": 0.1}, {"step": 6, "R@1": 1 / 3}],
         metrics=pd.DataFrame({"step": [0, 10], "loss": [1.5, 1 / 3]}),
-        drift=pd.DataFrame(measured if drift else {}),
+        drift=pd.DataFrame(measured if extras else {}),
         provenance={"seed": 0, "fingerprints": ["f"], "device": "λ"},
+        neighbours=pd.DataFrame(found if extras else {}),
     )
 
 
@@ -73,6 +75,7 @@ def test_id_follows_every_field():
         "log_every": 1,
         "drift": (3,),
         "probes": 5,
+        "neighbours": 7,
     }
     assert changes.keys() == Experiment.model_fields.keys()
     ids = {run_id(base.but(**{k: v}), "f") for k, v in changes.items()}
@@ -108,22 +111,24 @@ def test_id_is_for_ever(monkeypatch):
     assert run_id(experiment, "data", "weights") == wanted
 
 
-@pytest.mark.parametrize("drift", [True, False], ids=["drift", "no drift"])
-def test_round_trip(tmp_path, drift):
+@pytest.mark.parametrize("extras", [True, False], ids=["drift, neighbours", "neither"])
+def test_round_trip(tmp_path, extras):
     """Oracle: what was saved, to the last bit."""
-    store, run = RunStore(tmp_path / "deep" / "runs"), example(drift)
+    store, run = RunStore(tmp_path / "deep" / "runs"), example(extras)
     assert not store.done(ID) and store.ids() == []
     store.save(run)
     assert store.done(ID) and store.ids() == [ID] and not store.done("other")
     loaded = store.load(ID)
     pd.testing.assert_frame_equal(loaded.metrics, run.metrics, check_exact=True)
     pd.testing.assert_frame_equal(loaded.drift, run.drift, check_exact=True)
+    pd.testing.assert_frame_equal(loaded.neighbours, run.neighbours, check_exact=True)
     for name in ("id", "experiment", "recall", "history", "provenance"):
         assert getattr(loaded, name) == getattr(run, name)
     assert store.experiment(ID) == EXPERIMENT
     # Saved again, it is the same run, and there is no litter.
     store.save(run)
-    tables = ["drift.parquet"] * drift + ["metrics.parquet"]
+    extra = [f"{name}.parquet" for name in ("drift", "neighbours") if extras]
+    tables = sorted([*extra, "metrics.parquet"])
     assert names(tmp_path) == ["config.json", *tables, "provenance.json", "recall.json"]
 
 
@@ -189,9 +194,9 @@ def test_what_cannot_be_written_leaves_the_old(tmp_path):
     assert (tmp_path / "a.json").read_text() == "[\n 1\n]\n"
 
 
-@pytest.mark.parametrize("during", range(5))
+@pytest.mark.parametrize("during", range(6))
 def test_interrupted_at_each_file_it_is_not_done(tmp_path, monkeypatch, during):
-    """Oracle: five files, of which only the last makes a run; saved again, it is whole."""
+    """Oracle: six files, of which only the last makes a run; saved again, it is whole."""
     store, count, replace = RunStore(tmp_path), 0, os.replace
 
     def killed(*paths):
@@ -208,7 +213,7 @@ def test_interrupted_at_each_file_it_is_not_done(tmp_path, monkeypatch, during):
         assert len(names(tmp_path)) == during
         assert not store.done(ID) and store.ids() == []
     store.save(example())
-    assert store.done(ID) and len(names(tmp_path)) == 5
+    assert store.done(ID) and len(names(tmp_path)) == 6
     pd.testing.assert_frame_equal(store.load(ID).drift, example().drift)
 
 

@@ -30,6 +30,7 @@ SMALL = {
     "log_every": 1,
     "evaluations": 2,
     "probes": 8,
+    "lemma": 3,
 }
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import os
 import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -12,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
+import tables
 from fontTools.ttLib import TTCollection, TTFont
 from PIL import Image, ImageDraw, ImageFont
 
@@ -136,26 +134,12 @@ def draw_class(
 def write(path: Path, rows: list[tuple[bytes, int, str, Typeface, str]]) -> None:
     """Write (image, label, character, typeface, split) rows as Parquet, whole or not at all."""
     images, labels, characters, faces, splits = zip(*rows, strict=True)
-    table = pa.table(
-        {
-            "image": pa.array(images, pa.binary(SIDE * SIDE)),
-            "label": pa.array(labels, pa.int32()),
-            "character": pa.array(characters).dictionary_encode(),
-            "typeface": pa.array([f.name for f in faces]).dictionary_encode(),
-            "licence": pa.array([f.licence for f in faces]).dictionary_encode(),
-            "split": pa.array(splits).dictionary_encode(),
-        }
+    tables.write(
+        path,
+        pa.array(images, pa.binary(SIDE * SIDE)),
+        labels,
+        character=characters,
+        typeface=[f.name for f in faces],
+        licence=[f.licence for f in faces],
+        split=splits,
     )
-    buffer = io.BytesIO()
-    pq.write_table(
-        table,
-        buffer,
-        compression="brotli",
-        compression_level=11,
-        use_dictionary=["character", "typeface", "licence", "split", "label"],
-        data_page_size=1 << 22,
-        row_group_size=20_000,
-    )
-    temporary = path.with_suffix(".tmp")
-    temporary.write_bytes(buffer.getvalue())
-    os.replace(temporary, path)

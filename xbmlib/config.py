@@ -80,6 +80,12 @@ class Experiment(BaseModel):
     log_every: Positive = Field(10, description="steps between two rows of metrics")
     drift: tuple[Positive, ...] = Field((), description="Δt of Eq. 2 to probe; empty for none")
     probes: Positive = Field(256, description="instances that the drift is averaged over")
+    lemma: Annotated[int, Field(ge=0)] = Field(
+        0, description="pairs of them whose gradient error (Lemma 1) is measured with the drift"
+    )
+    neighbours: Annotated[int, Field(ge=0)] = Field(
+        0, description="queries whose nearest images are kept with the run; 0 for none"
+    )
 
     def __init__(self, **values: Any) -> None:
         try:
@@ -114,6 +120,11 @@ class Experiment(BaseModel):
             raise ValueError(
                 f"start={self.start} with steps={self.steps}: the memory would start "
                 f"after the last step; give a start below {self.steps}"
+            )
+        if self.lemma > self.probes:
+            raise ValueError(
+                f"lemma={self.lemma} with probes={self.probes}: every pair takes a probe of its "
+                f"own; give at most {self.probes}"
             )
         if any(delta > self.steps for delta in self.drift):
             raise ValueError(

@@ -1,12 +1,12 @@
-"""Feature drift D(x, t; Δt) of Eq. 2, for a fixed set of instances."""
+"""Feature drift D(x, t; Δt) of Eq. 2 for fixed instances, and what it does to gradients."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 
 def feature_drift(now: Tensor, then: Tensor) -> Tensor:
@@ -25,6 +25,29 @@ def feature_drift(now: Tensor, then: Tensor) -> Tensor:
     if now.shape != then.shape or now.ndim != 2:
         raise ValueError(f"shapes {tuple(now.shape)}, {tuple(then.shape)}: give (n, D) twice")
     return (now - then).square().sum(1)
+
+
+def gradient_errors(model: nn.Module, images: Tensor, differences: Tensor) -> Tensor:
+    """||∂L/∂θ - ∂L̃/∂θ||² of Eq. 3 for pairs L = v_i · v_j, of which v_j alone has drifted.
+
+    L - L̃ = v_i · (v_j - ṽ_j), and the memory takes no gradient: what is left is that of v_i.
+
+    Args:
+        model: f(x; θ), images to embeddings; used as it stands, so put it in evaluation mode.
+        images: (n, C, H, W) float, the x_i.
+        differences: (n, D), the v_j - ṽ_j; Lemma 1's ε is the square of their length.
+
+    Returns:
+        (n,), >= 0.
+    """
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    found = []
+    with torch.enable_grad():
+        for image, difference in zip(images, differences, strict=True):
+            product = (model(image[None])[0] * difference).sum()
+            gradients = torch.autograd.grad(product, parameters)
+            found.append(torch.stack([g.square().sum() for g in gradients]).sum())
+    return torch.stack(found) if found else differences.new_zeros(0)
 
 
 class DriftProbe:
@@ -57,29 +80,46 @@ class DriftProbe:
         return step in self._last_use
 
     @torch.no_grad()
-    def record(self, step: int, embeddings: Tensor) -> list[dict[str, float]]:
+    def record(
+        self,
+        step: int,
+        embeddings: Tensor,
+        errors: Callable[[Tensor], Tensor] | None = None,
+    ) -> list[dict[str, float]]:
         """Take the probes' embeddings; give the drifts that they complete.
 
         Args:
             step: t, number of updates made.
             embeddings: (n, D) of the probes, always in the same order.
+            errors: differences (n, D) of the probes' embeddings to gradient errors (p,), p <= n,
+                of the first p of them (:func:`gradient_errors`); left out, none are measured.
 
         Returns:
             A row for each Δt: step, delta, drift (mean over the probes), spread (their
-            standard deviation).
+            standard deviation); with ``errors`` also epsilon and error (their means over the p),
+            C (mean of error / epsilon) and below_one (share of the p in which that is under 1).
         """
         self._held[step] = embeddings.detach().clone()
         rows = []
         for then in reversed(self._pairs.get(step, [])):
             drift = feature_drift(self._held[step], self._held[then])
-            rows.append(
-                {
-                    "step": step,
-                    "delta": step - then,
-                    "drift": float(drift.mean()),
-                    "spread": float(drift.std(correction=0)),
+            row = {
+                "step": step,
+                "delta": step - then,
+                "drift": float(drift.mean()),
+                "spread": float(drift.std(correction=0)),
+            }
+            if errors is not None:
+                error = errors(self._held[step] - self._held[then])
+                epsilon = drift[: len(error)]
+                c = error / epsilon.clamp_min(torch.finfo(error.dtype).tiny)
+                row |= {
+                    "epsilon": float(epsilon.mean()),
+                    "error": float(error.mean()),
+                    "C": float(c.mean()),
+                    "below_one": float((c < 1).double().mean()),
                 }
-            )
+            rows.append(row)
         self._held = {t: e for t, e in self._held.items() if self._last_use[t] > step}
         return rows
 

@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +20,18 @@ from xbmlib.config import ConfigError, Experiment
 # no longer taken for new ones.
 TRAINING_VERSION = 1
 
+# What a run keeps as tables, each in a file of its name where it has rows.
+FRAMES = ("metrics", "drift", "neighbours")
+
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+
 
 def _root() -> Path:
     """Where results/ and figures/ lie: $XBM_ROOT, the checkout, or else the working directory."""
-    checkout = Path(__file__).resolve().parent.parent
     if named := os.environ.get("XBM_ROOT"):
         return Path(named).resolve()
-    return checkout if (checkout / "pyproject.toml").is_file() else Path.cwd()
+    return CHECKOUT if (CHECKOUT / "pyproject.toml").is_file() else Path.cwd()
 
 
 ROOT = _root()
@@ -75,6 +80,7 @@ class Run:
         metrics: a row for each logged step.
         drift: step, delta, drift: the mean of D(x, t; Δt) over the probes, Eq. 2.
         provenance: fingerprints of data and weights, versions, device, seconds, seed.
+        neighbours: the nearest images of a sample of queries (:mod:`xbmlib.retrieved`).
     """
 
     id: str
@@ -84,6 +90,7 @@ class Run:
     metrics: pd.DataFrame
     drift: pd.DataFrame
     provenance: dict[str, Any]
+    neighbours: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
 class RunStore:
@@ -119,8 +126,8 @@ class RunStore:
         """Write a finished run; nothing counts until its last file is in place."""
         folder = self.path(run.id)
         write_json(folder / "config.json", run.experiment.model_dump())
-        for name, frame in (("metrics", run.metrics), ("drift", run.drift)):
-            if len(frame):
+        for name in FRAMES:
+            if len(frame := getattr(run, name)):
                 write_atomically(folder / f"{name}.parquet", frame.to_parquet)
         write_json(folder / "provenance.json", run.provenance)
         write_json(folder / "recall.json", {"final": run.recall, "history": run.history})
@@ -146,7 +153,7 @@ class RunStore:
             name: pd.read_parquet(path)
             if (path := folder / f"{name}.parquet").is_file()
             else pd.DataFrame()
-            for name in ("metrics", "drift")
+            for name in FRAMES
         }
         return Run(
             id=id,

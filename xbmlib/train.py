@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import platform
-import subprocess
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -21,11 +19,13 @@ from xbmlib import backbones, datasets
 from xbmlib.config import ConfigError, Experiment
 from xbmlib.datasets.images import ImageSet
 from xbmlib.datasets.transforms import random_resized_crop, to_float
-from xbmlib.drift import DriftProbe
+from xbmlib.drift import DriftProbe, gradient_errors
+from xbmlib.evaluation import evaluate
 from xbmlib.losses import ContrastiveLoss, MultiSimilarityLoss, PairLoss, TripletLoss
+from xbmlib.provenance import provenance
 from xbmlib.queue import CrossBatchMemory, initialise
-from xbmlib.recall import map_at_r, recall_at_k
-from xbmlib.runs import ROOT, Run, RunStore, run_id, write_atomically
+from xbmlib.retrieved import retrieved
+from xbmlib.runs import Run, RunStore, run_id, write_atomically
 from xbmlib.sampler import PKSampler, ShuffleSampler
 
 CHECKPOINT_STEPS = 500
@@ -106,7 +106,10 @@ class Trainer:
         self.data, self.checkpoint = data, checkpoint
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         torch.manual_seed(e.seed)
-        self.model = backbones.build(e.backbone, e.dim, e.weights, pooling=e.pooling)
+        channels = data.train.images.shape[1]
+        self.model = backbones.build(
+            e.backbone, e.dim, e.weights, pooling=e.pooling, channels=channels
+        )
         self.model.to(self.device).to(memory_format=torch.channels_last)
         self.optimiser = torch.optim.Adam(
             self.model.parameters(), e.lr, weight_decay=e.weight_decay, fused=True
@@ -237,25 +240,25 @@ class Trainer:
         return torch.cat(out)
 
     def evaluate(self) -> dict[str, float]:
-        """R@K for the data set's K, and MAP@R, as fractions."""
-        query = self.data.query
-        args: dict[str, Tensor] = {}
-        if self.data.gallery is not None:
-            args = {
-                "gallery": self.embed(self.data.gallery.images),
-                "gallery_labels": self.data.gallery.labels,
-            }
-        embeddings = self.embed(query.images)
-        recall = recall_at_k(embeddings, query.labels, self.data.ks, **args)
-        named = {f"R@{k}": value for k, value in recall.items()}
-        return named | {"MAP@R": map_at_r(embeddings, query.labels, **args)}
+        """What :func:`xbmlib.evaluation.evaluate` measures, as fractions."""
+        return evaluate(self.data, self.embed)
 
     def _probe(self) -> None:
         if self.experiment.drift and self.drift.due(self.step):
-            rows = self.drift.record(self.step, self.embed(self.probes))
+            errors = self._gradient_errors if self.experiment.lemma else None
+            rows = self.drift.record(self.step, self.embed(self.probes), errors)
             self.drifts += [
                 row | {"lr": learning_rate(self.experiment, row["step"])} for row in rows
             ]
+
+    def _gradient_errors(self, differences: Tensor) -> Tensor:
+        """Lemma 1: the next probe stands for the x_i of each v_j."""
+        count = self.experiment.lemma
+        images = to_float(self.probes.roll(-1, 0)[:count].to(self.device))
+        self.model.eval()
+        errors = gradient_errors(self.model, images, differences[:count])
+        self.model.train()
+        return errors
 
     def _initialise(self, memory: CrossBatchMemory) -> None:
         """Section 3.3: features of randomly sampled training images by the warmed-up model."""
@@ -308,6 +311,7 @@ class Trainer:
                 "seed": self.experiment.seed,
                 "fingerprints": fingerprints(self.experiment, self.data),
             },
+            neighbours=retrieved(self.data, self.embed, self.experiment.neighbours),
         )
 
 
@@ -358,21 +362,6 @@ def learning_rate(e: Experiment, step: float) -> float:
     return e.lr
 
 
-def provenance(device: torch.device) -> dict[str, Any]:
-    """Versions and hardware that a run's numbers come from."""
-    commit = subprocess.run(
-        ["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    return {
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "machine": platform.machine(),
-        "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
-        "threads": torch.get_num_threads(),
-        "commit": commit.stdout.strip() or None,
-    }
-
-
 __all__ = [
     "Trainer",
     "build_loss",
@@ -381,6 +370,5 @@ __all__ = [
     "fingerprints",
     "identify",
     "learning_rate",
-    "provenance",
     "run",
 ]

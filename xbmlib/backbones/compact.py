@@ -31,7 +31,7 @@ class Block(nn.Module):
 
 
 class Compact(nn.Sequential):
-    """Trunk for 1 × 32 × 32 images: a strided stem and four residual blocks, 32 to 256 channels.
+    """Trunk for 1 or 3 × 32 × 32 images: a strided stem, four residual blocks, 32 to 256 wide.
 
     The stem halves the resolution at once, which makes a step at batch 16 more than twice as
     cheap as one at full resolution. 1.2 M parameters; (B, 1, 32, 32) to (B, 256, 2, 2).

@@ -61,14 +61,14 @@ class Input(nn.Module):
         return x * self.scale + self.shift
 
 
-def _googlenet() -> nn.Module:
+def _googlenet(channels: int) -> nn.Module:
     net = models.googlenet(weights=None, aux_logits=False, init_weights=True)
     trunk = nn.Sequential()
     trunk.add_module("input", Input())
     return _append(trunk, net, ("aux1", "aux2", "avgpool", "dropout", "fc"))
 
 
-def _resnet50() -> nn.Module:
+def _resnet50(channels: int) -> nn.Module:
     return _append(nn.Sequential(), models.resnet50(weights=None), ("avgpool", "fc"))
 
 
@@ -80,19 +80,26 @@ def _append(trunk: nn.Module, net: nn.Module, cut: tuple[str, ...]) -> nn.Module
     return trunk
 
 
-# Name: (trunk, channels of its feature maps).
-BACKBONES: dict[str, tuple[Callable[[], nn.Module], int]] = {
-    "compact": (Compact, WIDTHS[-1]),
-    "googlenet": (_googlenet, 1024),
-    "resnet50": (_resnet50, 2048),
+# Name: (trunk for images of so many channels, channels of its feature maps, images that it takes).
+BACKBONES: dict[str, tuple[Callable[[int], nn.Module], int, tuple[int, ...]]] = {
+    "compact": (Compact, WIDTHS[-1], (1, 3)),
+    "googlenet": (_googlenet, 1024, (3,)),
+    "resnet50": (_resnet50, 2048, (3,)),
 }
 
 
-def build(name: str, dim: int, weights: str | None = None, *, pooling: str = "avg") -> Embedder:
+def build(
+    name: str,
+    dim: int,
+    weights: str | None = None,
+    *,
+    pooling: str = "avg",
+    channels: int | None = None,
+) -> Embedder:
     """Build an embedder.
 
     Args:
-        name: "compact" (1 × 32 × 32 images), "googlenet" or "resnet50" (3 × 224 × 224,
+        name: "compact" (1 or 3 × 32 × 32 images), "googlenet" or "resnet50" (3 × 224 × 224,
             torchvision's, auxiliary heads off).
         dim: D, embedding dimension (the paper: 512; its ResNet50: 128).
         weights: of the trunk. None: random. "scripts": what ships for "compact", pretrained on
@@ -103,16 +110,24 @@ def build(name: str, dim: int, weights: str | None = None, *, pooling: str = "av
             file, read without unpickling code; a classifier's own keys in it are passed over,
             and its images are taken as they come.
         pooling: "avg" (the paper) or "max" (the released networks).
+        channels: of the images, by default 1 for "compact" and 3 for the others. Weights of one
+            channel serve three, each with a third of them: a grey picture gives what it gave.
 
     Training is fastest on a CPU after ``.to(memory_format=torch.channels_last)``.
 
     Raises:
-        ValueError: an unknown name, or weights that do not fit (WeightsError).
+        ValueError: an unknown name, channels that it does not take, or weights that do not fit
+            (WeightsError).
     """
     if name not in BACKBONES:
         raise ValueError(f"name={name!r}: no such backbone; known: {', '.join(BACKBONES)}")
-    make, features = BACKBONES[name]
-    embedder = Embedder(make(), features, dim, pooling)
+    make, features, known = BACKBONES[name]
+    channels = known[0] if channels is None else channels
+    if channels not in known:
+        raise ValueError(
+            f"channels={channels}: {name} takes images of {' or '.join(map(str, known))}"
+        )
+    embedder = Embedder(make(channels), features, dim, pooling)
     if weights is not None:
         load_trunk(embedder.trunk, name, weights)
     return embedder

@@ -95,6 +95,7 @@ def _fit(trunk: nn.Module, state: dict[str, Tensor], source: str) -> None:
     state = {key: value for key, value in own.items() if key.endswith(OPTIONAL)} | {
         key: value for key, value in state.items() if not key.startswith(CLASSIFIER)
     }
+    state = {key: _spread(value, own.get(key)) for key, value in state.items()}
     wrong = {
         "missing": own.keys() - state.keys(),
         "unexpected": state.keys() - own.keys(),
@@ -106,6 +107,13 @@ def _fit(trunk: nn.Module, state: dict[str, Tensor], source: str) -> None:
     if told:
         raise WeightsError(f"{source}: does not fit this backbone; {'; '.join(told)}")
     trunk.load_state_dict(state)
+
+
+def _spread(value: Tensor, own: Tensor | None) -> Tensor:
+    """Filters of one channel over the three that a grey picture would have alike."""
+    if own is None or own.ndim != 4 or own.shape[1] != 3 or value.shape[1:2] != (1,):
+        return value
+    return value.expand(-1, 3, -1, -1) / 3
 
 
 def save_trunk(trunk: nn.Module, path: Path) -> None:

@@ -11,11 +11,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
+from torchvision.io import decode_webp
 
 from xbmlib.datasets.images import DatasetError, ImageSet, Retrieval
 
 FOLDER = Path(__file__).resolve().parent.parent / "data"
 SIDE = 32
+# VehicleID's test lists, each part of the next.
+LISTS = ("small", "medium", "large")
 SPLITS = ("test", "validation")
 # Share of the training classes that a search measures on; the test classes stay unseen.
 VALIDATION_SHARE = 0.2
@@ -24,14 +27,23 @@ VALIDATION_SEED = 2020
 
 @dataclass(frozen=True)
 class _Embedded:
+    """Attributes: ks: the K of R@K. sha256: of the file. webp: whether its images are WebP."""
+
     ks: tuple[int, ...]
     sha256: str
+    webp: bool = False
 
 
 EMBEDDED = {
     "hanzi": _Embedded(
         (1, 10, 100, 1000), "59cd841a5e5ee70c3e48d6d4775ffcdd442bd914d337027f9cdbbb39eddb60c7"
     ),
+    "emoji": _Embedded(
+        (1, 10, 20, 30, 40, 50),
+        "0e7b75a1630f27191a617de2b41589ce1fdd5aaadb5577d29c45b1fc96e7888d",
+        webp=True,
+    ),
+    "hangul": _Embedded((1, 5), "2d6a464c69a4a161d80e37bbf578789908786789436555c75d2b8edeeb9033b8"),
     "scripts": _Embedded(
         (1, 10, 100), "20e17973ce7492fc18f168c28bd6aded4e8881d8506c0bcf713604b523e90674"
     ),
@@ -42,9 +54,15 @@ def load(name: str, split: str = "test") -> Retrieval:
     """Load an embedded data set into memory.
 
     Args:
-        name: "hanzi" (stands beside SOP) or "scripts" (for pretraining).
+        name: "hanzi" (stands beside SOP), "emoji" (In-shop: queries and a gallery), "hangul"
+            (VehicleID: three test lists) or "scripts" (for pretraining).
         split: "test" measures on the test classes. "validation" holds a fifth of the training
-            classes out of training and measures on them, for the choice of hyper-parameters.
+            classes out of training and measures on them, leave-one-out whatever the data set, for
+            the choice of hyper-parameters.
+
+    Returns:
+        Images of one channel, ink 255 on 0, 32 × 32; emoji of three, inverted so that their white
+        ground is 0 as well, halved from 64 × 64.
 
     Raises:
         DatasetError: an unknown name or split, or a file that is missing, truncated or altered.
@@ -54,21 +72,39 @@ def load(name: str, split: str = "test") -> Retrieval:
     if split not in SPLITS:
         # A misspelt "validation" must not fall through to the test classes.
         raise DatasetError(f"split={split!r}: no such split; known: {', '.join(SPLITS)}")
-    train, test = _read(FOLDER / f"{name}.parquet", EMBEDDED[name].sha256)
+    this = EMBEDDED[name]
+    images, parts = _read(FOLDER / f"{name}.parquet", this.sha256, this.webp)
+    train = _rows(images, parts == "train")
+    gallery, lists = None, {}
     if split == "validation":
         classes = train.classes
         order = torch.randperm(
             len(classes), generator=torch.Generator().manual_seed(VALIDATION_SEED)
         )
         held = round(VALIDATION_SHARE * len(classes))
-        test = train.of_classes(classes[order[:held]])
+        query = train.of_classes(classes[order[:held]])
         train = train.of_classes(classes[order[held:]])
-    return Retrieval(name, train, test, None, EMBEDDED[name].ks, EMBEDDED[name].sha256)
+    elif "gallery" in parts:
+        query, gallery = _rows(images, parts == "query"), _rows(images, parts == "gallery")
+    else:
+        query = _rows(images, parts != "train")
+        level = [np.isin(parts[parts != "train"], LISTS[: i + 1]) for i in range(len(LISTS))]
+        if "small" in parts:
+            lists = {
+                name: torch.from_numpy(held.nonzero()[0])
+                for name, held in zip(LISTS, level, strict=True)
+            }
+    return Retrieval(name, train, query, gallery, this.ks, this.sha256, lists)
 
 
-@lru_cache(maxsize=2)
-def _read(path: Path, sha256: str) -> tuple[ImageSet, ImageSet]:
-    """Training and test images of a file whose contents are what they should be."""
+def _rows(images: ImageSet, rows: np.ndarray) -> ImageSet:
+    at = torch.from_numpy(rows)
+    return ImageSet(images.images[at], images.labels[at])
+
+
+@lru_cache(maxsize=3)
+def _read(path: Path, sha256: str, webp: bool) -> tuple[ImageSet, np.ndarray]:
+    """Images of a file whose contents are what they should be, and the split of each."""
     remedy = (
         f"restore it (git -C {path.parent} checkout -- {path.name}, or install xbmlib again) "
         f"or build it with tools/build_{path.stem}.py"
@@ -85,10 +121,19 @@ def _read(path: Path, sha256: str) -> tuple[ImageSet, ImageSet]:
         )
     table = pq.read_table(pa.BufferReader(content), columns=["image", "label", "split"])
     chunks = table["image"].combine_chunks()
-    images = np.frombuffer(chunks.buffers()[1], np.uint8).reshape(-1, 1, SIDE, SIDE).copy()
-    labels = table["label"].to_numpy().astype(np.int64)
-    training = table["split"].to_numpy() == "train"
-    return tuple(  # type: ignore[return-value]
-        ImageSet(torch.from_numpy(images[rows]), torch.from_numpy(labels[rows]))
-        for rows in (training, ~training)
-    )
+    if webp:
+        images = torch.stack([_small(image.as_buffer()) for image in chunks])
+    else:
+        pixels = np.frombuffer(chunks.buffers()[1], np.uint8).copy()
+        images = torch.from_numpy(pixels.reshape(-1, 1, SIDE, SIDE))
+    labels = torch.from_numpy(table["label"].to_numpy().astype(np.int64))
+    return ImageSet(images, labels), table["split"].to_numpy()
+
+
+def _small(webp: pa.Buffer) -> torch.Tensor:
+    """A picture on a white ground to (3, 32, 32), the ground 0: means of squares of pixels."""
+    pixels = decode_webp(torch.frombuffer(bytearray(webp), dtype=torch.uint8))
+    step = pixels.shape[1] // SIDE
+    squares = pixels.reshape(3, SIDE, step, SIDE, step).to(torch.int32)
+    mean = (squares.sum((2, 4)) + step**2 // 2) // step**2
+    return (255 - mean).to(torch.uint8)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -50,6 +50,8 @@ class Retrieval:
         gallery: where they are looked for; None for leave-one-out among the queries.
         ks: the K of R@K.
         fingerprint: SHA-256 of the data.
+        lists: test lists by name, as indices of queries (VehicleID's small, medium and large);
+            each is measured by itself, under both of VehicleID's protocols.
     """
 
     name: str
@@ -58,3 +60,4 @@ class Retrieval:
     gallery: ImageSet | None
     ks: tuple[int, ...]
     fingerprint: str
+    lists: dict[str, Tensor] = field(default_factory=dict)

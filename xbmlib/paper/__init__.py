@@ -1,5 +1,6 @@
 """What the paper prints: the one place where its numbers are typed in."""
 
+from xbmlib.paper import claims, disagreements
 from xbmlib.paper.protocols import PROTOCOLS, Part, Protocol
 from xbmlib.paper.stated import *  # noqa: F403
 from xbmlib.paper.tables import COST, LOSSES, RECALL, SETS, Cost, Row, table
@@ -14,5 +15,7 @@ __all__ = [
     "Part",
     "Protocol",
     "Row",
+    "claims",
+    "disagreements",
     "table",
 ]

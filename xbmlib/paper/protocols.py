@@ -19,12 +19,14 @@ class Protocol:
 
     Attributes:
         name: as printed.
+        whole: as printed; of In-shop it is not the sum of its parts.
         train: what is learnt from.
         test: parts that are measured on, by name.
         ks: the K of R@K.
     """
 
     name: str
+    whole: Part
     train: Part
     test: dict[str, Part]
     ks: tuple[int, ...]
@@ -35,18 +37,21 @@ PROTOCOLS = {
     for p in (
         Protocol(
             "SOP",
+            Part(120_053, 22_634),
             Part(59_551, 11_318),
             {"test": Part(60_502, 11_316)},
             (1, 10, 100, 1000),
         ),
         Protocol(
             "In-shop",
+            Part(72_712, 7_986),
             Part(25_882, 3_997),
             {"query": Part(14_218, 3_985), "gallery": Part(12_612, 3_985)},
             (1, 10, 20, 30, 40, 50),
         ),
         Protocol(
             "VehicleID",
+            Part(221_736, 26_267),
             Part(110_178, 13_134),
             {
                 "small": Part(7_332, 800),

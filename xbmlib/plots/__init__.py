@@ -2,7 +2,7 @@
 
 from xbmlib.plots.batch_size import batch_size
 from xbmlib.plots.cost import cost_by_size, gain_by_time, speed
-from xbmlib.plots.drift import drift_curves
+from xbmlib.plots.drift import drift_and_lemma, drift_curves, lemma
 from xbmlib.plots.losses import losses
 from xbmlib.plots.make_up import make_up
 from xbmlib.plots.negatives import valid_negatives
@@ -16,8 +16,10 @@ __all__ = [
     "COLOURS",
     "batch_size",
     "cost_by_size",
+    "drift_and_lemma",
     "drift_curves",
     "gain_by_time",
+    "lemma",
     "losses",
     "make_up",
     "memory_ratio",

@@ -1,10 +1,12 @@
-"""Figure 3."""
+"""Figure 3, and Lemma 1 beside it."""
 
 from __future__ import annotations
 
+import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from xbmlib.plots.style import COLOURS, axes, seeds
 
@@ -17,20 +19,7 @@ def drift_curves(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
         ax: where to draw; a new figure when left out.
     """
     ax = axes(ax)
-    deltas = sorted(data["delta"].unique())
-    colours = dict(zip(deltas, (COLOURS[c] for c in ("short", "middle", "long")), strict=False))
-    sns.lineplot(
-        data,
-        x="step",
-        y="drift",
-        hue="delta",
-        palette=colours,
-        errorbar="sd",
-        ax=ax,
-        legend=False,
-    )
-    for delta in deltas:
-        ax.plot([], [], color=colours[delta], label=f"Δt = {delta}")
+    _by_delta(data, "drift", ax)
     decays = data[data["decays"] > 0].groupby("decays")["step"].min()
     for i, step in enumerate(decays):
         ax.axvline(step, color="0.4", lw=0.7, ls="--", label="lr ÷ 10" if i == 0 else None)
@@ -38,3 +27,38 @@ def drift_curves(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     ax.legend(ncols=2)
     ax.set_title(f"ours: hanzi, batch 64, from scratch, {seeds(data)}")
     return ax
+
+
+def lemma(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
+    """The empirical C = error / ε of Lemma 1 against t, a curve for each Δt.
+
+    Args:
+        data: tidy: step, delta, C, seed.
+        ax: where to draw; a new figure when left out.
+    """
+    ax = axes(ax)
+    _by_delta(data, "C", ax)
+    ax.axhline(1, color=COLOURS["paper"], lw=0.8, ls=":", label='paper: "often less than 1"')
+    ax.set(yscale="log", xlabel="iteration t", ylabel="C = gradient error / ε")
+    ax.legend(ncols=2)
+    ax.set_title(f"ours: hanzi, batch 64, from scratch, {seeds(data)}")
+    return ax
+
+
+def _by_delta(data: pd.DataFrame, y: str, ax: Axes) -> None:
+    """A curve for each Δt, the same colour in every panel."""
+    deltas = sorted(data["delta"].unique())
+    colours = dict(zip(deltas, (COLOURS[c] for c in ("short", "middle", "long")), strict=False))
+    sns.lineplot(
+        data, x="step", y=y, hue="delta", palette=colours, errorbar="sd", ax=ax, legend=False
+    )
+    for delta in deltas:
+        ax.plot([], [], color=colours[delta], label=f"Δt = {delta}")
+
+
+def drift_and_lemma(data: pd.DataFrame) -> Figure:
+    """Both panels beside each other."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(7.2, 2.6))
+    drift_curves(data, ax=left)
+    lemma(data, ax=right)
+    return figure

@@ -6,5 +6,6 @@ its own class ranks before it. So embeddings that collapse to a point score 0, n
 
 from xbmlib.recall.measures import map_at_r, r_precision, recall_at_k
 from xbmlib.recall.nearest import neighbours
+from xbmlib.recall.one_per_class import one_per_class
 
-__all__ = ["map_at_r", "neighbours", "r_precision", "recall_at_k"]
+__all__ = ["map_at_r", "neighbours", "one_per_class", "r_precision", "recall_at_k"]

@@ -21,6 +21,13 @@ NOTEBOOKS = (
     "valid_negatives",
     "ablation_memory_ratio",
     "batch_make_up",
+    "ablation_batch_size",
+    "losses_with_memory",
+    "cost",
+    "recall_sop",
+    "recall_inshop",
+    "recall_vehicleid",
+    "retrievals",
     "from_scratch",
 )
 

@@ -9,7 +9,7 @@ import pandas as pd
 from xbmlib import paper
 from xbmlib.config import Experiment
 from xbmlib.runs import RunStore
-from xbmlib.study.notebook import Parameters, Verdict, judge, mean_spread
+from xbmlib.study.notebook import Parameters, Verdict, clear, mean_spread
 from xbmlib.study.parallel import run_all
 from xbmlib.study.profiles import DATA, LOSSES, Profile, experiment
 
@@ -89,17 +89,19 @@ def verdicts(data: pd.DataFrame, parameters: BatchSizeParameters) -> list[Verdic
             claim="Every pair-based loss needs a large batch.",
             paper=f"{stated} (SOP, {paper.SOP_GAIN_16_TO_256.where}; three losses in Fig. 1, left)",
             ours="; ".join(f"{loss} {mean_spread(g)} points" for loss, g in losses.items()),
-            rule=f"for every loss, mean R@1 at batch {most} exceeds that at batch {least}",
-            outcome=judge(all(g.mean() > 0 for g in losses.values())),
+            rule=f"for every loss, R@1 at batch {most} exceeds that at batch {least} by more than "
+            "twice the standard error over seeds",
+            outcome=clear(*losses.values()),
             data=f"hanzi (drawn), no memory, {where}",
             **common,
         ),
         Verdict(
             claim="The contrastive loss needs a large batch on every data set.",
-            paper="three data sets (Fig. 1, middle)",
+            paper=paper.claims.LARGER_BATCH_HELPS.quoted,
             ours="; ".join(f"{name} {mean_spread(g)} points" for name, g in sets.items()),
-            rule=f"on every data set, mean R@1 at batch {most} exceeds that at batch {least}",
-            outcome=judge(all(g.mean() > 0 for g in sets.values())),
+            rule=f"on every data set, R@1 at batch {most} exceeds that at batch {least} by more "
+            "than twice the standard error over seeds",
+            outcome=clear(*sets.values()),
             data=f"{', '.join(sets)} (drawn), no memory, {where}",
             **common,
         ),
@@ -109,9 +111,9 @@ def verdicts(data: pd.DataFrame, parameters: BatchSizeParameters) -> list[Verdic
             f"(SOP, {paper.SOP_MEMORY_GAIN_16_TO_256.where})",
             ours=f"{mean_spread(with_memory)} points with R_M = {RATIO:g}, "
             f"{mean_spread(losses['contrastive'])} without",
-            rule="the larger batch changes the mean R@1 with memory by at most half of what it "
-            "changes it without",
-            outcome=judge(abs(with_memory.mean()) <= abs(losses["contrastive"].mean()) / 2),
+            rule="half of the change without memory exceeds the change with memory by more than "
+            "twice the standard error over seeds",
+            outcome=clear(losses["contrastive"].abs() / 2 - with_memory.abs()),
             data=f"hanzi (drawn), contrastive, {where}",
             **common,
         ),
@@ -122,19 +124,20 @@ def verdicts(data: pd.DataFrame, parameters: BatchSizeParameters) -> list[Verdic
             f"{paper.SOP_R1_BATCH_16_MEMORY.where})",
             ours=f"{mean_spread(small)} at batch {least}, R_M = {RATIO:g}; {mean_spread(large)} at "
             f"batch {most} without",
-            rule="mean R@1 is higher",
-            outcome=judge(bool(small.mean() > large.mean())),
+            rule="it is higher by more than twice the standard error over seeds",
+            outcome=clear(small - large),
             data=f"hanzi (drawn), contrastive, {where}",
             **common,
         ),
         Verdict(
             claim="With memory, random batches are as good as PK batches.",
-            paper='"equally effective" (Fig. 6)',
+            paper=paper.claims.SHUFFLE_AS_GOOD.quoted,
             ours=f"with R_M = {RATIO:g} {mean_spread(behind['shuffle'])} random, "
             f"{mean_spread(behind['pk'])} PK; without {mean_spread(alone['shuffle'])} and "
             f"{mean_spread(alone['pk'])}; means over batch sizes",
-            rule=f"with memory, random batches fall behind by at most {EQUAL:g} point of mean R@1",
-            outcome=judge(bool(behind["shuffle"].mean() >= behind["pk"].mean() - EQUAL)),
+            rule=f"with memory, random batches with {EQUAL:g} point more would be ahead, by more "
+            "than twice the standard error over seeds",
+            outcome=clear(behind["shuffle"] + EQUAL - behind["pk"]),
             data=f"hanzi (drawn), contrastive, {where}",
             **common,
         ),

@@ -8,7 +8,7 @@ import pandas as pd
 from pydantic import Field
 
 from xbmlib import paper
-from xbmlib.runs import ROOT
+from xbmlib.runs import CHECKOUT, ROOT
 from xbmlib.study.notebook import Checked, Verdict, judge
 
 
@@ -25,15 +25,15 @@ class BenchmarkParameters(Checked):
 
 
 def measured(name: str) -> pd.DataFrame:
-    """A table of results/ that ``make bench`` writes.
+    """A table that ``make bench`` wrote, or the one that the checkout has.
 
     Raises:
-        FileNotFoundError: it has not been measured.
+        FileNotFoundError: there is neither.
     """
-    path = ROOT / "results" / f"{name}.csv"
-    if not path.is_file():
-        raise FileNotFoundError(f"{path.name} is not in results/: run `make bench` first")
-    return pd.read_csv(path)
+    for folder in (ROOT, CHECKOUT):
+        if (path := folder / "results" / f"{name}.csv").is_file():
+            return pd.read_csv(path)
+    raise FileNotFoundError(f"{name}.csv is not in {ROOT / 'results'}: run `make bench` first")
 
 
 def table() -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Figure 3: feature drift D(x, t; Δt) of Eq. 2 through training from scratch."""
+"""Figure 3 and Lemma 1: feature drift and the gradient error it makes, training from scratch."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from xbmlib.study.profiles import TUNED, Profile
 from xbmlib.train import learning_rate
 
 BATCH = 64
+# Pairs whose gradient error is measured at each probing.
+PAIRS = 16
 
 
 class DriftParameters(Parameters):
@@ -36,6 +38,7 @@ def drift_experiment(profile: Profile, seed: int) -> Experiment:
         lam=tuned["lam"],
         schedule="step",
         drift=profile.deltas,
+        lemma=PAIRS,
         seed=seed,
     )
 
@@ -45,8 +48,9 @@ def frame(parameters: DriftParameters, store: RunStore | None = None) -> pd.Data
 
     Returns:
         A row for each seed, step and Δt: step, delta, drift (mean over the probes), spread,
-        lr, decays and decays_then (how often the rate had been divided at t and at t - Δt),
-        seed, steps (of the run), run.
+        epsilon, error, C and below_one (Lemma 1, see :class:`xbmlib.drift.DriftProbe`), lr, decays
+        and decays_then (how often the rate had been divided at t and at t - Δt), seed, steps (of
+        the run), run.
     """
     profile, seeds = parameters.size, parameters.seed_range
     runs = run_all([drift_experiment(profile, seed) for seed in seeds], store)
@@ -92,10 +96,12 @@ def verdicts(data: pd.DataFrame, parameters: DriftParameters) -> list[Verdict]:
     within = mean(before[(before["delta"] == ten) & (before["step"] >= 0.1 * steps)])
     first = mean(before[(before["delta"] == short) & (before["step"] >= 0.4 * steps)])
     decayed = mean(settled[(settled["delta"] == short) & (settled["decays"] == 1)])
+    below = data.groupby("seed")["below_one"].mean()
+    c = data.groupby("seed")["C"].mean()
     return [
         Verdict(
             claim=f"Features drift little within {paper.DRIFT_DELTAS[0]} iterations.",
-            paper='"consistently small" (Section 3.2)',
+            paper=paper.claims.DRIFT_SMALL.quoted,
             ours=f"D = {mean_spread(within, digits=4)} at Δt = {ten}, after the first tenth",
             rule="D at Δt = 10 (smoke: the smallest) is below 0.1; unrelated unit vectors "
             "are 2 apart",
@@ -115,11 +121,22 @@ def verdicts(data: pd.DataFrame, parameters: DriftParameters) -> list[Verdict]:
         ),
         Verdict(
             claim="When the learning rate decreases, the drift gets extremely slow.",
-            paper="Fig. 3",
+            paper=paper.claims.DRIFT_SLOWS_WITH_LEARNING_RATE.quoted,
             ours=f"D(Δt = {short}) falls from {mean_spread(first, digits=4)} to "
             f"{mean_spread(decayed, digits=4)} when the rate is divided by 10",
             rule="in every seed D at the smallest Δt falls at least threefold",
             outcome=judge(decayed < first / 3, decayed, first),
+            **common,
+        ),
+        Verdict(
+            claim="The gradient's error is bounded by the embedding's: C of Lemma 1 is often "
+            "less than 1.",
+            paper=f'"{paper.LIPSCHITZ.text}" ({paper.LIPSCHITZ.where})',
+            ours=f"error / ε is below 1 for {mean_spread(100 * below)}% of the pairs, "
+            f"{mean_spread(c, digits=2)} on average",
+            rule="in every seed it is below 1 for more than half of the pairs, over the whole "
+            "run and all Δt",
+            outcome=judge(below > 0.5, below),
             **common,
         ),
     ]

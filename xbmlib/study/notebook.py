@@ -135,6 +135,16 @@ def judge(holds: bool | pd.Series, *measured: pd.Series) -> Outcome:
     return "agrees" if bool(pd.Series(holds).all()) else "disagrees"
 
 
+def clear(*gains: pd.Series) -> Outcome:
+    """Whether every one of these paired gains is clear of zero; one seed cannot tell.
+
+    Clear is a mean above twice its standard error over seeds.
+    """
+    if any(len(gain) < 2 for gain in gains):
+        return "not testable here"
+    return judge(all(bool(g.mean() > 2 * g.std(ddof=1) / len(g) ** 0.5) for g in gains))
+
+
 def export(figure: Figure, data: pd.DataFrame, parameters: Named) -> None:
     """Write a notebook's figure as SVG and PNG, with the CSV that it was drawn from."""
     folder = ROOT / "figures" / parameters.profile

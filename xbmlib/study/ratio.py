@@ -9,7 +9,7 @@ from pydantic import Field
 
 from xbmlib import datasets, paper
 from xbmlib.runs import Run, RunStore
-from xbmlib.study.notebook import Outcome, Parameters, Verdict, judge, mean_spread
+from xbmlib.study.notebook import Parameters, Verdict, clear, judge, mean_spread
 from xbmlib.study.parallel import run_all
 from xbmlib.study.profiles import experiment
 
@@ -105,7 +105,7 @@ def verdicts(data: pd.DataFrame, parameters: RatioParameters) -> list[Verdict]:
             paper=stated,
             ours=told,
             rule="the gain averaged over all R_M exceeds twice its standard error over seeds",
-            outcome=_clear(typical),
+            outcome=clear(typical),
             **common,
         ),
         Verdict(
@@ -156,7 +156,7 @@ def verdicts(data: pd.DataFrame, parameters: RatioParameters) -> list[Verdict]:
         out.append(
             Verdict(
                 claim="R@1 saturates when the memory grows to a moderate size.",
-                paper="curves level off (Fig. 1, right)",
+                paper=paper.claims.SATURATION.quoted,
                 ours=f"{mean_spread(points[moderate])} at R_M = {moderate:g}, "
                 f"{mean_spread(points[1.0])} at 1",
                 rule="a moderate R_M in [0.05, 0.5] reaches 80% of the gain at R_M = 1; testable "
@@ -168,10 +168,3 @@ def verdicts(data: pd.DataFrame, parameters: RatioParameters) -> list[Verdict]:
             )
         )
     return out
-
-
-def _clear(gain: pd.Series) -> Outcome:
-    """Whether a paired gain is clear of zero; one seed cannot tell."""
-    if len(gain) < 2:
-        return "not testable here"
-    return judge(bool(gain.mean() > 2 * gain.std(ddof=1) / len(gain) ** 0.5))

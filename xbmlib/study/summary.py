@@ -38,14 +38,14 @@ def verdict_lines(profile: str) -> list[str]:
     return lines
 
 
-def claims() -> pd.DataFrame:
-    """Every claim's verdict, of each notebook those of the last of README_PROFILES that has any.
+def claims(profiles: tuple[str, ...] = README_PROFILES) -> pd.DataFrame:
+    """Every claim's verdict, of each notebook those of the last of the profiles that has any.
 
     Returns:
         A row a claim: notebook, profile, claim, paper, ours, outcome, data, seeds, rule.
     """
     latest: dict[str, tuple[str, list[Verdict]]] = {}
-    for profile in README_PROFILES:
+    for profile in profiles:
         latest |= {name: (profile, found) for name, found in verdicts(profile).items()}
     return pd.DataFrame(
         [

@@ -1,0 +1,42 @@
+"""What a trained embedder is measured by: its data set's protocols."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import Tensor
+
+from xbmlib.datasets import Retrieval
+from xbmlib.recall import map_at_r, one_per_class, recall_at_k
+
+
+def evaluate(data: Retrieval, embed: Callable[[Tensor], Tensor]) -> dict[str, float]:
+    """R@K for the data set's K, and MAP@R, as fractions.
+
+    Each test list is measured twice, under names of its own: leave-one-out ("small R@1") and with
+    one random gallery image of each class ("small, one per class R@1"), 10 draws.
+
+    Args:
+        data: what is measured on; the gallery, or else leave-one-out among all queries, gives the
+            plain names ("R@1").
+        embed: uint8 images (n, C, H, W) to embeddings (n, D).
+    """
+    query = data.query
+    args: dict[str, Tensor] = {}
+    if data.gallery is not None:
+        args = {"gallery": embed(data.gallery.images), "gallery_labels": data.gallery.labels}
+    embeddings = embed(query.images)
+    whole = recall_at_k(embeddings, query.labels, data.ks, **args)
+    out = _named("", whole)
+    out["MAP@R"] = map_at_r(embeddings, query.labels, **args)
+    for name, rows in data.lists.items():
+        part, labels = embeddings[rows.to(embeddings.device)], query.labels[rows]
+        # The largest list is all queries.
+        alone = whole if len(rows) == len(query) else recall_at_k(part, labels, data.ks)
+        out |= _named(f"{name} ", alone)
+        out |= _named(f"{name}, one per class ", one_per_class(part, labels, data.ks))
+    return out
+
+
+def _named(prefix: str, recall: dict[int, float]) -> dict[str, float]:
+    return {f"{prefix}R@{k}": value for k, value in recall.items()}

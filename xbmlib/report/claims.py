@@ -1,0 +1,50 @@
+"""The claims of the paper beside ours, as a table in Markdown."""
+
+from __future__ import annotations
+
+import re
+
+import pandas as pd
+
+from xbmlib.study.__main__ import NOTEBOOKS
+
+# Words carry the outcome; mark and colour repeat it.
+MARKS = {"agrees": "✓", "disagrees": "✗", "not testable here": "–"}
+
+
+def summary(found: pd.DataFrame) -> str:
+    """How many claims there are of each outcome, in words.
+
+    Args:
+        found: as from :func:`xbmlib.study.summary.claims`.
+    """
+    number = found["outcome"].value_counts()
+    each = (f"{_badge(outcome)} {number.get(outcome, 0)}" for outcome in MARKS)
+    return f"Of {len(found)} claims: {', '.join(each)}."
+
+
+def table(found: pd.DataFrame) -> str:
+    """A list-table of the claims; the columns of the paper and of ours differ in colour."""
+    header = ("outcome", "claim", "the paper", "ours", "data, seeds")
+    rows = ["```{list-table}", ":header-rows: 1", ":class: claims", ":widths: 12 30 20 22 16", ""]
+    rows += _row(header)
+    for row in found.to_dict("records"):
+        name = row["notebook"]
+        link = f"[{name}](notebooks/{name}.ipynb)" if name in NOTEBOOKS else plain(name)
+        claim = f"{plain(row['claim'])} [Rule: {plain(row['rule'])}. {link}]{{.rule}}"
+        data = f"{plain(row['data'])}; n = {row['seeds']}"
+        rows += _row((_badge(row["outcome"]), claim, plain(row["paper"]), plain(row["ours"]), data))
+    return "\n".join([*rows, "```"])
+
+
+def plain(text: str) -> str:
+    """Text in which nothing is taken for Markdown."""
+    return re.sub(r"([\\`*_{}\[\]<>#|$~^&])", r"\\\1", text)
+
+
+def _row(cells: tuple[str, ...]) -> list[str]:
+    return [f"{'*' if i == 0 else ' '} - {cell}" for i, cell in enumerate(cells)]
+
+
+def _badge(outcome: str) -> str:
+    return f"[{MARKS[outcome]} {outcome}]{{.badge .{outcome.split()[0]}}}"

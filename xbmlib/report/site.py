@@ -1,0 +1,101 @@
+"""The site's sources, put together from results/ and built by Sphinx."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from string import Template
+from tempfile import TemporaryDirectory
+
+import nbformat
+
+from xbmlib.plots import COLOURS
+from xbmlib.report import claims, explorer
+from xbmlib.runs import ROOT
+from xbmlib.study import summary
+from xbmlib.study.__main__ import NOTEBOOKS
+from xbmlib.study.retrievals import RetrievalsParameters, frame
+
+PAGES = Path(__file__).parent / "pages"
+
+
+class ReportError(RuntimeError):
+    """A report that cannot be built: names what is missing and the remedy."""
+
+
+def build(profile: str) -> Path:
+    """Build the report in ``build/report``, whole or not at all.
+
+    Args:
+        profile: whose executed notebooks are shown. The claims are the study's: of each notebook
+            those of the largest profile that has run.
+
+    Returns:
+        The first page.
+
+    Raises:
+        ReportError: a notebook that was not executed to its end, or pages that Sphinx refuses.
+    """
+    # Takes a second to import, and nothing else here needs it.
+    from sphinx.cmd.build import main as sphinx
+
+    site = ROOT / "build" / "report"
+    site.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=site.parent) as folder:
+        sources, html = Path(folder, "sources"), Path(folder, "html")
+        assemble(profile, sources)
+        # What is no more than a warning to Sphinx is a page that does not say what it should.
+        if sphinx(["-q", "-W", "-b", "html", "-d", f"{folder}/doctrees", str(sources), str(html)]):
+            raise ReportError(f"Sphinx refused the report of profile={profile!r}: see its warnings")
+        shutil.rmtree(site, ignore_errors=True)
+        os.replace(html, site)
+    return site / "index.html"
+
+
+def assemble(profile: str, sources: Path) -> None:
+    """Write an ordinary Sphinx project: the pages of this package, filled in, and the notebooks.
+
+    Args:
+        profile: as for :func:`build`.
+        sources: where; made here.
+
+    Raises:
+        ReportError: a notebook that was not executed to its end.
+    """
+    shutil.copytree(PAGES, sources, ignore=shutil.ignore_patterns("__pycache__"))
+    executed = ROOT / "results" / "notebooks" / profile
+    for name in NOTEBOOKS:
+        _check(executed / f"{name}.ipynb", profile)
+        (sources / "notebooks").mkdir(exist_ok=True)
+        shutil.copy(executed / f"{name}.ipynb", sources / "notebooks")
+    found = summary.claims((profile, *summary.README_PROFILES))
+    _fill(
+        sources / "index.md",
+        {
+            "profile": profile,
+            "summary": claims.summary(found),
+            "table": claims.table(found),
+            "notebooks": "\n".join(f"notebooks/{name}" for name in NOTEBOOKS),
+        },
+    )
+    data = frame(RetrievalsParameters.of({"profile": profile}))
+    script = explorer.script(data)
+    (sources / "_static" / "retrievals.js").write_text(script, encoding="utf-8")
+    _fill(sources / "explorer.md", {"about": explorer.about(data)})
+    variables = "".join(f"  --{name}: {colour};\n" for name, colour in COLOURS.items())
+    (sources / "_static" / "colours.css").write_text(f":root {{\n{variables}}}\n", encoding="utf-8")
+
+
+def _check(path: Path, profile: str) -> None:
+    remedy = f"run python -m xbmlib.study {profile}"
+    if not path.is_file():
+        raise ReportError(f"{path} is not there: {remedy}")
+    noted = nbformat.read(path, 4).metadata.get("papermill", {})
+    if noted.get("exception") or not noted.get("end_time"):
+        raise ReportError(f"{path} was not executed to its end: {remedy}")
+
+
+def _fill(page: Path, values: Mapping[str, str]) -> None:
+    page.write_text(Template(page.read_text(encoding="utf-8")).substitute(values), encoding="utf-8")
