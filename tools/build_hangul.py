@@ -20,8 +20,6 @@ TRAIN = 6_000
 LISTS = {"small": 800, "medium": 1_600, "large": 2_400}
 IMAGES = range(4, 14)
 SEED = 2020
-# Its hinting program blots most letters at this size; worn down until no letter can be read.
-SKIPPED_FACES = ("NanumGothicEcoExtraBold", "BMEuljirooraeorae")
 
 
 def split_of(label: int) -> str:
@@ -34,7 +32,7 @@ def split_of(label: int) -> str:
 def main() -> None:
     """Draw and write."""
     draw = random.Random(SEED)
-    faces = [face for face in glyphs.typefaces(PACKAGES) if face.name not in SKIPPED_FACES]
+    faces = glyphs.typefaces(PACKAGES)
     syllables = [chr(c) for c in range(0xAC00, 0xD7A4)]
     draw.shuffle(syllables)
     rows, label = [], 0

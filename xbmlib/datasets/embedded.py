@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
-from torchvision.io import decode_webp
+from PIL import Image
 
 from xbmlib.datasets.images import DatasetError, ImageSet, Retrieval
 
@@ -122,7 +123,8 @@ def _read(path: Path, sha256: str, webp: bool) -> tuple[ImageSet, np.ndarray]:
     table = pq.read_table(pa.BufferReader(content), columns=["image", "label", "split"])
     chunks = table["image"].combine_chunks()
     if webp:
-        images = torch.stack([_small(image.as_buffer()) for image in chunks])
+        pixels = np.stack([_small(image) for image in chunks.to_pylist()])
+        images = torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous()
     else:
         pixels = np.frombuffer(chunks.buffers()[1], np.uint8).copy()
         images = torch.from_numpy(pixels.reshape(-1, 1, SIDE, SIDE))
@@ -130,10 +132,7 @@ def _read(path: Path, sha256: str, webp: bool) -> tuple[ImageSet, np.ndarray]:
     return ImageSet(images, labels), table["split"].to_numpy()
 
 
-def _small(webp: pa.Buffer) -> torch.Tensor:
-    """A picture on a white ground to (3, 32, 32), the ground 0: means of squares of pixels."""
-    pixels = decode_webp(torch.frombuffer(bytearray(webp), dtype=torch.uint8))
-    step = pixels.shape[1] // SIDE
-    squares = pixels.reshape(3, SIDE, step, SIDE, step).to(torch.int32)
-    mean = (squares.sum((2, 4)) + step**2 // 2) // step**2
-    return (255 - mean).to(torch.uint8)
+def _small(webp: bytes) -> np.ndarray:
+    """(SIDE, SIDE, 3) of a picture on a white ground, the ground 0: means of squares of pixels."""
+    picture = Image.open(io.BytesIO(webp))
+    return 255 - np.asarray(picture.reduce(picture.width // SIDE))

@@ -68,7 +68,7 @@ def published(parameters: RecallParameters) -> pd.DataFrame:
         [
             {
                 "source": "paper",
-                "method": f"{row.method}, {row.backbone or 'no backbone stated'}-{row.dim or ''}",
+                "method": f"{row.method}, {row.backbone}-{row.dim}" if row.backbone else row.method,
                 "data": name,
                 "measure": measure,
                 "value": value,
