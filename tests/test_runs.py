@@ -76,6 +76,7 @@ def test_id_follows_every_field():
         "drift": (3,),
         "probes": 5,
         "neighbours": 7,
+        "lemma": 2,
     }
     assert changes.keys() == Experiment.model_fields.keys()
     ids = {run_id(base.but(**{k: v}), "f") for k, v in changes.items()}
