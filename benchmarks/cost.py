@@ -44,11 +44,10 @@ def compact(batch: int, ratio: float) -> tuple[Step, int]:
     """A step of the study's trainer, the memory full; and M."""
     e = experiment(PROFILES["quick"], batch, seed=0, ratio=ratio)
     run = trainer(e.but(start=0, init="sample"))
-    loader = iter(run._loader())
+    loader = run.batches()
 
     def step() -> None:
-        run._step(*next(loader))
-        run.step += 1
+        run.update(*next(loader))
 
     return step, e.memory_size(len(run.data.train))
 

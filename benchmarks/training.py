@@ -17,7 +17,7 @@ from benchmarks.measure import Row, row
 from xbmlib import datasets
 from xbmlib.config import Experiment
 from xbmlib.study.profiles import PROFILES, experiment
-from xbmlib.train import Trainer
+from xbmlib.trainer import Trainer
 
 # Steps that the parts are measured over, and steps that precede them beyond the warm-up.
 STEPS, WARM = 120, 20
@@ -44,7 +44,7 @@ def rows() -> Iterator[Row]:
         cases = settings(batch)
         begin, end = cases["100%"].start + WARM, cases["100%"].steps
         runs = {name: trainer(e) for name, e in cases.items()}
-        loaders = {name: iter(run._loader()) for name, run in runs.items()}
+        loaders = {name: run.batches() for name, run in runs.items()}
         steps: dict[str, list[float]] = {name: [] for name in runs}
         waits: list[float] = []
         for _ in range(end):
@@ -52,8 +52,7 @@ def rows() -> Iterator[Row]:
                 began = time.perf_counter()
                 images = next(loaders[name])
                 waited = time.perf_counter()
-                run._step(*images)
-                run.step += 1
+                run.update(*images)
                 steps[name].append(1e3 * (time.perf_counter() - began))
                 waits.append(1e3 * (waited - began))
         none, full = (statistics.median(found[begin:]) for found in steps.values())
@@ -75,17 +74,15 @@ def parts() -> pd.DataFrame:
             began = time.perf_counter()
             run = trainer(e)
             loading = time.perf_counter() - began
-            loader = iter(run._loader())
+            loader = run.batches()
             for images in islice(loader, e.start + WARM):
-                run._step(*images)
-                run.step += 1
+                run.update(*images)
             with profile(activities=[ProfilerActivity.CPU]) as found:
                 for _ in range(STEPS):
                     with record_function("xbm: data"):
                         images = next(loader)
                     with record_function("xbm: step"):
-                        run._step(*images)
-                    run.step += 1
+                        run.update(*images)
             began = time.perf_counter()
             run.evaluate()
             evaluation = time.perf_counter() - began

@@ -65,7 +65,7 @@ def test_each_list_under_both_protocols():
 
     def embed(x):
         calls.append(len(x))
-        return v[x.flatten().long()]
+        return v[x.images.flatten().long()]
 
     found = evaluate(data, embed)
     assert calls == [60]

@@ -28,7 +28,7 @@ from xbmlib.retrieved import TOP
 from xbmlib.study import retrievals
 from xbmlib.study.__main__ import NOTEBOOKS, SOURCES
 from xbmlib.study.profiles import PROFILES, experiment
-from xbmlib.train import Trainer
+from xbmlib.trainer import Trainer
 
 # Attributes whose file a browser loads by itself, and those of links that do so by their kind.
 LOADED = ("src", "srcset", "poster", "data", "background")
@@ -171,7 +171,7 @@ def test_explorer_agrees_with_brute_force(site, tmp_path):
         e = experiment(PROFILES["smoke"], retrievals.BATCH, seed=0, ratio=ratio)
         trainer = Trainer(e, data, tmp_path / "none")
         trainer.train(lambda steps: None)
-        embeddings = trainer.embed(data.query.images).double()
+        embeddings = trainer.embed(data.query).double()
         for query in hanzi["queries"]:
             at = query["query"]
             s = embeddings @ embeddings[at]

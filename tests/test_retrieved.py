@@ -11,7 +11,8 @@ from xbmlib.plots import retrieved as plot
 from xbmlib.retrieved import TOP, retrieved, sample
 from xbmlib.runs import RunStore
 from xbmlib.study import retrievals as study
-from xbmlib.train import Trainer, run
+from xbmlib.train import run
+from xbmlib.trainer import Trainer
 
 
 def images(n, seed):
@@ -23,7 +24,7 @@ def images(n, seed):
 
 def embed(pictures):
     """Unit vectors in float32."""
-    flat = pictures.float().flatten(1) - 128
+    flat = pictures.images.float().flatten(1) - 128
     return flat / flat.norm(dim=1, keepdim=True)
 
 
@@ -34,7 +35,7 @@ def test_rows_equal_a_loop(gallery):
     found = retrieved(data, embed, 12)
     searched = data.query if gallery is None else gallery
     assert len(found) == 12 * TOP and found["query"].nunique() == 12
-    queries, others = embed(data.query.images).double(), embed(searched.images).double()
+    queries, others = embed(data.query).double(), embed(searched).double()
     drawn = sample(40, 12).tolist()
     for (query, rows), asked in zip(found.groupby("query", sort=False), drawn, strict=True):
         assert query == asked

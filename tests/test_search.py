@@ -1,31 +1,44 @@
-"""Tests that the study's settings are what the search found."""
+"""Tests that the study's settings are what the search found, and that its arms are equals."""
 
 import pandas as pd
 import pytest
 
 from xbmlib.runs import ROOT
-from xbmlib.study.profiles import NEXT_BASELINES, TUNED
-from xbmlib.study.search import SPACES, trials
+from xbmlib.study.profiles import DATA, TUNED
+from xbmlib.study.search import AGAIN, ARMS, RANKS, SPACES, trials
+
+
+def recorded():
+    """Trials of results/search.csv by what they compete in."""
+    table = pd.read_csv(ROOT / "results" / "search.csv")
+    return dict(list(table.groupby(["data", "space", "arm", "batch"])))
 
 
 @pytest.mark.parametrize("arm", TUNED, ids=str)
 def test_tuned_settings_are_the_best_of_the_search(arm):
-    """Oracle: the recorded table; the ratio is what the study varies."""
-    table = pd.read_csv(ROOT / "results" / "search.csv")
-    rows = table[(table[["space", "arm", "batch"]] == list(arm)).all(axis=1)]
-    best = rows.loc[rows["R@1"].idxmax()]
-    assert len(rows) == SPACES[arm[0]].trials[arm[2]]
-    for name, value in TUNED[arm].items():
-        assert best[name] == value, name
+    """Oracle: the recorded table; each of the settings, in its order."""
+    rows = recorded()[arm].sort_values("R@1", ascending=False)
+    assert len(rows) == (SPACES[arm[1]].trials[arm[3]] if arm[0] == DATA[0] else RANKS)
+    assert len(TUNED[arm]) == RANKS
+    for settings, (_, row) in zip(TUNED[arm], rows.iterrows(), strict=False):
+        for name, value in settings.items():
+            assert row[name] == value, name
 
 
-def test_next_baselines_are_the_next_of_the_search():
-    """Oracle: the recorded table, its second and third rows of that arm."""
-    table = pd.read_csv(ROOT / "results" / "search.csv")
-    rows = table[(table["space"] == "K=4") & (table["arm"] == "none")]
-    rows = rows.sort_values("R@1", ascending=False).iloc[1:]
-    for settings, (_, row) in zip(NEXT_BASELINES, rows.iterrows(), strict=False):
-        assert all(row[name] == value for name, value in settings.items())
+def test_every_arm_that_was_searched_has_settings():
+    """Oracle: the spaces, and what is searched again."""
+    first = {(DATA[0], n, arm, b) for n, s in SPACES.items() for b in s.trials for arm in ARMS}
+    again = {(d, name, arm, batch) for d in DATA[1:] for name, batch in AGAIN for arm in ARMS}
+    assert TUNED.keys() == first | again == recorded().keys()
+
+
+@pytest.mark.parametrize("data", DATA[1:])
+def test_other_data_sets_try_the_best_of_the_first(data):
+    """Oracle: the settings of the first data set's best trials, whatever their order there."""
+    for name, batch in AGAIN:
+        for arm in ARMS:
+            found, best = TUNED[data, name, arm, batch], TUNED[DATA[0], name, arm, batch]
+            assert sorted(map(str, found)) == sorted(map(str, best))
 
 
 @pytest.mark.parametrize(
@@ -33,7 +46,7 @@ def test_next_baselines_are_the_next_of_the_search():
 )
 def test_both_arms_try_the_same_shared_settings(space, batch):
     """Oracle: the trials of the two arms, side by side."""
-    arms = (trials(space, arm, batch) for arm in ("none", "memory"))
+    arms = (trials(space, arm, batch) for arm in ARMS)
     for plain, memory in zip(*arms, strict=True):
         assert plain == {name: memory[name] for name in plain}
         assert all(plain[name] in values for name, values in SPACES[space].shared.items())

@@ -12,12 +12,14 @@ import pandas as pd
 import pytest
 import torch
 
-from xbmlib import backbones, datasets, train
+from xbmlib import backbones, datasets, train, trainer
 from xbmlib.config import ConfigError, Experiment
 from xbmlib.datasets import Retrieval
+from xbmlib.loading import crop_generator
+from xbmlib.losses import ContrastiveLoss
 from xbmlib.runs import RunStore
 from xbmlib.sampler import PKSampler
-from xbmlib.train import learning_rate
+from xbmlib.schedule import learning_rate
 
 SMALL = {
     "batch": 8,
@@ -236,11 +238,11 @@ def test_refused_before_any_work(small, tmp_path, values, error, told):
 def test_divergence_is_told(small, tmp_path, monkeypatch):
     """Oracle: a loss that is not finite stops the run with the step and the remedy."""
 
-    class Diverged(train.ContrastiveLoss):
+    class Diverged(ContrastiveLoss):
         def forward(self, *args, **kwargs):
             return super().forward(*args, **kwargs) * math.inf
 
-    monkeypatch.setattr(train, "build_loss", lambda e: Diverged())
+    monkeypatch.setattr(trainer, "build_loss", lambda e: Diverged())
     with pytest.raises(FloatingPointError, match=r"step 0: lower lr=0\.0002"):
         train.run(Experiment(**SMALL), RunStore(tmp_path))
 
@@ -248,7 +250,7 @@ def test_divergence_is_told(small, tmp_path, monkeypatch):
 def test_seeds_crop_apart():
     """Oracle: counting. Every seed and step draws numbers of its own."""
     drawn = {
-        tuple(torch.rand(4, generator=train.crop_generator(seed, step)).tolist())
+        tuple(torch.rand(4, generator=crop_generator(seed, step)).tolist())
         for seed in range(20)
         for step in range(50)
     }

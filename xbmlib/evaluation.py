@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from xbmlib.datasets import Retrieval
+from xbmlib.datasets import Images, Retrieval
 from xbmlib.recall import map_at_r, one_per_class, recall_at_k
 
 
-def evaluate(data: Retrieval, embed: Callable[[Tensor], Tensor]) -> dict[str, float]:
+def evaluate(data: Retrieval, embed: Callable[[Images], Tensor]) -> dict[str, float]:
     """R@K for the data set's K, and MAP@R, as fractions.
 
     Each test list is measured twice, under names of its own: leave-one-out ("small R@1") and with
@@ -19,13 +19,13 @@ def evaluate(data: Retrieval, embed: Callable[[Tensor], Tensor]) -> dict[str, fl
     Args:
         data: what is measured on; the gallery, or else leave-one-out among all queries, gives the
             plain names ("R@1").
-        embed: uint8 images (n, C, H, W) to embeddings (n, D).
+        embed: images to embeddings (n, D).
     """
     query = data.query
     args: dict[str, Tensor] = {}
     if data.gallery is not None:
-        args = {"gallery": embed(data.gallery.images), "gallery_labels": data.gallery.labels}
-    embeddings = embed(query.images)
+        args = {"gallery": embed(data.gallery), "gallery_labels": data.gallery.labels}
+    embeddings = embed(query)
     whole = recall_at_k(embeddings, query.labels, data.ks, **args)
     out = _named("", whole)
     out["MAP@R"] = map_at_r(embeddings, query.labels, **args)

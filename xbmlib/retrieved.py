@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from xbmlib.datasets import Retrieval
+from xbmlib.datasets import Images, Retrieval
 from xbmlib.recall import neighbours
 
 TOP = 4  # images of each query, as in Fig. 7
@@ -26,12 +26,12 @@ def sample(queries: int, count: int) -> Tensor:
     return torch.randperm(queries, generator=torch.Generator().manual_seed(SEED))[:count]
 
 
-def retrieved(data: Retrieval, embed: Callable[[Tensor], Tensor], count: int) -> pd.DataFrame:
+def retrieved(data: Retrieval, embed: Callable[[Images], Tensor], count: int) -> pd.DataFrame:
     """The TOP nearest images of ``count`` sampled queries; no rows for a count of 0.
 
     Args:
         data: queries, and the gallery that is searched; without one each query leaves itself out.
-        embed: uint8 images (n, C, H, W) to embeddings (n, D).
+        embed: images to embeddings (n, D).
         count: at least 0.
 
     Returns:
@@ -43,11 +43,11 @@ def retrieved(data: Retrieval, embed: Callable[[Tensor], Tensor], count: int) ->
         return pd.DataFrame()
     images = data.query if data.gallery is None else data.gallery
     chosen = sample(len(data.query), count)
-    found = embed(images.images)
+    found = embed(images)
     if data.gallery is None:
         similarities, indices = neighbours(found[chosen], TOP, found, own=chosen)
     else:
-        similarities, indices = neighbours(embed(data.query.images[chosen]), TOP, found)
+        similarities, indices = neighbours(embed(data.query.select(chosen)), TOP, found)
     right = images.labels[indices] == data.query.labels[chosen, None]
     columns = {
         "query": chosen.repeat_interleave(TOP).int(),

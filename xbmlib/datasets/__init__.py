@@ -1,6 +1,6 @@
 """Image sets, splits and protocols."""
 
 from xbmlib.datasets.embedded import load
-from xbmlib.datasets.images import DatasetError, ImageSet, Retrieval
+from xbmlib.datasets.images import DatasetError, Images, ImageSet, Retrieval
 
-__all__ = ["DatasetError", "ImageSet", "Retrieval", "load"]
+__all__ = ["DatasetError", "ImageSet", "Images", "Retrieval", "load"]

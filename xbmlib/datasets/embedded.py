@@ -75,7 +75,7 @@ def load(name: str, split: str = "test") -> Retrieval:
         raise DatasetError(f"split={split!r}: no such split; known: {', '.join(SPLITS)}")
     this = EMBEDDED[name]
     images, parts = _read(FOLDER / f"{name}.parquet", this.sha256, this.webp)
-    train = _rows(images, parts == "train")
+    train = images.select(_rows(parts == "train"))
     gallery, lists = None, {}
     if split == "validation":
         classes = train.classes
@@ -86,21 +86,17 @@ def load(name: str, split: str = "test") -> Retrieval:
         query = train.of_classes(classes[order[:held]])
         train = train.of_classes(classes[order[held:]])
     elif "gallery" in parts:
-        query, gallery = _rows(images, parts == "query"), _rows(images, parts == "gallery")
+        query, gallery = (images.select(_rows(parts == name)) for name in ("query", "gallery"))
     else:
-        query = _rows(images, parts != "train")
+        query = images.select(_rows(parts != "train"))
         level = [np.isin(parts[parts != "train"], LISTS[: i + 1]) for i in range(len(LISTS))]
         if "small" in parts:
-            lists = {
-                name: torch.from_numpy(held.nonzero()[0])
-                for name, held in zip(LISTS, level, strict=True)
-            }
+            lists = {name: _rows(held) for name, held in zip(LISTS, level, strict=True)}
     return Retrieval(name, train, query, gallery, this.ks, this.sha256, lists)
 
 
-def _rows(images: ImageSet, rows: np.ndarray) -> ImageSet:
-    at = torch.from_numpy(rows)
-    return ImageSet(images.images[at], images.labels[at])
+def _rows(wanted: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(wanted.nonzero()[0])
 
 
 @lru_cache(maxsize=3)

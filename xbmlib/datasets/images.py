@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -12,17 +14,33 @@ class DatasetError(ValueError):
     """A data set that cannot be used: names the file, what is wrong and the remedy."""
 
 
-@dataclass(frozen=True)
-class ImageSet:
-    """Labelled images in memory.
+class Images(ABC):
+    """Labelled images, in memory or on disk: what training and evaluation read.
 
     Attributes:
-        images: (n, C, H, W) uint8.
         labels: (n,) int64, any values.
     """
 
-    images: Tensor
     labels: Tensor
+
+    @property
+    @abstractmethod
+    def channels(self) -> int:
+        """C, channels of every image."""
+
+    @abstractmethod
+    def select(self, rows: Tensor) -> Self:
+        """The images of these rows, in their order."""
+
+    @abstractmethod
+    def fetch(self, rows: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """The images of these rows, (len(rows), C, H, W) uint8.
+
+        Args:
+            rows: (b,) indices.
+            generator: of the randomness of what is seen in training, on the CPU; left out, the
+                images are as they are tested on.
+        """
 
     def __len__(self) -> int:
         """Number of images, n."""
@@ -33,10 +51,35 @@ class ImageSet:
         """The different labels, ascending."""
         return self.labels.unique()
 
-    def of_classes(self, classes: Tensor) -> ImageSet:
+    def of_classes(self, classes: Tensor) -> Self:
         """The images whose label is one of ``classes``."""
-        chosen = torch.isin(self.labels, classes)
-        return ImageSet(self.images[chosen], self.labels[chosen])
+        return self.select(torch.isin(self.labels, classes).nonzero().squeeze(1))
+
+
+@dataclass(frozen=True)
+class ImageSet(Images):
+    """Labelled images in memory.
+
+    Attributes:
+        images: (n, C, H, W) uint8.
+        labels: (n,) int64, any values.
+    """
+
+    images: Tensor
+    labels: Tensor
+
+    @property
+    def channels(self) -> int:
+        """C, channels of every image."""
+        return self.images.shape[1]
+
+    def select(self, rows: Tensor) -> Self:
+        """The images of these rows, in their order."""
+        return type(self)(self.images[rows], self.labels[rows])
+
+    def fetch(self, rows: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """See :meth:`Images.fetch`; these are whole either way, and cropped on the device."""
+        return self.images[rows]
 
 
 @dataclass(frozen=True)
@@ -55,9 +98,9 @@ class Retrieval:
     """
 
     name: str
-    train: ImageSet
-    query: ImageSet
-    gallery: ImageSet | None
+    train: Images
+    query: Images
+    gallery: Images | None
     ks: tuple[int, ...]
     fingerprint: str
     lists: dict[str, Tensor] = field(default_factory=dict)

@@ -10,10 +10,10 @@ import pandas as pd
 from xbmlib import paper
 from xbmlib.config import Experiment
 from xbmlib.runs import RunStore
+from xbmlib.schedule import learning_rate
 from xbmlib.study.notebook import Parameters, Verdict, judge, mean_spread
 from xbmlib.study.parallel import run_all
-from xbmlib.study.profiles import TUNED, Profile
-from xbmlib.train import learning_rate
+from xbmlib.study.profiles import DATA, Profile, tuned
 
 BATCH = 64
 # Pairs whose gradient error is measured at each probing.
@@ -28,14 +28,14 @@ class DriftParameters(Parameters):
 
 def drift_experiment(profile: Profile, seed: int) -> Experiment:
     """Contrastive loss from scratch, as Section 3.2 has it, with two decays of the rate."""
-    tuned = TUNED["free", "none", BATCH]
+    found = tuned(DATA[0], "free", "none", BATCH)[0]
     return Experiment(
         weights=None,
         split=profile.split,
         batch=BATCH,
         steps=profile.drift_images // BATCH,
-        lr=tuned["lr"],
-        lam=tuned["lam"],
+        lr=found["lr"],
+        lam=found["lam"],
         schedule="step",
         drift=profile.deltas,
         lemma=PAIRS,

@@ -13,7 +13,8 @@ from xbmlib import paper
 from xbmlib.runs import RunStore
 from xbmlib.study.notebook import Parameters, Verdict, judge, mean_spread
 from xbmlib.study.parallel import run_all
-from xbmlib.study.profiles import NEXT_BASELINES, experiment
+from xbmlib.study.profiles import experiment
+from xbmlib.study.search import RANKS
 
 BATCH, REFERENCE = 16, 64
 RATIOS = (0.0, 0.1, 1.0)
@@ -42,7 +43,7 @@ def frame(parameters: MakeUpParameters, store: RunStore | None = None) -> pd.Dat
     free, fixed = SPACES
     cases = [(BATCH, name, ratio, 1) for name in SPACES for ratio in RATIOS]
     cases.append((REFERENCE, free, 0.0, 1))
-    cases += [(BATCH, fixed, 0.0, rank + 2) for rank in range(len(NEXT_BASELINES))]
+    cases += [(BATCH, fixed, 0.0, rank) for rank in range(2, RANKS + 1)]
     listed: list[dict[str, Any]] = []
     experiments = []
     for batch, name, ratio, rank in cases:

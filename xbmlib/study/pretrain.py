@@ -14,7 +14,7 @@ from xbmlib.config import Experiment
 from xbmlib.runs import ROOT, write_json
 from xbmlib.study.notebook import Checked
 from xbmlib.study.progress import Progress
-from xbmlib.train import Trainer
+from xbmlib.trainer import Trainer
 
 # Short on purpose: how it was picked, "The start" in README.md tells.
 STEPS = {"smoke": 4, "full": 150}

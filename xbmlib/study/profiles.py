@@ -2,182 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from xbmlib import paper
 from xbmlib.config import Experiment
 
-# Chosen on the validation classes by `python -m xbmlib.study.search`, the arm without memory with
-# as many trials as the arm with; a test holds them against results/search.csv.
-TUNED: dict[tuple[str, str, int], dict[str, Any]] = {
-    ("free", "none", 16): {
-        "lr": 8e-4,
-        "lam": 0.6,
-        "pooling": "max",
-        "dim": 256,
-        "schedule": "cosine",
-        "k": 2,
-    },
-    ("free", "memory", 16): {
-        "lr": 4e-4,
-        "lam": 0.8,
-        "pooling": "max",
-        "dim": 128,
-        "schedule": "cosine",
-        "k": 2,
-        "ratio": 1.0,
-        "warm_up": 0.05,
-        "init": "fill",
-        "batch_loss": True,
-    },
-    ("free", "none", 64): {
-        "lr": 8e-4,
-        "lam": 0.7,
-        "pooling": "max",
-        "dim": 256,
-        "schedule": "step",
-        "k": 4,
-    },
-    ("free", "memory", 64): {
-        "lr": 8e-4,
-        "lam": 0.7,
-        "pooling": "max",
-        "dim": 256,
-        "schedule": "step",
-        "k": 2,
-        "ratio": 1.0,
-        "warm_up": 0.15,
-        "init": "fill",
-        "batch_loss": True,
-    },
-    ("K=4", "none", 16): {
-        "lr": 2e-4,
-        "lam": 0.5,
-        "pooling": "max",
-        "dim": 256,
-        "schedule": "step",
-        "k": 4,
-    },
-    ("K=4", "memory", 16): {
-        "lr": 2e-4,
-        "lam": 0.6,
-        "pooling": "avg",
-        "dim": 256,
-        "schedule": "step",
-        "k": 4,
-        "ratio": 0.01,
-        "warm_up": 0.15,
-        "init": "fill",
-        "batch_loss": True,
-    },
-    ("triplet", "none", 16): {
-        "loss": "triplet",
-        "lr": 8e-4,
-        "eta": 0.05,
-        "reduction": "sum",
-        "pooling": "avg",
-        "dim": 256,
-        "schedule": "cosine",
-        "k": 2,
-    },
-    ("triplet", "memory", 16): {
-        "loss": "triplet",
-        "lr": 4e-4,
-        "eta": 0.1,
-        "reduction": "sum",
-        "pooling": "avg",
-        "dim": 128,
-        "schedule": "cosine",
-        "k": 2,
-        "ratio": 0.3,
-        "warm_up": 0.3,
-        "init": "sample",
-        "batch_loss": True,
-    },
-    ("triplet", "none", 64): {
-        "loss": "triplet",
-        "lr": 8e-4,
-        "eta": 0.1,
-        "reduction": "mean",
-        "pooling": "avg",
-        "dim": 128,
-        "schedule": "cosine",
-        "k": 4,
-    },
-    ("triplet", "memory", 64): {
-        "loss": "triplet",
-        "lr": 4e-4,
-        "eta": 0.1,
-        "reduction": "mean",
-        "pooling": "avg",
-        "dim": 256,
-        "schedule": "cosine",
-        "k": 4,
-        "ratio": 0.1,
-        "warm_up": 0.3,
-        "init": "fill",
-        "batch_loss": True,
-    },
-    ("multi_similarity", "none", 16): {
-        "loss": "multi_similarity",
-        "lr": 8e-4,
-        "lam": 0.6,
-        "beta": 20.0,
-        "pooling": "avg",
-        "dim": 256,
-        "schedule": "cosine",
-        "k": 2,
-    },
-    ("multi_similarity", "memory", 16): {
-        "loss": "multi_similarity",
-        "lr": 8e-4,
-        "lam": 0.6,
-        "beta": 20.0,
-        "pooling": "avg",
-        "dim": 256,
-        "schedule": "cosine",
-        "k": 2,
-        "ratio": 0.1,
-        "warm_up": 0.15,
-        "init": "sample",
-        "batch_loss": True,
-    },
-    ("multi_similarity", "none", 64): {
-        "loss": "multi_similarity",
-        "lr": 8e-4,
-        "lam": 0.6,
-        "beta": 40.0,
-        "pooling": "max",
-        "dim": 256,
-        "schedule": "step",
-        "k": 4,
-    },
-    ("multi_similarity", "memory", 64): {
-        "loss": "multi_similarity",
-        "lr": 8e-4,
-        "lam": 0.6,
-        "beta": 40.0,
-        "pooling": "max",
-        "dim": 256,
-        "schedule": "step",
-        "k": 4,
-        "ratio": 0.01,
-        "warm_up": 0.05,
-        "init": "fill",
-        "batch_loss": False,
-    },
+# Written by `python -m xbmlib.study.search`, which chooses on the validation classes, the arm
+# without memory with as many trials as the arm with.
+TUNED_FILE = Path(__file__).with_name("tuned.json")
+Settings = dict[str, Any]
+# (data, space, arm, batch) to its settings, best first.
+TUNED: dict[tuple[str, str, str, int], list[Settings]] = {
+    (arm["data"], arm["space"], arm["arm"], arm["batch"]): arm["settings"]
+    for arm in json.loads(TUNED_FILE.read_text(encoding="utf-8"))
 }
-
-# The next two settings of the search at K = 4 for the arm without memory: the gain is told over
-# them too, since the trials are close to each other there.
-NEXT_BASELINES: tuple[dict[str, Any], ...] = (
-    {"lr": 1.6e-3, "lam": 0.6, "pooling": "max", "dim": 128, "schedule": "cosine", "k": 4},
-    {"lr": 8e-4, "lam": 0.8, "pooling": "max", "dim": 128, "schedule": "cosine", "k": 4},
-)
-# What the losses' settings were searched in. The searches saw hanzi alone; the other data sets
-# run with what they found, with and without memory alike.
+# What the losses' settings were searched in.
 LOSSES = {"contrastive": "free", "triplet": "triplet", "multi_similarity": "multi_similarity"}
 DATA = ("hanzi", "emoji", "hangul")
 
@@ -235,6 +78,18 @@ def sized(images: int, batch: int, settings: dict[str, Any], **fixed: Any) -> Ex
     return Experiment(batch=batch, steps=steps, start=start, **known, **fixed)
 
 
+def tuned(data: str, space: str, arm: str, batch: int) -> list[Settings]:
+    """What the search found for an arm, best first: on this data set or else on hanzi.
+
+    Of the batch sizes that were searched the nearest counts; halfway between two, the larger.
+    """
+    known = {d for d, s, a, _ in TUNED if (s, a) == (space, arm)}
+    where = data if data in known else DATA[0]
+    sizes = [b for d, s, a, b in TUNED if (d, s, a) == (where, space, arm)]
+    nearest = min(sizes, key=lambda b: (abs(math.log(b / batch)), -b))
+    return TUNED[where, space, arm, nearest]
+
+
 def experiment(
     profile: Profile,
     batch: int,
@@ -243,22 +98,22 @@ def experiment(
     ratio: float | None,
     space: str = "free",
     rank: int = 1,
+    data: str = DATA[0],
     **fixed: Any,
 ) -> Experiment:
-    """A run with the tuned settings of its arm, those of the nearest batch size searched.
+    """A run with the tuned settings of its arm (:func:`tuned`).
 
     Args:
         profile: its size.
-        batch: m; halfway between two that were searched, the larger one's settings hold.
+        batch: m.
         seed: of everything random.
         ratio: R_M; 0 for the arm without memory, None for what the search of the arm with found.
         space: what was searched (:data:`xbmlib.study.search.SPACES`).
-        rank: of the settings in their search; beyond 1 for the baseline of "K=4" alone.
-        fixed: further fields, such as the data set.
+        rank: of the settings in their search, from 1.
+        data: the data set.
+        fixed: further fields.
     """
-    arm = "none" if ratio == 0 else "memory"
-    sizes = [b for s, a, b in TUNED if (s, a) == (space, arm)]
-    nearest = min(sizes, key=lambda b: (abs(math.log(b / batch)), -b))
-    tuned = TUNED[space, arm, nearest] if rank == 1 else NEXT_BASELINES[rank - 2]
-    chosen = tuned if ratio is None else tuned | {"ratio": ratio}
-    return sized(profile.images, batch, chosen, split=profile.split, seed=seed, **fixed)
+    chosen = tuned(data, space, "none" if ratio == 0 else "memory", batch)[rank - 1]
+    if ratio is not None:
+        chosen = chosen | {"ratio": ratio}
+    return sized(profile.images, batch, chosen, split=profile.split, seed=seed, data=data, **fixed)

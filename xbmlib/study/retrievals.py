@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
 from xbmlib import datasets
+from xbmlib.datasets import Images
 from xbmlib.runs import RunStore
 from xbmlib.study.notebook import Parameters, Verdict, judge, mean_spread
 from xbmlib.study.parallel import run_all
@@ -83,16 +84,16 @@ def _correlation(found: pd.DataFrame) -> pd.Series:
     """Correlation, in [-1, 1], of each query's pixels and its neighbour's; of one data set."""
     centred = []
     for side, images in zip(SIDES, _images(found), strict=True):
-        pixels = images[torch.tensor(found[side].to_numpy())].float().flatten(1)
+        pixels = images.fetch(torch.tensor(found[side].to_numpy())).float().flatten(1)
         centred.append(pixels - pixels.mean(1, keepdim=True))
     a, b = centred
     return pd.Series(cosine_similarity(a, b).numpy(), found.index)
 
 
-def _images(found: pd.DataFrame) -> tuple[Tensor, Tensor]:
-    """Images of the queries and of those that are searched; of one data set."""
+def _images(found: pd.DataFrame) -> tuple[Images, Images]:
+    """The queries and what is searched; of one data set."""
     data = datasets.load(found["data"].iloc[0], found["split"].iloc[0])
-    return data.query.images, (data.query if data.gallery is None else data.gallery).images
+    return data.query, data.query if data.gallery is None else data.gallery
 
 
 def counts(found: pd.DataFrame) -> pd.DataFrame:
@@ -131,7 +132,7 @@ def pictures(found: pd.DataFrame) -> Pictures:
     for data, part in found.groupby("data"):
         for side, images in zip(SIDES, _images(part), strict=True):
             for id in part[side].unique():
-                image = images[int(id)]
+                image = images.fetch(torch.tensor([int(id)]))[0]
                 out[data, side, int(id)] = 255 - image if len(image) == 1 else image
     return out
 

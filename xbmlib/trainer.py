@@ -1,0 +1,274 @@
+"""One training run: loader -> embedder -> queue -> loss -> optimiser, with probes (Algorithm 1)."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import Tensor
+from torch.profiler import record_function
+
+from xbmlib import backbones
+from xbmlib.config import Experiment
+from xbmlib.datasets import Images, Retrieval
+from xbmlib.datasets.transforms import random_resized_crop, to_float
+from xbmlib.drift import DriftProbe, gradient_errors
+from xbmlib.evaluation import evaluate
+from xbmlib.loading import Batch, crop_generator, test_batches, training_batches
+from xbmlib.losses import ContrastiveLoss, MultiSimilarityLoss, PairLoss, TripletLoss
+from xbmlib.provenance import provenance
+from xbmlib.queue import CrossBatchMemory, initialise
+from xbmlib.retrieved import retrieved
+from xbmlib.runs import Run, write_atomically
+from xbmlib.schedule import learning_rate
+
+CHECKPOINT_STEPS = 500
+DRIFT_TIMES = 48
+
+Progress = Callable[[int], None]
+
+
+class Trainer:
+    """The state of one run, and its loop.
+
+    Args:
+        experiment: what to run.
+        data: the data set that it names.
+        checkpoint: file that the state is kept in while the run lasts.
+    """
+
+    def __init__(self, experiment: Experiment, data: Retrieval, checkpoint: Path) -> None:
+        e = self.experiment = experiment
+        self.data, self.checkpoint = data, checkpoint
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        torch.manual_seed(e.seed)
+        self.model = backbones.build(
+            e.backbone, e.dim, e.weights, pooling=e.pooling, channels=data.train.channels
+        )
+        self.model.to(self.device).to(memory_format=torch.channels_last)
+        self.optimiser = torch.optim.Adam(
+            self.model.parameters(), e.lr, weight_decay=e.weight_decay, fused=True
+        )
+        self.loss = build_loss(e)
+        self.memory = build_memory(e, len(data.train), self.device)
+        every = max(1, e.steps // DRIFT_TIMES)
+        self.drift = DriftProbe(e.drift, range(0, e.steps + 1, every))
+        chosen = torch.randperm(len(data.train), generator=torch.Generator().manual_seed(e.seed))
+        self.probes = data.train.select(chosen[: e.probes])
+        self.step, self.seconds = 0, 0.0
+        self.metrics: list[dict[str, float]] = []
+        self.drifts: list[dict[str, float]] = []
+        self.history: list[dict[str, float]] = []
+        if checkpoint.is_file():
+            self._load()
+
+    def train(self, progress: Progress, checkpoint_steps: int = CHECKPOINT_STEPS) -> None:
+        """Go on from the present step to the last."""
+        e, began, before = self.experiment, time.monotonic(), self.seconds
+        progress(self.step)
+        evaluate_at = {round(i * e.steps / e.evaluations) for i in range(1, e.evaluations + 1)}
+        if self.step == 0:
+            self._probe()
+        self.model.train()
+        for images, labels, ids in self.batches():
+            self.update(images, labels, ids)
+            self._probe()
+            if self.step in evaluate_at:
+                self.history.append({"step": self.step, **self.evaluate()})
+            self.seconds = before + time.monotonic() - began
+            if self.step % checkpoint_steps == 0 and self.step < e.steps:
+                self._save()
+            progress(1)
+
+    def batches(self) -> Iterator[Batch]:
+        """The batches of the present step and of those that follow."""
+        return training_batches(self.experiment, self.data.train, self.step)
+
+    def update(self, images: Tensor, labels: Tensor, ids: Tensor) -> None:
+        """One iteration of Algorithm 1, on a batch as :meth:`batches` gives them."""
+        e, t = self.experiment, self.step
+        use_memory = self.memory is not None and t >= e.start
+        if self.memory is not None and t == e.start and e.init == "sample":
+            self._initialise(self.memory)
+        # Randomness is a function of (seed, step): a resumed run needs no history of it.
+        generator = crop_generator(e.seed, t)
+        with record_function("xbm: crop"):
+            x = random_resized_crop(to_float(images.to(self.device)), e.crop, generator)
+        labels = labels.to(self.device)
+        for group in self.optimiser.param_groups:
+            group["lr"] = learning_rate(e, t)
+        with record_function("xbm: forward"), self._autocast():
+            v = self.model(x.contiguous(memory_format=torch.channels_last))
+        row: dict[str, float] = {"step": t, "lr": learning_rate(e, t)}
+        logged = t % e.log_every == 0
+        total = v.new_zeros(())
+        if e.batch_loss or not use_memory:
+            total = total + self._part("batch", row, logged, v, labels)
+        elif logged:
+            with torch.no_grad():
+                self._part("batch", row, logged, v.detach(), labels)
+        if use_memory and self.memory is not None:
+            with record_function("xbm: enqueue"):
+                own = self.memory.enqueue(v, labels, ids)
+            part = self._part("memory", row, logged, v, labels, own)
+            total = total + e.memory_weight * part
+        self.optimiser.zero_grad()
+        with record_function("xbm: backward"):
+            total.backward()
+        with record_function("xbm: optimiser"):
+            self.optimiser.step()
+        if logged:
+            if not math.isfinite(total.item()):
+                raise FloatingPointError(f"the loss is {total.item()} at step {t}: lower lr={e.lr}")
+            self.metrics.append(row)
+        self.step += 1
+
+    def _part(
+        self,
+        name: str,
+        row: dict[str, float],
+        logged: bool,
+        v: Tensor,
+        labels: Tensor,
+        own: Tensor | None = None,
+    ) -> Tensor:
+        """The loss against the batch or the memory; its value and valid pairs into ``row``."""
+        against: dict[str, Any] = {}
+        if own is not None and self.memory is not None:
+            memory = self.memory
+            against = {"memory": memory.embeddings, "memory_labels": memory.labels, "own": own,
+                       "shadow": memory.shadow}  # fmt: skip
+        with record_function(f"xbm: {name} loss"):
+            value: Tensor = self.loss(v, labels, **against)
+        if logged and self.loss.valid is not None:
+            row[f"{name}_loss"] = value.item()
+            row[f"{name}_negatives"] = int(self.loss.valid.negatives.sum())
+            row[f"{name}_positives"] = int(self.loss.valid.positives.sum())
+        return value
+
+    def _autocast(self) -> AbstractContextManager[None]:
+        return torch.autocast(
+            self.device.type, torch.bfloat16, enabled=self.experiment.precision == "bf16"
+        )
+
+    @torch.no_grad()
+    def embed(self, images: Images, batch: int = 512) -> Tensor:
+        """Embeddings (n, D) of images, in evaluation mode."""
+        self.model.eval()
+        out = [self._embed(part) for part, _, _ in test_batches(images, batch)]
+        self.model.train()
+        return torch.cat(out)
+
+    def _embed(self, images: Tensor) -> Tensor:
+        x = to_float(images.to(self.device)).contiguous(memory_format=torch.channels_last)
+        with self._autocast():
+            return self.model(x)
+
+    def evaluate(self) -> dict[str, float]:
+        """What :func:`xbmlib.evaluation.evaluate` measures, as fractions."""
+        return evaluate(self.data, self.embed)
+
+    def _probe(self) -> None:
+        if self.experiment.drift and self.drift.due(self.step):
+            errors = self._gradient_errors if self.experiment.lemma else None
+            rows = self.drift.record(self.step, self.embed(self.probes), errors)
+            self.drifts += [
+                row | {"lr": learning_rate(self.experiment, row["step"])} for row in rows
+            ]
+
+    def _gradient_errors(self, differences: Tensor) -> Tensor:
+        """Lemma 1: the next probe stands for the x_i of each v_j."""
+        count = self.experiment.lemma
+        rows = torch.arange(len(self.probes)).roll(-1)[:count]
+        images = to_float(self.probes.fetch(rows).to(self.device))
+        self.model.eval()
+        errors = gradient_errors(self.model, images, differences[:count])
+        self.model.train()
+        return errors
+
+    def _initialise(self, memory: CrossBatchMemory) -> None:
+        """Section 3.3: features of randomly sampled training images by the warmed-up model."""
+        train = self.data.train
+        generator = torch.Generator().manual_seed(self.experiment.seed)
+        order = torch.randperm(len(train), generator=generator)[: memory.size]
+        self.model.eval()
+        sampled = test_batches(train.select(order), 512)
+        initialise(memory, torch.no_grad()(self._embed), _renamed(sampled, order))
+        self.model.train()
+
+    def _save(self) -> None:
+        state = {
+            "step": self.step,
+            "seconds": self.seconds,
+            "model": self.model.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "memory": self.memory.state_dict() if self.memory is not None else {},
+            "drift": self.drift.state_dict(),
+            "rows": [self.metrics, self.drifts, self.history],
+            "rng": torch.get_rng_state(),
+        }
+        write_atomically(self.checkpoint, lambda path: torch.save(state, path))
+
+    def _load(self) -> None:
+        state = torch.load(self.checkpoint, map_location=self.device, weights_only=True)
+        self.step, self.seconds = state["step"], state["seconds"]
+        self.model.load_state_dict(state["model"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        if self.memory is not None:
+            self.memory.load_state_dict(state["memory"])
+        self.drift.load_state_dict(state["drift"])
+        self.metrics, self.drifts, self.history = state["rows"]
+        torch.set_rng_state(state["rng"].cpu())
+
+    def result(self, id: str) -> Run:
+        """What the finished run measured."""
+        final = {k: v for k, v in self.history[-1].items() if k != "step"}
+        return Run(
+            id=id,
+            experiment=self.experiment,
+            recall=final,
+            history=self.history,
+            metrics=pd.DataFrame(self.metrics),
+            drift=pd.DataFrame(self.drifts),
+            provenance=provenance(self.device)
+            | {
+                "seconds": round(self.seconds, 1),
+                "seed": self.experiment.seed,
+                "fingerprints": fingerprints(self.experiment, self.data),
+            },
+            neighbours=retrieved(self.data, self.embed, self.experiment.neighbours),
+        )
+
+
+def _renamed(batches: Iterator[Batch], ids: Tensor) -> Iterator[Batch]:
+    """Batches of a selection, under the ids that its rows have in the whole."""
+    return ((images, labels, ids[rows]) for images, labels, rows in batches)
+
+
+def fingerprints(experiment: Experiment, data: Retrieval) -> list[str]:
+    """What a run starts from: its data and its weights."""
+    return [data.fingerprint, backbones.fingerprint(experiment.backbone, experiment.weights)]
+
+
+def build_loss(e: Experiment) -> PairLoss:
+    """The loss that the experiment names."""
+    if e.loss == "contrastive":
+        return ContrastiveLoss(e.lam, e.reduction)
+    if e.loss == "triplet":
+        return TripletLoss(e.eta, e.reduction)
+    return MultiSimilarityLoss(e.alpha, e.beta, e.lam, e.epsilon, e.reduction)
+
+
+def build_memory(e: Experiment, n: int, device: torch.device) -> CrossBatchMemory | None:
+    """The memory of a training set of n images; with a shadow where bf16 products are wanted."""
+    size, dtype = e.memory_size(n), getattr(torch, e.memory_dtype)
+    if not size:
+        return None
+    shadow = e.precision == "bf16" and dtype == torch.float32
+    return CrossBatchMemory(size, e.dim, dtype=dtype, device=device, shadow=shadow)
