@@ -87,6 +87,10 @@ class Experiment(BaseModel):
         0, description="queries whose nearest images are kept with the run; 0 for none"
     )
 
+    mined: Annotated[int, Field(ge=0)] = Field(
+        0, description="anchors of the last batch whose pairs are kept with the run; 0 for none"
+    )
+
     def __init__(self, **values: Any) -> None:
         try:
             super().__init__(**values)

@@ -22,6 +22,7 @@ from xbmlib.drift import DriftProbe, gradient_errors
 from xbmlib.evaluation import evaluate
 from xbmlib.loading import Batch, crop_generator, test_batches, training_batches
 from xbmlib.losses import ContrastiveLoss, MultiSimilarityLoss, PairLoss, TripletLoss
+from xbmlib.mined import mined
 from xbmlib.provenance import provenance
 from xbmlib.queue import CrossBatchMemory, initialise
 from xbmlib.retrieved import retrieved
@@ -65,6 +66,7 @@ class Trainer:
         self.metrics: list[dict[str, float]] = []
         self.drifts: list[dict[str, float]] = []
         self.history: list[dict[str, float]] = []
+        self.mined = pd.DataFrame()
         if checkpoint.is_file():
             self._load()
 
@@ -117,6 +119,8 @@ class Trainer:
             with record_function("xbm: enqueue"):
                 own = self.memory.enqueue(v, labels, ids)
             part = self._part("memory", row, logged, v, labels, own)
+            if e.mined and t == e.steps - 1:
+                self.mined = mined(self.loss, v.detach(), labels, ids, self.memory, own, e.mined)
             total = total + e.memory_weight * part
         self.optimiser.zero_grad()
         with record_function("xbm: backward"):
@@ -243,6 +247,7 @@ class Trainer:
                 "fingerprints": fingerprints(self.experiment, self.data),
             },
             neighbours=retrieved(self.data, self.embed, self.experiment.neighbours),
+            mined=self.mined,
         )
 
 

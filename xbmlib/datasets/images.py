@@ -42,6 +42,10 @@ class Images(ABC):
                 images are as they are tested on.
         """
 
+    def show(self, rows: Tensor) -> Tensor:
+        """The images of these rows as a person sees them, (len(rows), C, H, W) uint8."""
+        return self.fetch(rows)
+
     def __len__(self) -> int:
         """Number of images, n."""
         return len(self.labels)
@@ -58,7 +62,7 @@ class Images(ABC):
 
 @dataclass(frozen=True)
 class ImageSet(Images):
-    """Labelled images in memory.
+    """Drawings in memory, their ground 0 as padding is, so that light and dark are exchanged.
 
     Attributes:
         images: (n, C, H, W) uint8.
@@ -80,6 +84,10 @@ class ImageSet(Images):
     def fetch(self, rows: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """See :meth:`Images.fetch`; these are whole either way, and cropped on the device."""
         return self.images[rows]
+
+    def show(self, rows: Tensor) -> Tensor:
+        """See :meth:`Images.show`: on a white ground."""
+        return 255 - self.images[rows]
 
 
 @dataclass(frozen=True)

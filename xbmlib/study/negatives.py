@@ -1,18 +1,22 @@
-"""Figure 4: valid negatives of each iteration, from the batch and from the memory."""
+"""Figures 4 and 5: valid negatives of each iteration, from the batch and from the memory."""
 
 from __future__ import annotations
 
 from typing import ClassVar
 
 import pandas as pd
+import torch
+from torch import Tensor
 
-from xbmlib import paper
-from xbmlib.runs import RunStore
+from xbmlib import datasets, paper
+from xbmlib.runs import Run, RunStore
 from xbmlib.study.notebook import Parameters, Verdict, judge, mean_spread
 from xbmlib.study.parallel import run_all
 from xbmlib.study.profiles import experiment
 
 BATCH = 64
+# Anchors of the last batch that are shown with their pairs.
+ANCHORS = 4
 
 
 class NegativesParameters(Parameters):
@@ -28,12 +32,8 @@ def frame(parameters: NegativesParameters, store: RunStore | None = None) -> pd.
         A row for each seed, step and source ("batch" or "memory"): step, source,
         negatives (valid pairs of the iteration, over all anchors), seed, start, run.
     """
-    profile, seeds = parameters.size, parameters.seed_range
-    runs = run_all(
-        [experiment(profile, BATCH, seed=seed, ratio=1.0).but(log_every=1) for seed in seeds], store
-    )
     parts = []
-    for run in runs:
+    for run in _runs(parameters, store):
         for source in ("batch", "memory"):
             rows = run.metrics[["step", f"{source}_negatives"]].dropna()
             rows.columns = pd.Index(["step", "negatives"])
@@ -43,6 +43,31 @@ def frame(parameters: NegativesParameters, store: RunStore | None = None) -> pd.
                 )
             )
     return pd.concat(parts, ignore_index=True)
+
+
+def shown(parameters: NegativesParameters, store: RunStore | None = None) -> pd.DataFrame:
+    """The anchors of the first seed's last batch with their hardest pairs, as Fig. 5 has them.
+
+    Returns:
+        As :func:`xbmlib.mined.mined`, with the data set and split that the ids are of.
+    """
+    run = _runs(parameters, store)[0]
+    return run.mined.assign(data=run.experiment.data, split=run.experiment.split, run=run.id)
+
+
+def pictures(data: pd.DataFrame) -> dict[int, Tensor]:
+    """Every picture of the rows, by its id: (C, H, W) uint8."""
+    train = datasets.load(data["data"].iloc[0], data["split"].iloc[0]).train
+    ids = pd.unique(pd.concat([data["anchor"], data["id"]]))
+    return dict(zip(ids.tolist(), train.show(torch.tensor(ids)), strict=True))
+
+
+def _runs(parameters: NegativesParameters, store: RunStore | None) -> list[Run]:
+    profile, seeds = parameters.size, parameters.seed_range
+    runs = [experiment(profile, BATCH, seed=seed, ratio=1.0).but(log_every=1) for seed in seeds]
+    # One run's pictures are enough.
+    runs[0] = runs[0].but(mined=ANCHORS)
+    return run_all(runs, store)
 
 
 def verdicts(data: pd.DataFrame, parameters: NegativesParameters) -> list[Verdict]:

@@ -145,20 +145,28 @@ def clear(*gains: pd.Series) -> Outcome:
     return judge(all(bool(g.mean() > 2 * g.std(ddof=1) / len(g) ** 0.5) for g in gains))
 
 
-def export(figure: Figure, data: pd.DataFrame, parameters: Named) -> None:
-    """Write a notebook's figure as SVG and PNG, with the CSV that it was drawn from."""
+def export(figure: Figure, data: pd.DataFrame, parameters: Named, part: str = "") -> None:
+    """Write a notebook's figure as SVG and PNG, with the CSV that it was drawn from.
+
+    Args:
+        figure: to write.
+        data: that it shows.
+        parameters: of the notebook, whose name the files have.
+        part: name of a further figure of the same notebook.
+    """
     folder = ROOT / "figures" / parameters.profile
+    name = f"{parameters.notebook}_{part}" if part else parameters.notebook
     for kind in ("svg", "png"):
         # No date in the SVG: the same data give the same file.
         metadata = {"Date": None} if kind == "svg" else {}
-        path = folder / f"{parameters.notebook}.{kind}"
+        path = folder / f"{name}.{kind}"
         write_atomically(
             path,
             lambda p, kind=kind, metadata=metadata: figure.savefig(  # type: ignore[misc]
                 p, format=kind, metadata=metadata
             ),
         )
-    write_csv(folder / f"{parameters.notebook}.csv", data)
+    write_csv(folder / f"{name}.csv", data)
 
 
 def conclude(verdicts: list[Verdict], parameters: Named) -> pd.DataFrame:

@@ -124,16 +124,13 @@ def chosen(found: pd.DataFrame, each: int, kinds: tuple[str, ...]) -> pd.DataFra
 
 
 def pictures(found: pd.DataFrame) -> Pictures:
-    """Every picture of the rows, as (data, "query" or "neighbour", id) to (C, H, W) uint8.
-
-    One channel is ink on a background of 0, and is turned to dark on light.
-    """
+    """Every picture of the rows: (data, "query" or "neighbour", id) to (C, H, W) uint8."""
     out: Pictures = {}
     for data, part in found.groupby("data"):
         for side, images in zip(SIDES, _images(part), strict=True):
-            for id in part[side].unique():
-                image = images.fetch(torch.tensor([int(id)]))[0]
-                out[data, side, int(id)] = 255 - image if len(image) == 1 else image
+            ids = part[side].unique()
+            shown = images.show(torch.tensor(ids))
+            out |= {(data, side, int(id)): image for id, image in zip(ids, shown, strict=True)}
     return out
 
 
