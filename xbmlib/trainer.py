@@ -27,7 +27,7 @@ from xbmlib.provenance import provenance
 from xbmlib.queue import CrossBatchMemory, initialise
 from xbmlib.retrieved import retrieved
 from xbmlib.runs import Run, write_atomically
-from xbmlib.schedule import learning_rate
+from xbmlib.schedule import Schedule
 
 CHECKPOINT_STEPS = 500
 DRIFT_TIMES = 48
@@ -56,6 +56,7 @@ class Trainer:
         self.optimiser = torch.optim.Adam(
             self.model.parameters(), e.lr, weight_decay=e.weight_decay, fused=True
         )
+        self.schedule = Schedule(e, self.optimiser)
         self.loss = build_loss(e)
         self.memory = build_memory(e, len(data.train), self.device)
         every = max(1, e.steps // DRIFT_TIMES)
@@ -83,6 +84,7 @@ class Trainer:
             self._probe()
             if self.step in evaluate_at:
                 self.history.append({"step": self.step, **self.evaluate()})
+                self.schedule.observe(self.history[-1]["R@1"])
             self.seconds = before + time.monotonic() - began
             if self.step % checkpoint_steps == 0 and self.step < e.steps:
                 self._save()
@@ -98,16 +100,16 @@ class Trainer:
         use_memory = self.memory is not None and t >= e.start
         if self.memory is not None and t == e.start and e.init == "sample":
             self._initialise(self.memory)
-        # Randomness is a function of (seed, step): a resumed run needs no history of it.
-        generator = crop_generator(e.seed, t)
         with record_function("xbm: crop"):
-            x = random_resized_crop(to_float(images.to(self.device)), e.crop, generator)
+            x = to_float(images.to(self.device))
+            if e.view == "drawn":
+                # Randomness is a function of (seed, step): a resumed run needs no history of it.
+                x = random_resized_crop(x, e.crop, crop_generator(e.seed, t))
         labels = labels.to(self.device)
-        for group in self.optimiser.param_groups:
-            group["lr"] = learning_rate(e, t)
+        rate = self.schedule.set(t)
         with record_function("xbm: forward"), self._autocast():
             v = self.model(x.contiguous(memory_format=torch.channels_last))
-        row: dict[str, float] = {"step": t, "lr": learning_rate(e, t)}
+        row: dict[str, float] = {"step": t, "lr": rate}
         logged = t % e.log_every == 0
         total = v.new_zeros(())
         if e.batch_loss or not use_memory:
@@ -182,9 +184,7 @@ class Trainer:
         if self.experiment.drift and self.drift.due(self.step):
             errors = self._gradient_errors if self.experiment.lemma else None
             rows = self.drift.record(self.step, self.embed(self.probes), errors)
-            self.drifts += [
-                row | {"lr": learning_rate(self.experiment, row["step"])} for row in rows
-            ]
+            self.drifts += [row | {"lr": self.schedule.rate(self.step)} for row in rows]
 
     def _gradient_errors(self, differences: Tensor) -> Tensor:
         """Lemma 1: the next probe stands for the x_i of each v_j."""
@@ -212,6 +212,7 @@ class Trainer:
             "seconds": self.seconds,
             "model": self.model.state_dict(),
             "optimiser": self.optimiser.state_dict(),
+            "schedule": self.schedule.state_dict(),
             "memory": self.memory.state_dict() if self.memory is not None else {},
             "drift": self.drift.state_dict(),
             "rows": [self.metrics, self.drifts, self.history],
@@ -224,6 +225,7 @@ class Trainer:
         self.step, self.seconds = state["step"], state["seconds"]
         self.model.load_state_dict(state["model"])
         self.optimiser.load_state_dict(state["optimiser"])
+        self.schedule.load_state_dict(state["schedule"])
         if self.memory is not None:
             self.memory.load_state_dict(state["memory"])
         self.drift.load_state_dict(state["drift"])
