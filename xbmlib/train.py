@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from functools import cache
+
 from xbmlib import datasets
 from xbmlib.config import ConfigError, Experiment
+from xbmlib.datasets import Retrieval
 from xbmlib.runs import Run, RunStore, run_id
 from xbmlib.trainer import CHECKPOINT_STEPS, Progress, Trainer, fingerprints
 
@@ -51,7 +55,16 @@ def identify(experiment: Experiment) -> str:
     Raises:
         ConfigError, DatasetError: as :func:`run`.
     """
-    data = datasets.load(experiment.data, experiment.split)
+    return identify_all([experiment])[0]
+
+
+def identify_all(experiments: Iterable[Experiment]) -> list[str]:
+    """As :func:`identify` each, in their order; every data set is loaded once."""
+    load = cache(datasets.load)
+    return [_identify(e, load(e.data, e.split)) for e in experiments]
+
+
+def _identify(experiment: Experiment, data: Retrieval) -> str:
     experiment.memory_size(len(data.train))
     classes = len(data.train.classes)
     if experiment.sampler == "pk" and experiment.batch // experiment.k > classes:

@@ -47,20 +47,28 @@ def _experiment(profile: Profile, case: dict[str, Any], seed: int) -> Experiment
     )
 
 
+def _listed(parameters: BatchSizeParameters) -> list[dict[str, Any]]:
+    return [
+        case | {"seed": seed} for case in cases(parameters.size) for seed in parameters.seed_range
+    ]
+
+
+def experiments(parameters: BatchSizeParameters) -> list[Experiment]:
+    """Every point of every curve."""
+    return [_experiment(parameters.size, row, row["seed"]) for row in _listed(parameters)]
+
+
 def frame(parameters: BatchSizeParameters, store: RunStore | None = None) -> pd.DataFrame:
     """Run or load every curve.
 
     Returns:
         A row a run: data, loss, ratio, sampler, batch, seed, R@1 (percent), run.
     """
-    listed: list[dict[str, Any]] = [
-        case | {"seed": seed} for case in cases(parameters.size) for seed in parameters.seed_range
-    ]
-    runs = run_all([_experiment(parameters.size, row, row["seed"]) for row in listed], store)
+    runs = run_all(experiments(parameters), store)
     return pd.DataFrame(
         [
             row | {"R@1": 100 * run.recall["R@1"], "run": run.id}
-            for row, run in zip(listed, runs, strict=True)
+            for row, run in zip(_listed(parameters), runs, strict=True)
         ]
     )
 

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import pandas as pd
 
 from xbmlib import backbones, paper
+from xbmlib.config import Experiment
 from xbmlib.runs import RunStore
 from xbmlib.study import benchmarks
 from xbmlib.study.notebook import Parameters, Verdict, clear, judge, mean_spread
@@ -27,25 +28,33 @@ def name(batch: int, ratio: float) -> str:
     return f"batch {batch}, R_M = {ratio:g}" if ratio else f"batch {batch}"
 
 
+def _listed(parameters: CostParameters) -> list[dict[str, Any]]:
+    return [
+        {"setting": name(row.batch, row.ratio), "batch": row.batch, "ratio": row.ratio, "seed": s}
+        for row in paper.COST
+        for s in parameters.seed_range
+    ]
+
+
+def experiments(parameters: CostParameters) -> list[Experiment]:
+    """The four settings of Table 2."""
+    return [
+        experiment(parameters.size, row["batch"], seed=row["seed"], ratio=row["ratio"])
+        for row in _listed(parameters)
+    ]
+
+
 def frame(parameters: CostParameters, store: RunStore | None = None) -> pd.DataFrame:
     """Run or load the four settings; every run sees as many images.
 
     Returns:
         A row a run: setting, batch, ratio, seed, R@1 (percent), run.
     """
-    listed: list[dict[str, Any]] = [
-        {"setting": name(row.batch, row.ratio), "batch": row.batch, "ratio": row.ratio, "seed": s}
-        for row in paper.COST
-        for s in parameters.seed_range
-    ]
-    experiments = [
-        experiment(parameters.size, row["batch"], seed=row["seed"], ratio=row["ratio"])
-        for row in listed
-    ]
+    runs = run_all(experiments(parameters), store)
     return pd.DataFrame(
         [
             row | {"R@1": 100 * run.recall["R@1"], "run": run.id}
-            for row, run in zip(listed, run_all(experiments, store), strict=True)
+            for row, run in zip(_listed(parameters), runs, strict=True)
         ]
     )
 

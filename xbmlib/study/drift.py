@@ -43,6 +43,11 @@ def drift_experiment(profile: Profile, seed: int) -> Experiment:
     )
 
 
+def experiments(parameters: DriftParameters) -> list[Experiment]:
+    """One drift run a seed."""
+    return [drift_experiment(parameters.size, seed) for seed in parameters.seed_range]
+
+
 def frame(parameters: DriftParameters, store: RunStore | None = None) -> pd.DataFrame:
     """Run or load the drift runs.
 
@@ -52,10 +57,8 @@ def frame(parameters: DriftParameters, store: RunStore | None = None) -> pd.Data
         and decays_then (how often the rate had been divided at t and at t - Δt), seed, steps (of
         the run), run.
     """
-    profile, seeds = parameters.size, parameters.seed_range
-    runs = run_all([drift_experiment(profile, seed) for seed in seeds], store)
     frames = []
-    for run in runs:
+    for run in run_all(experiments(parameters), store):
         e = run.experiment
 
         def decays(step: int, e: Experiment = e) -> int:

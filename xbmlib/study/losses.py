@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import pandas as pd
 
 from xbmlib import paper
+from xbmlib.config import Experiment
 from xbmlib.runs import RunStore
 from xbmlib.study.notebook import Parameters, Verdict, clear, mean_spread
 from xbmlib.study.parallel import run_all
@@ -21,6 +22,35 @@ class LossesParameters(Parameters):
     """The study of the losses takes no parameters of its own."""
 
     notebook: ClassVar[str] = "losses_with_memory"
+
+
+def _listed(
+    parameters: Parameters, data: Sequence[str], names: Sequence[str]
+) -> list[dict[str, Any]]:
+    return [
+        {"data": name, "loss": loss, "memory": memory, "seed": seed}
+        for name in data
+        for loss in names
+        for memory in ("none", "w/ M")
+        for seed in parameters.seed_range
+    ]
+
+
+def experiments(
+    parameters: Parameters, data: Sequence[str] = DATA, names: Sequence[str] = tuple(LOSSES)
+) -> list[Experiment]:
+    """Losses on data sets, without and with memory; the arguments are those of :func:`frame`."""
+    return [
+        experiment(
+            parameters.size,
+            BATCH,
+            seed=row["seed"],
+            ratio=None if row["memory"] == "w/ M" else 0.0,
+            space=LOSSES[row["loss"]],
+            data=row["data"],
+        )
+        for row in _listed(parameters, data, names)
+    ]
 
 
 def frame(
@@ -41,29 +71,13 @@ def frame(
         A row a run and measure: data, loss, memory ("none" or "w/ M", with the R_M that its
         search found), ratio, seed, measure (such as "R@1"), value (percent), run.
     """
-    listed: list[dict[str, Any]] = [
-        {"data": name, "loss": loss, "memory": memory, "seed": seed}
-        for name in data
-        for loss in names
-        for memory in ("none", "w/ M")
-        for seed in parameters.seed_range
-    ]
-    experiments = [
-        experiment(
-            parameters.size,
-            BATCH,
-            seed=row["seed"],
-            ratio=None if row["memory"] == "w/ M" else 0.0,
-            space=LOSSES[row["loss"]],
-            data=row["data"],
-        )
-        for row in listed
-    ]
+    listed = _listed(parameters, data, names)
+    runs = run_all(experiments(parameters, data, names), store)
     return pd.DataFrame(
         [
             row
             | {"ratio": run.experiment.ratio, "measure": name, "value": 100 * value, "run": run.id}
-            for row, run in zip(listed, run_all(experiments, store), strict=True)
+            for row, run in zip(listed, runs, strict=True)
             for name, value in run.recall.items()
         ]
     )

@@ -8,8 +8,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from xbmlib import datasets, paper
-from xbmlib.runs import Run, RunStore
+    for run in run_all(experiments(parameters), store):
 from xbmlib.study.notebook import Parameters, Verdict, judge, mean_spread
 from xbmlib.study.parallel import run_all
 from xbmlib.study.profiles import experiment
@@ -25,6 +24,15 @@ class NegativesParameters(Parameters):
     notebook: ClassVar[str] = "valid_negatives"
 
 
+def experiments(parameters: NegativesParameters) -> list[Experiment]:
+    """R_M = 1 at batch 64, every step logged; one run keeps its last pairs for Fig. 5."""
+    first, *others = (
+        experiment(parameters.size, BATCH, seed=seed, ratio=1.0).but(log_every=1)
+        for seed in parameters.seed_range
+    )
+    return [first.but(mined=ANCHORS), *others]
+
+
 def frame(parameters: NegativesParameters, store: RunStore | None = None) -> pd.DataFrame:
     """Run or load the runs with R_M = 1 at batch 64.
 
@@ -33,7 +41,11 @@ def frame(parameters: NegativesParameters, store: RunStore | None = None) -> pd.
         negatives (valid pairs of the iteration, over all anchors), seed, start, run.
     """
     parts = []
+<<<<<<< HEAD
     for run in _runs(parameters, store):
+=======
+    for run in run_all(experiments(parameters), store):
+>>>>>>> 7b58295 (What a notebook needs, known without running it; the study's runs as jobs of Snakemake)
         for source in ("batch", "memory"):
             rows = run.metrics[["step", f"{source}_negatives"]].dropna()
             rows.columns = pd.Index(["step", "negatives"])
@@ -51,7 +63,7 @@ def shown(parameters: NegativesParameters, store: RunStore | None = None) -> pd.
     Returns:
         As :func:`xbmlib.mined.mined`, with the data set and split that the ids are of.
     """
-    run = _runs(parameters, store)[0]
+    run = run_all(experiments(parameters), store)[0]
     return run.mined.assign(data=run.experiment.data, split=run.experiment.split, run=run.id)
 
 
@@ -60,14 +72,6 @@ def pictures(data: pd.DataFrame) -> dict[int, Tensor]:
     train = datasets.load(data["data"].iloc[0], data["split"].iloc[0]).train
     ids = pd.unique(pd.concat([data["anchor"], data["id"]]))
     return dict(zip(ids.tolist(), train.show(torch.tensor(ids)), strict=True))
-
-
-def _runs(parameters: NegativesParameters, store: RunStore | None) -> list[Run]:
-    profile, seeds = parameters.size, parameters.seed_range
-    runs = [experiment(profile, BATCH, seed=seed, ratio=1.0).but(log_every=1) for seed in seeds]
-    # One run's pictures are enough.
-    runs[0] = runs[0].but(mined=ANCHORS)
-    return run_all(runs, store)
 
 
 def verdicts(data: pd.DataFrame, parameters: NegativesParameters) -> list[Verdict]:

@@ -7,6 +7,7 @@ from typing import ClassVar
 import pandas as pd
 
 from xbmlib import paper
+from xbmlib.config import Experiment
 from xbmlib.runs import RunStore
 from xbmlib.study import losses
 from xbmlib.study.notebook import Parameters, Verdict, clear, mean_spread
@@ -46,6 +47,11 @@ class VehicleIdParameters(RecallParameters):
     notebook: ClassVar[str] = "recall_vehicleid"
     number: ClassVar[int] = 5
     data: ClassVar[str] = "hangul"
+
+
+def experiments(parameters: RecallParameters) -> list[Experiment]:
+    """The contrastive loss on the embedded data set, without and with memory."""
+    return losses.experiments(parameters, (parameters.data,), (LOSS,))
 
 
 def frame(parameters: RecallParameters, store: RunStore | None = None) -> pd.DataFrame:

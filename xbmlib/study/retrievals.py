@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
 from xbmlib import datasets
+from xbmlib.config import Experiment
 from xbmlib.datasets import Images
 from xbmlib.runs import RunStore
 from xbmlib.study.notebook import Parameters, Verdict, judge, mean_spread
@@ -40,6 +41,20 @@ class RetrievalsParameters(Parameters):
     notebook: ClassVar[str] = "retrievals"
 
 
+def _cases(parameters: RetrievalsParameters) -> list[tuple[str, int, str]]:
+    return [(d, s, m) for d in DATA for s in parameters.seed_range for m in RATIOS]
+
+
+def experiments(parameters: RetrievalsParameters) -> list[Experiment]:
+    """The tuned arms without memory and with all of it, each with what it finds."""
+    return [
+        experiment(
+            parameters.size, BATCH, seed=seed, ratio=RATIOS[memory], data=data, neighbours=SAMPLED
+        )
+        for data, seed, memory in _cases(parameters)
+    ]
+
+
 def frame(parameters: RetrievalsParameters, store: RunStore | None = None) -> pd.DataFrame:
     """Run or load: the tuned arms without memory and with all of it, each with what it finds.
 
@@ -50,18 +65,12 @@ def frame(parameters: RetrievalsParameters, store: RunStore | None = None) -> pd
         ("without" or "with"), kind (one of KINDS), query, rank, neighbour, similarity, right (as
         :func:`xbmlib.retrieved.retrieved`), pixels (correlation of the two pictures' pixels), run.
     """
-    cases = [(d, s, m) for d in DATA for s in parameters.seed_range for m in RATIOS]
-    experiments = [
-        experiment(
-            parameters.size, BATCH, seed=seed, ratio=RATIOS[memory], data=data, neighbours=SAMPLED
-        )
-        for data, seed, memory in cases
-    ]
+    runs = run_all(experiments(parameters), store)
     rows = [
         run.neighbours.assign(
             data=data, split=parameters.size.split, seed=seed, memory=memory, run=run.id
         )
-        for (data, seed, memory), run in zip(cases, run_all(experiments, store), strict=True)
+        for (data, seed, memory), run in zip(_cases(parameters), runs, strict=True)
     ]
     found = pd.concat(rows, ignore_index=True)
     found["pixels"] = pd.concat([_correlation(part) for _, part in found.groupby("data")])
