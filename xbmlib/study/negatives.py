@@ -41,11 +41,7 @@ def frame(parameters: NegativesParameters, store: RunStore | None = None) -> pd.
         negatives (valid pairs of the iteration, over all anchors), seed, start, run.
     """
     parts = []
-<<<<<<< HEAD
-    for run in _runs(parameters, store):
-=======
     for run in run_all(experiments(parameters), store):
->>>>>>> 7b58295 (What a notebook needs, known without running it; the study's runs as jobs of Snakemake)
         for source in ("batch", "memory"):
             rows = run.metrics[["step", f"{source}_negatives"]].dropna()
             rows.columns = pd.Index(["step", "negatives"])
