@@ -36,7 +36,7 @@ def recall_table(published: pd.DataFrame, ours: pd.DataFrame) -> Figure:
     # With test lists the plain R@1 is that of the largest, leave-one-out.
     lists = ours["measure"].str.startswith("large ").any()
     which = "large, leave-one-out R@1" if lists else "R@1"
-    bottom.set_title(f"ours: {mine['data'].iloc[0]} (drawn), {which} (%), {seeds(mine)}")
+    bottom.set_title(f"ours: {mine['data'].iloc[0]}, {which} (%), {seeds(mine)}")
     for ax in (top, bottom):
         ax.invert_yaxis()
         ax.tick_params(axis="y", labelsize=5.5)

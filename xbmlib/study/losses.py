@@ -12,7 +12,7 @@ from xbmlib.config import Experiment
 from xbmlib.runs import RunStore
 from xbmlib.study.notebook import Parameters, Verdict, clear, mean_spread
 from xbmlib.study.parallel import run_all
-from xbmlib.study.profiles import DATA, LOSSES, experiment
+from xbmlib.study.profiles import LOSSES, PRINTED, experiment
 
 # Of Section 4.4; the text names no batch size for Table 1 itself.
 BATCH = 64
@@ -29,7 +29,7 @@ def _listed(
 ) -> list[dict[str, Any]]:
     return [
         {"data": name, "loss": loss, "memory": memory, "seed": seed}
-        for name in data
+        for name in data or parameters.size.data
         for loss in names
         for memory in ("none", "w/ M")
         for seed in parameters.seed_range
@@ -37,7 +37,7 @@ def _listed(
 
 
 def experiments(
-    parameters: Parameters, data: Sequence[str] = DATA, names: Sequence[str] = tuple(LOSSES)
+    parameters: Parameters, data: Sequence[str] = (), names: Sequence[str] = tuple(LOSSES)
 ) -> list[Experiment]:
     """Losses on data sets, without and with memory; the arguments are those of :func:`frame`."""
     return [
@@ -56,7 +56,7 @@ def experiments(
 def frame(
     parameters: Parameters,
     store: RunStore | None = None,
-    data: Sequence[str] = DATA,
+    data: Sequence[str] = (),
     names: Sequence[str] = tuple(LOSSES),
 ) -> pd.DataFrame:
     """Run or load losses on data sets, without and with memory.
@@ -64,7 +64,7 @@ def frame(
     Args:
         parameters: profile and seeds.
         store: where runs are kept.
-        data: names of the data sets.
+        data: names of the data sets; the profile's own when left out.
         names: of the losses.
 
     Returns:
@@ -96,9 +96,14 @@ def table(data: pd.DataFrame) -> pd.DataFrame:
     ]
     for (name, loss, memory), part in data.groupby(["data", "loss", "memory"], sort=False):
         cells = {m: mean_spread(v) for m, v in part.groupby("measure", sort=False)["value"]}
-        ours = {"source": "ours (drawn)", "data": name, "loss": loss, "memory": memory}
+        ours = {"source": source(str(name)), "data": name, "loss": loss, "memory": memory}
         rows.append(ours | cells)
     return pd.DataFrame(rows).fillna("")
+
+
+def source(data: str) -> str:
+    """Whose rows of a table these are."""
+    return "ours" if data in PRINTED else "ours (drawn)"
 
 
 def _told(loss: str, beyond: tuple[str, str] | None = None) -> str:
@@ -121,22 +126,23 @@ def verdicts(data: pd.DataFrame, parameters: LossesParameters) -> list[Verdict]:
     r1 = first.set_index(["data", "loss", "memory", "seed"])["value"].sort_index()
     common: Any = {"seeds": data["seed"].nunique()}
     where = f"batch {BATCH}, R_M as searched, profile {parameters.profile}"
-    sets = f"{', '.join(DATA)} (drawn), {where}"
-    gains = {(d, loss): r1[d, loss, "w/ M"] - r1[d, loss, "none"] for d in DATA for loss in LOSSES}
+    sets = f"{parameters.size.told()}, {where}"
+    names = parameters.size.data
+    gains = {(d, loss): r1[d, loss, "w/ M"] - r1[d, loss, "none"] for d in names for loss in LOSSES}
     out = [
         Verdict(
             claim=f"The memory improves the {loss.replace('_', '-')} loss on every data set.",
             paper=_told(loss),
-            ours="; ".join(f"{d} {mean_spread(gains[d, loss])} points" for d in DATA),
+            ours="; ".join(f"{d} {mean_spread(gains[d, loss])} points" for d in names),
             rule="on every data set the gain of R@1 exceeds twice its standard error over seeds",
-            outcome=clear(*(gains[d, loss] for d in DATA)),
+            outcome=clear(*(gains[d, loss] for d in names)),
             data=sets,
             **common,
         )
         for loss in LOSSES
     ]
     for memory, told in (("none", "without"), ("w/ M", "with")):
-        ahead = {d: r1[d, "contrastive", "w/ M"] - r1[d, "multi_similarity", memory] for d in DATA}
+        ahead = {d: r1[d, "contrastive", "w/ M"] - r1[d, "multi_similarity", memory] for d in names}
         out.append(
             Verdict(
                 claim=f"The contrastive loss with memory beats multi-similarity {told}.",

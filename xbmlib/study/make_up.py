@@ -36,7 +36,8 @@ def _cases(parameters: MakeUpParameters) -> list[tuple[int, str, float, int, int
     free, fixed = SPACES
     cases = [(BATCH, name, ratio, 1) for name in SPACES for ratio in RATIOS]
     cases.append((REFERENCE, free, 0.0, 1))
-    cases += [(BATCH, fixed, 0.0, rank) for rank in range(2, RANKS + 1)]
+    if parameters.size.setting is None:
+        cases += [(BATCH, fixed, 0.0, rank) for rank in range(2, RANKS + 1)]
     return [(*case, seed) for case in cases for seed in parameters.seed_range]
 
 
@@ -55,14 +56,15 @@ def frame(parameters: MakeUpParameters, store: RunStore | None = None) -> pd.Dat
     those of the next ranks as well.
 
     Returns:
-        A row a run: batch, make_up, K, ratio, rank (of its settings in their search), seed, R@1
-        (percent), run.
+        A row a run: data, batch, make_up, K, ratio, rank (of its settings in their search), seed,
+        R@1 (percent), run.
     """
     runs = run_all(experiments(parameters), store)
     return pd.DataFrame(
         [
-            {"batch": batch, "make_up": name, "K": run.experiment.k, "ratio": ratio, "rank": rank,
-             "seed": seed, "R@1": 100 * run.recall["R@1"], "run": run.id}
+            {"data": run.experiment.data, "batch": batch, "make_up": name, "K": run.experiment.k,
+             "ratio": ratio, "rank": rank, "seed": seed, "R@1": 100 * run.recall["R@1"],
+             "run": run.id}
             for (batch, name, ratio, rank, seed), run in zip(
                 _cases(parameters), runs, strict=True
             )
@@ -73,7 +75,8 @@ def frame(parameters: MakeUpParameters, store: RunStore | None = None) -> pd.Dat
 def verdicts(data: pd.DataFrame, parameters: MakeUpParameters) -> list[Verdict]:
     """The gain at each make-up, and batch 16 with memory against batch 64 without."""
     common: Any = {
-        "data": f"hanzi (drawn), batch {BATCH}, contrastive, profile {parameters.profile}",
+        "data": f"{parameters.size.first_told}, batch {BATCH}, contrastive, "
+        f"profile {parameters.profile}",
         "seeds": data["seed"].nunique(),
     }
     first = data[data["rank"] == 1]

@@ -8,7 +8,9 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-    for run in run_all(experiments(parameters), store):
+from xbmlib import datasets, paper
+from xbmlib.config import Experiment
+from xbmlib.runs import RunStore
 from xbmlib.study.notebook import Parameters, Verdict, judge, mean_spread
 from xbmlib.study.parallel import run_all
 from xbmlib.study.profiles import experiment
@@ -37,18 +39,17 @@ def frame(parameters: NegativesParameters, store: RunStore | None = None) -> pd.
     """Run or load the runs with R_M = 1 at batch 64.
 
     Returns:
-        A row for each seed, step and source ("batch" or "memory"): step, source,
+        A row for each seed, step and source ("batch" or "memory"): data, step, source,
         negatives (valid pairs of the iteration, over all anchors), seed, start, run.
     """
     parts = []
     for run in run_all(experiments(parameters), store):
+        e = run.experiment
         for source in ("batch", "memory"):
             rows = run.metrics[["step", f"{source}_negatives"]].dropna()
             rows.columns = pd.Index(["step", "negatives"])
             parts.append(
-                rows.assign(
-                    source=source, seed=run.experiment.seed, start=run.experiment.start, run=run.id
-                )
+                rows.assign(data=e.data, source=source, seed=e.seed, start=e.start, run=run.id)
             )
     return pd.concat(parts, ignore_index=True)
 
@@ -57,15 +58,16 @@ def shown(parameters: NegativesParameters, store: RunStore | None = None) -> pd.
     """The anchors of the first seed's last batch with their hardest pairs, as Fig. 5 has them.
 
     Returns:
-        As :func:`xbmlib.mined.mined`, with the data set and split that the ids are of.
+        As :func:`xbmlib.mined.mined`, with the data set, split and view that the ids are of.
     """
     run = run_all(experiments(parameters), store)[0]
-    return run.mined.assign(data=run.experiment.data, split=run.experiment.split, run=run.id)
+    e = run.experiment
+    return run.mined.assign(data=e.data, split=e.split, view=e.view, run=run.id)
 
 
 def pictures(data: pd.DataFrame) -> dict[int, Tensor]:
     """Every picture of the rows, by its id: (C, H, W) uint8."""
-    train = datasets.load(data["data"].iloc[0], data["split"].iloc[0]).train
+    train = datasets.load(*data[["data", "split", "view"]].iloc[0]).train
     ids = pd.unique(pd.concat([data["anchor"], data["id"]]))
     return dict(zip(ids.tolist(), train.show(torch.tensor(ids)), strict=True))
 
@@ -86,7 +88,7 @@ def verdicts(data: pd.DataFrame, parameters: NegativesParameters) -> list[Verdic
             rule=f"in every seed the memory gives at least {wanted:.0f} times the batch's, on "
             "average from the memory's start",
             outcome=judge(ratio >= wanted),
-            data=f"hanzi (drawn), batch {BATCH}, R_M = 1, contrastive, "
+            data=f"{parameters.size.first_told}, batch {BATCH}, R_M = 1, contrastive, "
             f"profile {parameters.profile}",
             seeds=len(batch),
         )

@@ -45,7 +45,7 @@ def frame(parameters: RatioParameters, store: RunStore | None = None) -> pd.Data
     """Run or load the points; add whatever points of the same settings the store has.
 
     Returns:
-        A row a run: batch, ratio, memory (M), seed, R@K in percent, run.
+        A row a run: data, batch, ratio, memory (M), seed, R@K in percent, run.
     """
     runs = run_all(experiments(parameters), store)
     runs += _stored(parameters, store or RunStore(), {run.id for run in runs})
@@ -67,9 +67,10 @@ def _stored(parameters: RatioParameters, store: RunStore, have: set[str]) -> lis
 
 def _row(run: Run) -> dict[str, float | str]:
     e = run.experiment
-    size = e.memory_size(len(datasets.load(e.data, e.split).train))
+    size = e.memory_size(len(datasets.load(e.data, e.split, e.view).train))
     recall = {k: 100 * v for k, v in run.recall.items()}
     return {
+        "data": e.data,
         "batch": e.batch,
         "ratio": e.ratio,
         "memory": size,
@@ -86,7 +87,8 @@ def verdicts(data: pd.DataFrame, parameters: RatioParameters) -> list[Verdict]:
     points = {ratio: r1.get_group(ratio) for ratio in r1.groups}
     base = points.pop(0.0)
     common: dict[str, Any] = {
-        "data": f"hanzi (drawn), batch {BATCH}, contrastive, profile {parameters.profile}",
+        "data": f"{parameters.size.first_told}, batch {BATCH}, contrastive, "
+        f"profile {parameters.profile}",
         "seeds": len(base),
     }
     if not points:

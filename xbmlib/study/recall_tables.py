@@ -18,11 +18,16 @@ LOSS = "contrastive"
 class RecallParameters(Parameters):
     """Attributes:
     number: of the paper's table.
-    data: the embedded data set that stands beside the paper's.
+    place: of its data set in the paper's order.
     """
 
     number: ClassVar[int]
-    data: ClassVar[str]
+    place: ClassVar[int]
+
+    @property
+    def data(self) -> str:
+        """The paper's data set, or the embedded one that stands beside it."""
+        return self.size.data[self.place]
 
 
 class SopParameters(RecallParameters):
@@ -30,7 +35,7 @@ class SopParameters(RecallParameters):
 
     notebook: ClassVar[str] = "recall_sop"
     number: ClassVar[int] = 3
-    data: ClassVar[str] = "hanzi"
+    place: ClassVar[int] = 0
 
 
 class InShopParameters(RecallParameters):
@@ -38,7 +43,7 @@ class InShopParameters(RecallParameters):
 
     notebook: ClassVar[str] = "recall_inshop"
     number: ClassVar[int] = 4
-    data: ClassVar[str] = "emoji"
+    place: ClassVar[int] = 1
 
 
 class VehicleIdParameters(RecallParameters):
@@ -46,7 +51,7 @@ class VehicleIdParameters(RecallParameters):
 
     notebook: ClassVar[str] = "recall_vehicleid"
     number: ClassVar[int] = 5
-    data: ClassVar[str] = "hangul"
+    place: ClassVar[int] = 2
 
 
 def experiments(parameters: RecallParameters) -> list[Experiment]:
@@ -115,7 +120,7 @@ def verdicts(data: pd.DataFrame, parameters: RecallParameters) -> list[Verdict]:
         for own in (False, True)
     }
     where = (
-        f"{parameters.data} (drawn), batch {losses.BATCH}, R_M as searched, "
+        f"{parameters.size.told(parameters.data)}, batch {losses.BATCH}, R_M as searched, "
         f"profile {parameters.profile}"
     )
     return [

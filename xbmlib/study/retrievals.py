@@ -19,7 +19,6 @@ from xbmlib.study.profiles import experiment
 
 BATCH = 16
 RATIOS = {"without": 0.0, "with": 1.0}
-DATA = ("hanzi",)
 SAMPLED = 2000
 # A query by whether its nearest image is right (without memory, with memory).
 KINDS = {
@@ -42,7 +41,7 @@ class RetrievalsParameters(Parameters):
 
 
 def _cases(parameters: RetrievalsParameters) -> list[tuple[str, int, str]]:
-    return [(d, s, m) for d in DATA for s in parameters.seed_range for m in RATIOS]
+    return [(d, s, m) for d in parameters.size.data for s in parameters.seed_range for m in RATIOS]
 
 
 def experiments(parameters: RetrievalsParameters) -> list[Experiment]:
@@ -61,14 +60,19 @@ def frame(parameters: RetrievalsParameters, store: RunStore | None = None) -> pd
     Both are asked the same ``SAMPLED`` queries (:func:`xbmlib.retrieved.sample`).
 
     Returns:
-        A row an image found, queries as drawn and nearest first: data, split, seed, memory
+        A row an image found, queries as drawn and nearest first: data, split, view, seed, memory
         ("without" or "with"), kind (one of KINDS), query, rank, neighbour, similarity, right (as
         :func:`xbmlib.retrieved.retrieved`), pixels (correlation of the two pictures' pixels), run.
     """
     runs = run_all(experiments(parameters), store)
     rows = [
         run.neighbours.assign(
-            data=data, split=parameters.size.split, seed=seed, memory=memory, run=run.id
+            data=data,
+            split=run.experiment.split,
+            view=run.experiment.view,
+            seed=seed,
+            memory=memory,
+            run=run.id,
         )
         for (data, seed, memory), run in zip(_cases(parameters), runs, strict=True)
     ]
@@ -83,7 +87,7 @@ def frame(parameters: RetrievalsParameters, store: RunStore | None = None) -> pd
     )
     return found.join(kinds, on=asked)[
         [
-            *("data", "split", "seed", "memory", "kind", "query", "rank", "neighbour"),
+            *("data", "split", "view", "seed", "memory", "kind", "query", "rank", "neighbour"),
             *("similarity", "right", "pixels", "run"),
         ]
     ]
@@ -101,7 +105,7 @@ def _correlation(found: pd.DataFrame) -> pd.Series:
 
 def _images(found: pd.DataFrame) -> tuple[Images, Images]:
     """The queries and what is searched; of one data set."""
-    data = datasets.load(found["data"].iloc[0], found["split"].iloc[0])
+    data = datasets.load(*found[["data", "split", "view"]].iloc[0])
     return data.query, data.query if data.gallery is None else data.gallery
 
 
@@ -156,7 +160,7 @@ def verdicts(found: pd.DataFrame, parameters: RetrievalsParameters) -> list[Verd
     closer = (paired["with"] - paired["without"]).groupby(["data", "seed"])
     gain, error = (part.reindex(number.index) for part in (closer.mean(), closer.sem()))
     common: Any = {
-        "data": f"{', '.join(DATA)} (drawn), batch {BATCH}, R_M = {RATIOS['with']:g}, contrastive, "
+        "data": f"{parameters.size.told()}, batch {BATCH}, R_M = {RATIOS['with']:g}, contrastive, "
         f"{asked.min():,} queries, profile {parameters.profile}",
         "seeds": found["seed"].nunique(),
     }

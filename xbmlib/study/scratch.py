@@ -15,7 +15,7 @@ from xbmlib.study.profiles import experiment
 
 BATCH, RATIO = 16, 0.1
 FAST = 8e-4
-STARTS: dict[str, str | None] = {"pretrained": "scripts", "scratch": None}
+STARTS = ("pretrained", "scratch")
 
 
 class ScratchParameters(Parameters):
@@ -33,7 +33,8 @@ def experiments(parameters: ScratchParameters) -> list[Experiment]:
     """Both starts, without and with memory, at two learning rates."""
     out = []
     for start, ratio, lr, seed in _cases(parameters):
-        e = experiment(parameters.size, BATCH, seed=seed, ratio=ratio).but(weights=STARTS[start])
+        e = experiment(parameters.size, BATCH, seed=seed, ratio=ratio)
+        e = e if start == "pretrained" else e.but(weights=None)
         out.append(e if lr is None else e.but(lr=lr))
     return out
 
@@ -44,13 +45,14 @@ def frame(parameters: ScratchParameters, store: RunStore | None = None) -> pd.Da
     All else is the tuned setting of each arm.
 
     Returns:
-        A row a run: start, memory ("none" or "10%"), lr ("tuned" or a number), seed, R@1
+        A row a run: data, start, memory ("none" or "10%"), lr ("tuned" or a number), seed, R@1
         (percent), run.
     """
     runs = run_all(experiments(parameters), store)
     return pd.DataFrame(
         [
             {
+                "data": run.experiment.data,
                 "start": start,
                 "memory": f"{RATIO:.0%}" if ratio else "none",
                 "lr": "tuned" if lr is None else f"{lr:g}",
@@ -83,7 +85,7 @@ def verdicts(data: pd.DataFrame, parameters: ScratchParameters) -> list[Verdict]
             ours=f"gain in points of R@1: {told}",
             rule="every one of the four mean gains is above 0",
             outcome=judge(all(g.mean() > 0 for g in gains.values())),
-            data=f"hanzi (drawn), batch {BATCH}, R_M = {RATIO}, contrastive, "
+            data=f"{parameters.size.first_told}, batch {BATCH}, R_M = {RATIO}, contrastive, "
             f"profile {parameters.profile}",
             seeds=data["seed"].nunique(),
         )
