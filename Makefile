@@ -14,6 +14,7 @@ PYTHON = $(shell for python in python3.11 python3; do \
 
 help:
 	@echo "make reproduce [PROFILE=quick]  run the study: results/, figures/, verdicts"
+	@echo "make reproduce PROFILE=paper DATA=/folder  the same on SOP, In-shop and VehicleID (GPU)"
 	@echo "make sweep [CORES=all]          the same by Snakemake: killed, it goes on where it stopped"
 	@echo "make report [PROFILE=quick]     the study as a site that opens from disk: build/report"
 	@echo "make test                       set up, lint, check the types, pass the tests"
@@ -42,7 +43,7 @@ $(VENV)/.stamp: requirements.lock pyproject.toml
 setup: $(VENV)/.stamp
 
 reproduce: setup
-	$(BIN)/python -m xbmlib.study $(PROFILE)
+	$(BIN)/python -m xbmlib.study $(PROFILE) $(if $(DATA),--data "$(DATA)")
 
 # On a cluster of several machines: workflow/profiles/slurm.
 sweep: setup

@@ -39,7 +39,7 @@ def run(
     if not store.done(id):
         with store.locked(id) as folder:
             if not store.done(id):
-                data = datasets.load(experiment.data, experiment.split)
+                data = datasets.load(experiment.data, experiment.split, experiment.view)
                 trainer = Trainer(experiment, data, folder / "checkpoint.pt")
                 trainer.train(progress, checkpoint_steps)
                 store.save(trainer.result(id))
@@ -61,7 +61,7 @@ def identify(experiment: Experiment) -> str:
 def identify_all(experiments: Iterable[Experiment]) -> list[str]:
     """As :func:`identify` each, in their order; every data set is loaded once."""
     load = cache(datasets.load)
-    return [_identify(e, load(e.data, e.split)) for e in experiments]
+    return [_identify(e, load(e.data, e.split, e.view)) for e in experiments]
 
 
 def _identify(experiment: Experiment, data: Retrieval) -> str:

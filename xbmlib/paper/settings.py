@@ -38,7 +38,6 @@ _RELEASED: Fields = {
     "backbone": "resnet50",
     "dim": 128,
     "pooling": "max",
-    "weights": "IMAGENET1K_V1",
     "view": "released",
     "batch": 64,
     "k": 4,
@@ -59,7 +58,6 @@ _RELEASED: Fields = {
 _PAPER: Fields = {
     "backbone": "googlenet",
     "dim": 512,
-    "weights": "IMAGENET1K_V1",
     "view": "paper",
     "batch": 64,
     "ratio": 1.0,

@@ -1,6 +1,6 @@
 """Run the study: every notebook at one profile, then the verdicts.
 
-python -m xbmlib.study [smoke|quick|full]
+python -m xbmlib.study [smoke|quick|full|paper|released] [--data FOLDER]
 """
 
 from __future__ import annotations
@@ -22,11 +22,15 @@ def main() -> None:
     """Execute the notebooks and print the verdicts."""
     parser = argparse.ArgumentParser(prog="python -m xbmlib.study", description=__doc__)
     parser.add_argument("profile", nargs="?", default="quick", choices=list(PROFILES))
-    profile = parser.parse_args().profile
+    parser.add_argument(
+        "--data", help="folder of SOP, In-shop and VehicleID, for the profiles paper and released"
+    )
+    given = parser.parse_args()
+    profile = given.profile
     for name in NOTEBOOKS:
         began = time.monotonic()
         print(f"== {name} ({profile})", flush=True)
-        execute(name, profile)
+        execute(name, profile, given.data)
         print(f"   {(time.monotonic() - began) / 60:.1f} min", flush=True)
     print(f"\nfigures: {ROOT / 'figures' / profile}\nexecuted notebooks: {executed(profile)}\n")
     print("\n".join(verdict_lines(profile)))

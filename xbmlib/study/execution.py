@@ -15,8 +15,13 @@ def executed(profile: str) -> Path:
     return ROOT / "results" / "notebooks" / profile
 
 
-def execute(name: str, profile: str) -> None:
+def execute(name: str, profile: str, data_root: str | None = None) -> None:
     """Execute a notebook into :func:`executed`, whole or not at all.
+
+    Args:
+        name: of the notebook.
+        profile: its size.
+        data_root: folder of the paper's data sets, where the profile needs them.
 
     Raises:
         papermill.PapermillExecutionError: a cell failed.
@@ -29,7 +34,7 @@ def execute(name: str, profile: str) -> None:
         lambda path: execute_notebook(
             SOURCES / f"{name}.ipynb",
             path,
-            parameters={"profile": profile},
+            parameters={"profile": profile, "data_root": data_root},
             progress_bar=False,
             log_output=False,
             stdout_file=_Console(),

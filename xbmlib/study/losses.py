@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import pandas as pd
@@ -12,7 +11,7 @@ from xbmlib.config import Experiment
 from xbmlib.runs import RunStore
 from xbmlib.study.notebook import Parameters, Verdict, clear, mean_spread
 from xbmlib.study.parallel import run_all
-from xbmlib.study.profiles import LOSSES, PRINTED, experiment
+from xbmlib.study.profiles import LOSSES, PRINTED, Profile, experiment
 
 # Of Section 4.4; the text names no batch size for Table 1 itself.
 BATCH = 64
@@ -24,55 +23,36 @@ class LossesParameters(Parameters):
     notebook: ClassVar[str] = "losses_with_memory"
 
 
-def _listed(
-    parameters: Parameters, data: Sequence[str], names: Sequence[str]
-) -> list[dict[str, Any]]:
+def case(profile: Profile, data: str, loss: str, memory: str, seed: int) -> Experiment:
+    """A loss on a data set, "none" or "w/ M" (with the R_M that its search found)."""
+    ratio = None if memory == "w/ M" else 0.0
+    return experiment(profile, BATCH, seed=seed, ratio=ratio, space=LOSSES[loss], data=data)
+
+
+def _listed(parameters: LossesParameters) -> list[dict[str, Any]]:
     return [
         {"data": name, "loss": loss, "memory": memory, "seed": seed}
-        for name in data or parameters.size.data
-        for loss in names
+        for name in parameters.size.data
+        for loss in LOSSES
         for memory in ("none", "w/ M")
         for seed in parameters.seed_range
     ]
 
 
-def experiments(
-    parameters: Parameters, data: Sequence[str] = (), names: Sequence[str] = tuple(LOSSES)
-) -> list[Experiment]:
-    """Losses on data sets, without and with memory; the arguments are those of :func:`frame`."""
-    return [
-        experiment(
-            parameters.size,
-            BATCH,
-            seed=row["seed"],
-            ratio=None if row["memory"] == "w/ M" else 0.0,
-            space=LOSSES[row["loss"]],
-            data=row["data"],
-        )
-        for row in _listed(parameters, data, names)
-    ]
+def experiments(parameters: LossesParameters) -> list[Experiment]:
+    """The three losses on the three data sets, without and with memory."""
+    return [case(parameters.size, **row) for row in _listed(parameters)]
 
 
-def frame(
-    parameters: Parameters,
-    store: RunStore | None = None,
-    data: Sequence[str] = (),
-    names: Sequence[str] = tuple(LOSSES),
-) -> pd.DataFrame:
-    """Run or load losses on data sets, without and with memory.
-
-    Args:
-        parameters: profile and seeds.
-        store: where runs are kept.
-        data: names of the data sets; the profile's own when left out.
-        names: of the losses.
+def frame(parameters: LossesParameters, store: RunStore | None = None) -> pd.DataFrame:
+    """Run or load the three losses on the three data sets, without and with memory.
 
     Returns:
         A row a run and measure: data, loss, memory ("none" or "w/ M", with the R_M that its
         search found), ratio, seed, measure (such as "R@1"), value (percent), run.
     """
-    listed = _listed(parameters, data, names)
-    runs = run_all(experiments(parameters, data, names), store)
+    listed = _listed(parameters)
+    runs = run_all(experiments(parameters), store)
     return pd.DataFrame(
         [
             row

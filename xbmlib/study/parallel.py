@@ -17,6 +17,7 @@ import torch
 from xbmlib import train
 from xbmlib.config import Experiment
 from xbmlib.runs import Run, RunStore
+from xbmlib.study import preflight
 from xbmlib.study.progress import Progress
 
 
@@ -44,6 +45,7 @@ def run_all(experiments: Iterable[Experiment], store: RunStore | None = None) ->
 def _train(todo: list[Experiment], store: RunStore) -> None:
     cuda = torch.cuda.is_available()
     workers = 1 if cuda else min(len(todo), len(os.sched_getaffinity(0)))
+    preflight.check(todo, store.folder, workers)
     context = mp.get_context("spawn")
     with (
         context.Manager() as manager,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from xbmlib import paper
+from xbmlib import datasets, paper
 from xbmlib.config import Experiment
 
 # Written by `python -m xbmlib.study.search`, which chooses on the validation classes, the arm
@@ -127,10 +127,24 @@ def tuned(data: str, space: str, arm: str, batch: int) -> list[Settings]:
     return TUNED[where, space, arm, nearest]
 
 
+def weights_folder() -> Path:
+    """Where local files of initial weights are looked for, as <backbone>.pth."""
+    return datasets.root() / "weights"
+
+
+def initial_weights(backbone: str) -> str | None:
+    """ImageNet's weights of a backbone: its local file, or torchvision's name; None: neither."""
+    for ending in (".safetensors", ".pth", ".pt"):
+        if (path := weights_folder() / f"{backbone}{ending}").is_file():
+            return str(path)
+    return None if backbone == "bninception" else "IMAGENET1K_V1"
+
+
 def stated(setting: str, space: str) -> Settings:
     """A setting of the paper's scale, with the loss that a space is of."""
     loss = next((loss for loss, name in LOSSES.items() if name == space), "contrastive")
     fields = paper.SETTINGS[setting].fields | paper.LOSS_FIELDS[loss]
+    fields["weights"] = initial_weights(fields["backbone"])
     return {name: value for name, value in fields.items() if name not in ("batch", "steps")}
 
 
