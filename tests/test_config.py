@@ -30,7 +30,7 @@ NUMBERS = (
 )
 CHOICES = {
     "split": ("test", "validation"),
-    "view": ("drawn", "paper", "released"),
+    "view": ("drawn", "paper", "released", "released_ms"),
     "backbone": ("compact", "googlenet", "bninception", "resnet50"),
     "pooling": ("avg", "max"),
     "sampler": ("pk", "shuffle"),

@@ -32,7 +32,7 @@ class Experiment(BaseModel):
     split: Literal["test", "validation"] = Field(
         "test", description="test classes, or training classes held out for searches"
     )
-    view: Literal["drawn", "paper", "released"] = Field(
+    view: Literal["drawn", "paper", "released", "released_ms"] = Field(
         "drawn", description="resizing and cropping of images on disk, see xbmlib.datasets.views"
     )
     backbone: Literal["compact", "googlenet", "bninception", "resnet50"] = "compact"

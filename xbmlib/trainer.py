@@ -50,7 +50,12 @@ class Trainer:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         torch.manual_seed(e.seed)
         self.model = backbones.build(
-            e.backbone, e.dim, e.weights, pooling=e.pooling, channels=data.train.channels
+            e.backbone,
+            e.dim,
+            e.weights,
+            pooling=e.pooling,
+            channels=data.train.channels,
+            freeze_bn=e.freeze_bn,
         )
         self.model.to(self.device).to(memory_format=torch.channels_last)
         self.optimiser = torch.optim.Adam(

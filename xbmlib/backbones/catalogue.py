@@ -18,7 +18,7 @@ def _googlenet() -> nn.Module:
     return _cut(net, ("aux1", "aux2", "avgpool", "dropout", "fc"))
 
 
-# The authors' released ResNet50 has no ReLU after its first batch normalisation; the paper is silent.
+# The released ResNet50 has no ReLU after its first batch normalisation; the paper is silent.
 def _resnet50() -> nn.Module:
     return _cut(models.resnet50(weights=None), ("avgpool", "fc"))
 

@@ -85,7 +85,7 @@ class Parameters(Checked):
 
     profile: ProfileName = "quick"
     seeds: Annotated[int, Field(ge=1, le=100)] | None = None
-    data_root: str | None = Field(None, validate_default=True)
+    data_root: Annotated[str | None, Field(validate_default=True)] = None
 
     @field_validator("data_root")
     @classmethod

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -59,7 +59,9 @@ def check(todo: Sequence[Experiment], folder: Path, workers: int = 1) -> None:
     large = [e for e in todo if e.view != "drawn"]
     if not large:
         return
-    probes = {name: probe(_largest(large, name)) for name in sorted({e.backbone for e in large})}
+    probes: dict[str, Probe] = {
+        name: probe(_largest(large, name)) for name in sorted({e.backbone for e in large})
+    }
     trained = sum(e.steps * e.batch for e in large)
     hours = sum(probes[e.backbone].seconds * _work(e) for e in large) / 3600 / workers
     disk = KEPT * len(large) + workers * max(p.checkpoint for p in probes.values())
@@ -138,7 +140,7 @@ def _wait(cuda: bool) -> None:
         torch.cuda.synchronize()
 
 
-def _memory(probes: dict[str, Probe]) -> str:
+def _memory(probes: Mapping[str, Probe]) -> str:
     if not torch.cuda.is_available():
         return "no GPU: every run takes a core"
     most = max(p.peak for p in probes.values())
