@@ -94,7 +94,9 @@ class Experiment(BaseModel):
     )
 
     mined: Annotated[int, Field(ge=0)] = Field(
-        0, description="anchors of the last batch whose pairs are kept with the run; 0 for none"
+        0,
+        description="anchors of the last batch whose pairs are kept with the run, by a loss of "
+        "xbmlib's own; 0 for none",
     )
 
     def __init__(self, **values: Any) -> None:

@@ -8,6 +8,7 @@ from functools import cache
 from xbmlib import datasets
 from xbmlib.config import ConfigError, Experiment
 from xbmlib.datasets import Retrieval
+from xbmlib.observe import Observe, observing
 from xbmlib.runs import Run, RunStore, run_id
 from xbmlib.trainer import CHECKPOINT_STEPS, Progress, Trainer, fingerprints
 
@@ -18,6 +19,7 @@ def run(
     *,
     progress: Progress = lambda steps: None,
     checkpoint_steps: int = CHECKPOINT_STEPS,
+    observe: Observe | None = None,
 ) -> Run:
     """Load the run from the store, or train it: from its checkpoint, where one is left.
 
@@ -29,9 +31,15 @@ def run(
         store: where runs are kept; ``results/runs`` by default.
         progress: told the number of steps that have been completed since it was last told.
         checkpoint_steps: steps between two checkpoints.
+        observe: told of each row as it is measured (:mod:`xbmlib.observe`); unless given, a
+            TensorBoard in the folder that ``$XBM_TENSORBOARD`` names, under the run's id. Of a
+            run that is loaded it is told nothing.
+
+    A model or a loss of your own has no id: train it with :class:`xbmlib.trainer.Trainer`.
 
     Raises:
         ConfigError, DatasetError: bad input, before any training.
+        ImportError: ``$XBM_TENSORBOARD`` without TensorBoard.
         FloatingPointError: a loss that is not finite.
     """
     store = store or RunStore()
@@ -40,8 +48,9 @@ def run(
         with store.locked(id) as folder:
             if not store.done(id):
                 data = datasets.load(experiment.data, experiment.split, experiment.view)
-                trainer = Trainer(experiment, data, folder / "checkpoint.pt")
-                trainer.train(progress, checkpoint_steps)
+                with observing(observe, id) as told:
+                    trainer = Trainer(experiment, data, folder / "checkpoint.pt", observe=told)
+                    trainer.train(progress, checkpoint_steps)
                 store.save(trainer.result(id))
                 trainer.checkpoint.unlink(missing_ok=True)
                 return store.load(id)
