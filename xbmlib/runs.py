@@ -120,6 +120,9 @@ class RunStore:
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / ".lock")
         with lock:
+            # Nobody else writes here now: what is half-written is of a process that was killed.
+            for left in folder.glob(".*.tmp"):
+                left.unlink()
             yield folder
         if self.done(id):
             (folder / ".lock").unlink(missing_ok=True)
