@@ -24,13 +24,13 @@ def root(tmp_path, monkeypatch):
     inshop_tree(tmp_path, classes=8)
     vehicleid_tree(tmp_path)
     (tmp_path / "weights").mkdir()
-    few = {"start": 1, "steps": 3, "schedule": "constant", "evaluations": 1}
+    few = {"start": 1, "steps": 2, "schedule": "constant", "evaluations": 1}
     small = replace(
         paper.SETTINGS["paper"], unstated=paper.SETTINGS["paper"].unstated | few | {"k": 2}
     )
     small = replace(small, stated=small.stated | {"start": 1})
     monkeypatch.setitem(paper.SETTINGS, "paper", small)
-    monkeypatch.setitem(PROFILES, "paper", replace(PROFILES["paper"], images=12))
+    monkeypatch.setitem(PROFILES, "paper", replace(PROFILES["paper"], images=8))
     monkeypatch.setattr(losses, "BATCH", 4)
     torch.manual_seed(0)
     for net in NETS:
@@ -49,16 +49,20 @@ def test_a_table_of_the_paper_on_its_format(root, capsys):
     assert set(data["net"]) == {f"{net}-{dim}" for net, dim in NETS.items()}
     assert {"R@1", "R@10", "R@50"} <= set(data["measure"]) and data["value"].between(0, 100).all()
     told = capsys.readouterr().out
-    assert "6 runs, 72 training images: about" in told and "no GPU" in told
+    assert "6 runs, 48 training images: about" in told and "no GPU" in told
     for id in store.ids():
         e = store.load(id).experiment
-        assert (e.view, e.batch, e.k, e.steps) == ("paper", 4, 2, 3)
+        assert (e.view, e.batch, e.k, e.steps) == ("paper", 4, 2, 2)
         assert e.dim == NETS[e.backbone] and (e.init, e.batch_loss) == ("sample", False)
     table = recall_tables.table(data, parameters)
     ours = table[table["source"] == "ours"]
     assert len(ours) == 6 and not table["source"].str.contains("drawn").any()
     verdicts = recall_tables.verdicts(data, parameters)
-    assert verdicts[1].outcome == "disagrees" and "In-shop, batch 4" in verdicts[1].data
+    assert "In-shop, batch 4" in verdicts[1].data
+    first = data[(data["measure"] == "R@1") & (data["memory"] == "w/ M")]
+    fastap = 90.9  # Table 4
+    ahead = first.groupby("net")["value"].mean().max() > fastap
+    assert verdicts[1].outcome == ("agrees" if ahead else "disagrees")
     with plots.style():
         figure = plots.recall_table(recall_tables.published(parameters), data)
     labels = [t.get_text() for t in figure.axes[1].get_yticklabels()]
