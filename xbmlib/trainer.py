@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import torch
@@ -23,7 +22,8 @@ from xbmlib.evaluation import evaluate
 from xbmlib.loading import Batch, crop_generator, test_batches, training_batches
 from xbmlib.losses import ContrastiveLoss, MultiSimilarityLoss, PairLoss, TripletLoss
 from xbmlib.provenance import provenance
-from xbmlib.queue import CrossBatchMemory, initialise
+from xbmlib.queue import Queue, initialise
+from xbmlib.ranks import Memory, Ranks, ranks_of_run
 from xbmlib.retrieved import retrieved
 from xbmlib.runs import Run, write_atomically
 from xbmlib.schedule import learning_rate
@@ -46,17 +46,19 @@ class Trainer:
     def __init__(self, experiment: Experiment, data: Retrieval, checkpoint: Path) -> None:
         e = self.experiment = experiment
         self.data, self.checkpoint = data, checkpoint
+        self.ranks = ranks_of_run()
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         torch.manual_seed(e.seed)
         self.model = backbones.build(
             e.backbone, e.dim, e.weights, pooling=e.pooling, channels=data.train.channels
         )
-        self.model.to(self.device).to(memory_format=torch.channels_last)
+        self.model = self.ranks.model(self.model.to(self.device))
+        self.model.to(memory_format=torch.channels_last)
         self.optimiser = torch.optim.Adam(
             self.model.parameters(), e.lr, weight_decay=e.weight_decay, fused=True
         )
         self.loss = build_loss(e)
-        self.memory = build_memory(e, len(data.train), self.device)
+        self.memory = build_memory(e, len(data.train), self.device, self.ranks)
         every = max(1, e.steps // DRIFT_TIMES)
         self.drift = DriftProbe(e.drift, range(0, e.steps + 1, every))
         chosen = torch.randperm(len(data.train), generator=torch.Generator().manual_seed(e.seed))
@@ -65,7 +67,7 @@ class Trainer:
         self.metrics: list[dict[str, float]] = []
         self.drifts: list[dict[str, float]] = []
         self.history: list[dict[str, float]] = []
-        if checkpoint.is_file():
+        if self.ranks.told(checkpoint.is_file()):
             self._load()
 
     def train(self, progress: Progress, checkpoint_steps: int = CHECKPOINT_STEPS) -> None:
@@ -87,8 +89,9 @@ class Trainer:
             progress(1)
 
     def batches(self) -> Iterator[Batch]:
-        """The batches of the present step and of those that follow."""
-        return training_batches(self.experiment, self.data.train, self.step)
+        """The batches of the present step and of those that follow: this process's part."""
+        e = self.experiment
+        return training_batches(e, self.data.train, self.step, self.ranks.share(e.batch))
 
     def update(self, images: Tensor, labels: Tensor, ids: Tensor) -> None:
         """One iteration of Algorithm 1, on a batch as :meth:`batches` gives them."""
@@ -99,12 +102,15 @@ class Trainer:
         # Randomness is a function of (seed, step): a resumed run needs no history of it.
         generator = crop_generator(e.seed, t)
         with record_function("xbm: crop"):
-            x = random_resized_crop(to_float(images.to(self.device)), e.crop, generator)
+            first = self.ranks.share(e.batch).start
+            x = to_float(images.to(self.device))
+            x = random_resized_crop(x, e.crop, generator, batch=e.batch, first=first)
         labels = labels.to(self.device)
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate(e, t)
         with record_function("xbm: forward"), self._autocast():
             v = self.model(x.contiguous(memory_format=torch.channels_last))
+        v, labels, ids = self.ranks.gather(v, labels, ids)
         row: dict[str, float] = {"step": t, "lr": learning_rate(e, t)}
         logged = t % e.log_every == 0
         total = v.new_zeros(())
@@ -120,7 +126,7 @@ class Trainer:
             total = total + e.memory_weight * part
         self.optimiser.zero_grad()
         with record_function("xbm: backward"):
-            total.backward()
+            self.ranks.backward(total, self.model)
         with record_function("xbm: optimiser"):
             self.optimiser.step()
         if logged:
@@ -139,13 +145,11 @@ class Trainer:
         own: Tensor | None = None,
     ) -> Tensor:
         """The loss against the batch or the memory; its value and valid pairs into ``row``."""
-        against: dict[str, Any] = {}
-        if own is not None and self.memory is not None:
-            memory = self.memory
-            against = {"memory": memory.embeddings, "memory_labels": memory.labels, "own": own,
-                       "shadow": memory.shadow}  # fmt: skip
         with record_function(f"xbm: {name} loss"):
-            value: Tensor = self.loss(v, labels, **against)
+            if own is None or self.memory is None:
+                value: Tensor = self.loss(v, labels)
+            else:
+                value = self.ranks.memory_loss(self.loss, v, labels, self.memory, own)
         if logged and self.loss.valid is not None:
             row[f"{name}_loss"] = value.item()
             row[f"{name}_negatives"] = int(self.loss.valid.negatives.sum())
@@ -161,9 +165,12 @@ class Trainer:
     def embed(self, images: Images, batch: int = 512) -> Tensor:
         """Embeddings (n, D) of images, in evaluation mode."""
         self.model.eval()
-        out = [self._embed(part) for part, _, _ in test_batches(images, batch)]
+        parts = test_batches(self.ranks.part(images), batch)
+        # A process may have none.
+        out = [torch.empty(0, self.experiment.dim, device=self.device)]
+        out += [self._embed(part) for part, _, _ in parts]
         self.model.train()
-        return torch.cat(out)
+        return self.ranks.whole(torch.cat(out), len(images))
 
     def _embed(self, images: Tensor) -> Tensor:
         x = to_float(images.to(self.device)).contiguous(memory_format=torch.channels_last)
@@ -192,14 +199,18 @@ class Trainer:
         self.model.train()
         return errors
 
-    def _initialise(self, memory: CrossBatchMemory) -> None:
+    def _embed_shared(self, images: Tensor) -> Tensor:
+        """:meth:`_embed`, each process a share of the images."""
+        return self.ranks.whole(self._embed(images[self.ranks.share(len(images))]), len(images))
+
+    def _initialise(self, memory: Queue) -> None:
         """Section 3.3: features of randomly sampled training images by the warmed-up model."""
         train = self.data.train
         generator = torch.Generator().manual_seed(self.experiment.seed)
         order = torch.randperm(len(train), generator=generator)[: memory.size]
         self.model.eval()
         sampled = test_batches(train.select(order), 512)
-        initialise(memory, torch.no_grad()(self._embed), _renamed(sampled, order))
+        initialise(memory, torch.no_grad()(self._embed_shared), _renamed(sampled, order))
         self.model.train()
 
     def _save(self) -> None:
@@ -208,12 +219,13 @@ class Trainer:
             "seconds": self.seconds,
             "model": self.model.state_dict(),
             "optimiser": self.optimiser.state_dict(),
-            "memory": self.memory.state_dict() if self.memory is not None else {},
+            "memory": self.ranks.memory_state(self.memory) if self.memory is not None else {},
             "drift": self.drift.state_dict(),
             "rows": [self.metrics, self.drifts, self.history],
             "rng": torch.get_rng_state(),
         }
-        write_atomically(self.checkpoint, lambda path: torch.save(state, path))
+        if self.ranks.first:
+            write_atomically(self.checkpoint, lambda path: torch.save(state, path))
 
     def _load(self) -> None:
         state = torch.load(self.checkpoint, map_location=self.device, weights_only=True)
@@ -221,7 +233,7 @@ class Trainer:
         self.model.load_state_dict(state["model"])
         self.optimiser.load_state_dict(state["optimiser"])
         if self.memory is not None:
-            self.memory.load_state_dict(state["memory"])
+            self.ranks.load_memory(self.memory, state["memory"])
         self.drift.load_state_dict(state["drift"])
         self.metrics, self.drifts, self.history = state["rows"]
         torch.set_rng_state(state["rng"].cpu())
@@ -265,10 +277,10 @@ def build_loss(e: Experiment) -> PairLoss:
     return MultiSimilarityLoss(e.alpha, e.beta, e.lam, e.epsilon, e.reduction)
 
 
-def build_memory(e: Experiment, n: int, device: torch.device) -> CrossBatchMemory | None:
+def build_memory(e: Experiment, n: int, device: torch.device, ranks: Ranks) -> Memory | None:
     """The memory of a training set of n images; with a shadow where bf16 products are wanted."""
     size, dtype = e.memory_size(n), getattr(torch, e.memory_dtype)
     if not size:
         return None
     shadow = e.precision == "bf16" and dtype == torch.float32
-    return CrossBatchMemory(size, e.dim, dtype=dtype, device=device, shadow=shadow)
+    return ranks.memory(e.memory_shards)(size, e.dim, dtype=dtype, device=device, shadow=shadow)

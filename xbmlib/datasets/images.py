@@ -42,6 +42,16 @@ class Images(ABC):
                 images are as they are tested on.
         """
 
+    def fetch_part(
+        self, rows: Tensor, part: slice, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """``fetch(rows, generator)[part]``: what one of several processes takes of a batch.
+
+        A set that can tell the randomness of each image from that of the others does better to
+        read the part alone.
+        """
+        return self.fetch(rows, generator)[part]
+
     def __len__(self) -> int:
         """Number of images, n."""
         return len(self.labels)
@@ -80,6 +90,12 @@ class ImageSet(Images):
     def fetch(self, rows: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """See :meth:`Images.fetch`; these are whole either way, and cropped on the device."""
         return self.images[rows]
+
+    def fetch_part(
+        self, rows: Tensor, part: slice, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """See :meth:`Images.fetch_part`."""
+        return self.images[rows[part]]
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,139 @@
+"""Tests of a run divided over processes, by torchrun and the command line of one run."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pandas as pd
+import pytest
+import torch
+from test_distributed import ROOT, torchrun
+from test_train import same
+
+from xbmlib import train
+from xbmlib.config import ConfigError, Experiment
+from xbmlib.runs import RunStore
+
+# 10 rows on 3 ranks are uneven; float32, so that only the order of sums differs.
+SETTINGS = {
+    "split": "validation", "precision": "fp32", "batch": 10, "k": 2, "steps": 14, "start": 4,
+    "ratio": 0.001, "init": "sample", "loss": "multi_similarity", "lr": 1e-4, "dim": 16,
+    "drift": (3,), "probes": 1, "log_every": 1, "neighbours": 3,
+}  # fmt: skip
+
+
+def config(folder, **changes):
+    """A file of the experiment."""
+    path = folder / f"{'-'.join(changes) or 'plain'}.json"
+    path.write_text(json.dumps(SETTINGS | changes))
+    return path
+
+
+def launched(ranks, path, store):
+    """The run that so many processes leave in the store."""
+    done = torchrun(ranks, "-m", "xbmlib.train", path, "--store", store)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout.splitlines()[-1])
+    run = RunStore(store).load(told["id"])
+    assert told["recall"] == run.recall
+    return run
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    """The run by one process."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    run = train.run(Experiment(**SETTINGS), RunStore(tmp_path_factory.mktemp("alone")))
+    torch.set_num_threads(threads)
+    return run
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory):
+    """The run by two, the memory sharded; and its folder."""
+    folder = tmp_path_factory.mktemp("two")
+    return launched(2, config(folder, memory_shards=True), folder / "runs")
+
+
+def alike(run, other):
+    """Equal to what float32 sums in another order leave of it."""
+    assert run.metrics.columns.tolist() == other.metrics.columns.tolist()
+    for name, column in run.metrics.items():
+        expected = other.metrics[name]
+        wide = 0.02 if name.endswith(("negatives", "positives")) else 2e-3
+        pd.testing.assert_series_equal(column, expected, rtol=wide, atol=2, check_dtype=False) if (
+            wide > 0.01
+        ) else pd.testing.assert_series_equal(column, expected, rtol=wide)
+    pd.testing.assert_frame_equal(run.drift, other.drift, rtol=2e-2)
+    assert run.recall == pytest.approx(other.recall, abs=0.01)
+
+
+def test_two_equal_one(alone, two):
+    """Oracle: the run by one process."""
+    alike(two, alone)
+    assert two.experiment.memory_shards and not alone.experiment.memory_shards
+
+
+def test_three_equal_one(alone, tmp_path):
+    """Oracle: the run by one process; shares of 3, 3 and 4, every rank with all of the memory."""
+    run = launched(3, config(tmp_path), tmp_path / "runs")
+    alike(run, alone)
+    assert run.id == alone.id
+
+
+def test_killed_and_started_again(two, tmp_path):
+    """Oracle: the undisturbed run, to the last bit; killed after a checkpoint with the memory."""
+    path, store = config(tmp_path, memory_shards=True), tmp_path / "runs"
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node"]
+    command += ["2", "-m", "xbmlib.train", path, "--store", store, "--checkpoint-steps", "3"]
+    process = subprocess.Popen(
+        list(map(str, command)),
+        cwd=ROOT,
+        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    deadline, checkpoint = time.monotonic() + 120, store / two.id / "checkpoint.pt"
+    step = 0
+    while step < 6 and time.monotonic() < deadline:
+        time.sleep(0.01)
+        if checkpoint.is_file():
+            step = torch.load(checkpoint, weights_only=True)["step"]
+    os.killpg(process.pid, signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert not RunStore(store).ids()
+    same(launched(2, path, store), two)
+    assert not checkpoint.exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("{", "give a JSON file of an experiment"),
+        ("[]", "give an object"),
+        ('{"rato": 1}', "did you mean ratio"),
+        ('{"ratio": 2}', "ratio=2"),
+    ],
+)
+def test_a_bad_file_is_refused(text, told, tmp_path):
+    """Oracle: one error that names what is wrong."""
+    path = tmp_path / "bad.json"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=told):
+        train.read(path)
+    with pytest.raises(ConfigError, match=r"none\.json.*give a JSON file"):
+        train.read(tmp_path / "none.json")
+
+
+def test_the_command_line(alone, tmp_path, monkeypatch, capsys):
+    """Oracle: the run by the library; a bad file ends it with the error and no traceback."""
+    monkeypatch.setattr(sys, "argv", ["train", str(config(tmp_path)), "--store", str(tmp_path)])
+    train.main()
+    assert json.loads(capsys.readouterr().out) == {"id": alone.id, "recall": alone.recall}
+    monkeypatch.setattr(sys, "argv", ["train", str(tmp_path / "none.json")])
+    with pytest.raises(SystemExit, match=r"none\.json"):
+        train.main()
