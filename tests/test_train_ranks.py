@@ -61,13 +61,15 @@ def two(tmp_path_factory):
 
 def alike(run, other):
     """Equal to what float32 sums in another order leave of it."""
-    assert run.metrics.columns.tolist() == other.metrics.columns.tolist()
-    for name, column in run.metrics.items():
-        expected = other.metrics[name]
-        wide = 0.02 if name.endswith(("negatives", "positives")) else 2e-3
-        pd.testing.assert_series_equal(column, expected, rtol=wide, atol=2, check_dtype=False) if (
-            wide > 0.01
-        ) else pd.testing.assert_series_equal(column, expected, rtol=wide)
+    losses, wanted = run.metrics, other.metrics
+    assert losses.columns.tolist() == wanted.columns.tolist()
+    counts = [c for c in losses if c.endswith(("negatives", "positives"))]
+    # A pair on the edge of being mined may fall on either side.
+    assert ((losses[counts] - wanted[counts]).abs() <= 2 + 0.02 * wanted[counts]).where(
+        wanted[counts].notna(), True
+    ).all(axis=None)  # fmt: skip
+    others = losses.columns.difference(counts)
+    pd.testing.assert_frame_equal(losses[others], wanted[others], rtol=2e-3)
     pd.testing.assert_frame_equal(run.drift, other.drift, rtol=2e-2)
     assert run.recall == pytest.approx(other.recall, abs=0.01)
 

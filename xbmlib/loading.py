@@ -72,7 +72,8 @@ class _Rows(Dataset[Any]):
 
     def __getitems__(self, numbered: list[int]) -> Batch:
         step, *rows = numbered
-        ids = torch.tensor(rows)
+        # One of several processes may have no rows.
+        ids = torch.tensor(rows, dtype=torch.int64)
         generator = None if step < 0 else crop_generator(self.seed, step)
         pictures = self.set.fetch_part(ids, self.part, generator)
         return pictures, self.set.labels[ids[self.part]], ids[self.part]

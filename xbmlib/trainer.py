@@ -166,9 +166,7 @@ class Trainer:
         """Embeddings (n, D) of images, in evaluation mode."""
         self.model.eval()
         parts = test_batches(self.ranks.part(images), batch)
-        # A process may have none.
-        out = [torch.empty(0, self.experiment.dim, device=self.device)]
-        out += [self._embed(part) for part, _, _ in parts]
+        out = [self._embed(part) for part, _, _ in parts]
         self.model.train()
         return self.ranks.whole(torch.cat(out), len(images))
 

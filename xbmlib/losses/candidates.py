@@ -23,6 +23,9 @@ ANY = 1 << 40
 # Entries of one tile: with 64 anchors, 1 MiB of float32 similarities, which stay in the cache.
 # With fewer anchors a tile of the search holds more entries, for as many similarities.
 TILE, PAIRS = 1 << 12, 1 << 18
+# A GPU takes so many times as much at once: its cache is larger, and what a launch and the wait for
+# its answer cost does not depend on the size.
+GPU = 16
 # |error| of a bfloat16 product of unit vectors: each factor and the result are rounded by at most
 # 2^-9 of them, by Cauchy-Schwarz; a third more for the sum, which is float32's.
 BF16_ERROR = 4 * 2.0**-9
@@ -103,7 +106,7 @@ def _block(
     # bf16 or fp16 similarities would round pairs across the bound.
     dtype = torch.promote_types(torch.promote_types(anchors.dtype, vectors.dtype), torch.float32)
     v = anchors[at].to(dtype)
-    most = BLOCK // len(v) if len(v) > 1 else ANY
+    most = _scale(v) * BLOCK // len(v) if len(v) > 1 else ANY
     matched = _members(refs.labels, labels)
     # Whether to split is decided by what all processes hold, so that they go on alike.
     if not len(v) or refs.exchange.columns(len(matched)) > most:
@@ -166,7 +169,7 @@ def _above(
         bound = bound - BF16_ERROR * v.norm(dim=1).amax() * shadow.length.to(v)
     least, alike = float(bound.amin()), bool(bound.amin() == bound.amax())
     by_bits = finite and least >= 0
-    step = min(max(TILE, PAIRS // max(1, len(v))), len(vectors))
+    step = min(max(TILE, _scale(v) * PAIRS // max(1, len(v))), len(vectors))
     s = probe.new_empty(step, len(v))
     columns: list[Tensor] = []
     kept: list[Tensor] = []
@@ -189,6 +192,10 @@ def _above(
     none = torch.zeros(0, dtype=torch.int64, device=v.device)
     similarities = torch.cat([v.new_empty(0, len(v)), *kept])
     return torch.cat([none, *columns]), similarities.T.contiguous()
+
+
+def _scale(v: Tensor) -> int:
+    return GPU if v.is_cuda else 1
 
 
 def _highest(part: Tensor, by_bits: bool) -> Tensor:
