@@ -9,6 +9,7 @@ from xbmlib.plots.negatives import valid_negatives
 from xbmlib.plots.ratio import memory_ratio
 from xbmlib.plots.recall_table import recall_table
 from xbmlib.plots.retrieved import retrieved
+from xbmlib.plots.scaling import model_check, scaling
 from xbmlib.plots.scratch import starts
 from xbmlib.plots.style import COLOURS, style
 
@@ -23,8 +24,10 @@ __all__ = [
     "losses",
     "make_up",
     "memory_ratio",
+    "model_check",
     "recall_table",
     "retrieved",
+    "scaling",
     "speed",
     "starts",
     "style",
