@@ -9,7 +9,7 @@ from test_notebooks import ROOT, papermill
 from benchmarks.measure import extra_mib, faster, medians, row
 from xbmlib.study import benchmarks
 
-TABLES = ("benchmarks", "benchmarks_growth", "benchmarks_parts", "cost")
+TABLES = ("benchmarks", "benchmarks_growth", "benchmarks_parts", "cost", "scaling")
 
 
 def test_bars():

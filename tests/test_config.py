@@ -78,7 +78,7 @@ def refusal(**values):
 
 def test_every_field_is_listed_here():
     """Oracle: the lists above and the fields of other kinds."""
-    others = {"data", "weights", "batch_loss", "drift"}
+    others = {"data", "weights", "batch_loss", "memory_shards", "drift"}
     assert {*INTEGERS, *NUMBERS, *CHOICES, *others} == Experiment.model_fields.keys()
     assert BOUNDS.keys() == {*INTEGERS, *NUMBERS}
 

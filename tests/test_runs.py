@@ -65,6 +65,7 @@ def test_id_follows_every_field():
         "memory_weight": 2.0,
         "batch_loss": False,
         "memory_dtype": "bfloat16",
+        "memory_shards": True,
         "steps": 3000,
         "lr": 1e-3,
         "weight_decay": 0.0,

@@ -70,6 +70,9 @@ class Experiment(BaseModel):
     )
     batch_loss: bool = Field(True, description="keep the batch's own loss beside the memory's")
     memory_dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    memory_shards: bool = Field(
+        False, description="under torchrun: divide the memory among the ranks, not copy it to each"
+    )
 
     steps: Positive = Field(4000, description="training iterations")
     lr: Annotated[float, Field(gt=0)] = Field(2e-4, description="Adam's learning rate")

@@ -15,17 +15,20 @@ from xbmlib.datasets import Images, ImageSet
 from xbmlib.sampler import PKSampler, ShuffleSampler, StepSampler
 
 Batch = tuple[Tensor, Tensor, Tensor]  # images (m, C, H, W) uint8, labels (m,), rows (m,)
+WHOLE = slice(None)
 
 
-def training_batches(e: Experiment, images: Images, start: int = 0) -> Iterator[Batch]:
-    """The batches of steps [start, e.steps) of a run."""
+def training_batches(
+    e: Experiment, images: Images, start: int = 0, part: slice = WHOLE
+) -> Iterator[Batch]:
+    """The batches of steps [start, e.steps) of a run, or a part of each."""
     sampler: StepSampler
     if e.sampler == "pk":
         sampler = PKSampler(images.labels, e.batch // e.k, e.k, steps=e.steps, seed=e.seed)
     else:
         sampler = ShuffleSampler(len(images), e.batch, steps=e.steps, seed=e.seed)
     sampler.start = start
-    return iter(_loader(images, _Numbered(sampler), e.seed))
+    return iter(_loader(images, _Numbered(sampler), e.seed, part))
 
 
 def test_batches(images: Images, size: int) -> Iterator[Batch]:
@@ -34,11 +37,11 @@ def test_batches(images: Images, size: int) -> Iterator[Batch]:
     return iter(_loader(images, rows, 0))
 
 
-def _loader(images: Images, sampler: Any, seed: int) -> DataLoader[Any]:
+def _loader(images: Images, sampler: Any, seed: int, part: slice = WHOLE) -> DataLoader[Any]:
     """Pictures in memory are cut out by the process itself; files are read by others, ahead."""
     workers = 0 if isinstance(images, ImageSet) else len(os.sched_getaffinity(0))
     return DataLoader(
-        _Rows(images, seed),
+        _Rows(images, seed, part),
         batch_sampler=sampler,
         collate_fn=_whole,
         num_workers=workers,
@@ -62,16 +65,18 @@ class _Numbered(Sampler[list[int]]):
 
 
 class _Rows(Dataset[Any]):
-    """Fetches a batch at a time: a step, -1 for none, then rows."""
+    """Fetches a batch, or a part of it, at a time: a step, -1 for none, then the batch's rows."""
 
-    def __init__(self, images: Images, seed: int) -> None:
-        self.set, self.seed = images, seed
+    def __init__(self, images: Images, seed: int, part: slice) -> None:
+        self.set, self.seed, self.part = images, seed, part
 
     def __getitems__(self, numbered: list[int]) -> Batch:
         step, *rows = numbered
-        ids = torch.tensor(rows)
+        # One of several processes may have no rows.
+        ids = torch.tensor(rows, dtype=torch.int64)
         generator = None if step < 0 else crop_generator(self.seed, step)
-        return self.set.fetch(ids, generator), self.set.labels[ids], ids
+        pictures = self.set.fetch_part(ids, self.part, generator)
+        return pictures, self.set.labels[ids[self.part]], ids[self.part]
 
 
 def crop_generator(seed: int, step: int) -> torch.Generator:

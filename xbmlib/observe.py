@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
-from xbmlib.queue import CrossBatchMemory
+from xbmlib.ranks import Memory
 
 # Called with a kind and a row of numbers, of which "step" is always one:
 #   "start"       once, before the first step of this process: what was told of this step and of
@@ -22,8 +22,8 @@ Observe = Callable[[str, Mapping[str, float]], None]
 _NO_CURVE = {"step", "delta", "lr"}
 
 
-def ages(memory: CrossBatchMemory | None) -> dict[str, float]:
-    """Mean and maximum of :attr:`CrossBatchMemory.age`, in entries; nothing of an empty memory."""
+def ages(memory: Memory | None) -> dict[str, float]:
+    """Mean and maximum of the memory's ``age``, in entries, of this process's part of it; nothing of an empty one."""
     if memory is None or not len(memory):
         return {}
     age = memory.age

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -139,18 +140,7 @@ class CrossBatchMemory(nn.Module):
         Raises:
             ValueError: shapes that do not agree with each other or with D.
         """
-        batch = embeddings.shape[0] if embeddings.ndim == 2 else -1
-        if batch < 0 or embeddings.shape[1] != self.dim:
-            raise ValueError(
-                f"embeddings of shape {tuple(embeddings.shape)}: this memory takes (B, {self.dim})"
-            )
-        for name, value in (("labels", labels), ("ids", ids)):
-            if value is not None and value.shape != (batch,):
-                raise ValueError(
-                    f"{name} of shape {tuple(value.shape)}: give one for each of {batch} embeddings"
-                )
-            if value is not None and (value.is_floating_point() or value.is_complex()):
-                raise ValueError(f"{name} of {value.dtype}: give integers")
+        batch = self.check(embeddings, labels, ids)
         device = self.features.device
         order = torch.arange(batch, device=device)
         slots = (self._enqueued + order) % self.size
@@ -163,6 +153,26 @@ class CrossBatchMemory(nn.Module):
         self._cast(written)
         self._enqueued += batch
         return slots
+
+    def check(self, embeddings: Tensor, labels: Tensor, ids: Tensor | None = None) -> int:
+        """B of a batch that :meth:`enqueue` would take.
+
+        Raises:
+            ValueError: as there.
+        """
+        batch = embeddings.shape[0] if embeddings.ndim == 2 else -1
+        if batch < 0 or embeddings.shape[1] != self.dim:
+            raise ValueError(
+                f"embeddings of shape {tuple(embeddings.shape)}: this memory takes (B, {self.dim})"
+            )
+        for name, value in (("labels", labels), ("ids", ids)):
+            if value is not None and value.shape != (batch,):
+                raise ValueError(
+                    f"{name} of shape {tuple(value.shape)}: give one for each of {batch} embeddings"
+                )
+            if value is not None and (value.is_floating_point() or value.is_complex()):
+                raise ValueError(f"{name} of {value.dtype}: give integers")
+        return batch
 
     def _cast(self, at: Tensor | slice) -> None:
         """Bring the shadow of these slots up to date."""
@@ -184,9 +194,25 @@ class CrossBatchMemory(nn.Module):
         return f"size={self.size}, dim={self.dim}, held={len(self)}, dtype={self.features.dtype}"
 
 
+class Queue(Protocol):
+    """What a memory has to be for :func:`initialise`."""
+
+    @property
+    def size(self) -> int:
+        """M."""
+
+    def __len__(self) -> int: ...
+
+    def reset(self) -> None:
+        """Forget every entry."""
+
+    def enqueue(self, embeddings: Tensor, labels: Tensor, ids: Tensor | None = None) -> Tensor:
+        """Store a batch."""
+
+
 @torch.no_grad()
 def initialise(
-    memory: CrossBatchMemory,
+    memory: Queue,
     embed: Callable[[Tensor], Tensor],
     batches: Iterable[tuple[Tensor, Tensor, Tensor]],
 ) -> None:

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import torch
@@ -25,7 +24,8 @@ from xbmlib.losses import ContrastiveLoss, MultiSimilarityLoss, PairLoss, Triple
 from xbmlib.mined import mined
 from xbmlib.observe import Observe, ages
 from xbmlib.provenance import provenance
-from xbmlib.queue import CrossBatchMemory, initialise
+from xbmlib.queue import CrossBatchMemory, Queue, initialise
+from xbmlib.ranks import Memory, Ranks, ranks_of_run
 from xbmlib.retrieved import retrieved
 from xbmlib.runs import Run, run_id, write_atomically
 from xbmlib.schedule import Schedule
@@ -68,6 +68,7 @@ class Trainer:
     ) -> None:
         e = self.experiment = experiment
         self.data, self.checkpoint, self.observe = data, checkpoint, observe
+        self.ranks = ranks_of_run()
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         torch.manual_seed(e.seed)
         self.model: nn.Module
@@ -85,9 +86,11 @@ class Trainer:
             self.fingerprints = [data.fingerprint, f"model: {model!r}"]
             trial = to_float(data.train.fetch(torch.arange(2)).to(self.device))
             self.model = backbones.normalised(model, trial, e.dim if e.ratio else None)
-        self.model.to(self.device).to(memory_format=torch.channels_last)
+        self.model = self.ranks.model(self.model.to(self.device))
+        self.model.to(memory_format=torch.channels_last)
         if loss is not None:
             check_call(loss)
+            self.ranks.check_alone("a loss of one's own")
             self.fingerprints.append(f"loss: {loss!r}")
         self.loss = (build_loss(e) if loss is None else loss).to(self.device)
         self.optimiser = torch.optim.Adam(
@@ -97,7 +100,7 @@ class Trainer:
             fused=True,
         )
         self.schedule = Schedule(e, self.optimiser)
-        self.memory = build_memory(e, len(data.train), self.device)
+        self.memory = build_memory(e, len(data.train), self.device, self.ranks)
         every = max(1, e.steps // DRIFT_TIMES)
         self.drift = DriftProbe(e.drift, range(0, e.steps + 1, every))
         chosen = torch.randperm(len(data.train), generator=torch.Generator().manual_seed(e.seed))
@@ -107,7 +110,7 @@ class Trainer:
         self.drifts: list[dict[str, float]] = []
         self.history: list[dict[str, float]] = []
         self.mined = pd.DataFrame()
-        if checkpoint.is_file():
+        if self.ranks.told(checkpoint.is_file()):
             self._load()
 
     def train(
@@ -137,8 +140,9 @@ class Trainer:
             progress(1)
 
     def batches(self) -> Iterator[Batch]:
-        """The batches of the present step and of those that follow."""
-        return training_batches(self.experiment, self.data.train, self.step)
+        """The batches of the present step and of those that follow: this process's part."""
+        e = self.experiment
+        return training_batches(e, self.data.train, self.step, self.ranks.share(e.batch))
 
     def update(self, images: Tensor, labels: Tensor, ids: Tensor) -> None:
         """One iteration of Algorithm 1, on a batch as :meth:`batches` gives them."""
@@ -150,11 +154,13 @@ class Trainer:
             x = to_float(images.to(self.device))
             if e.view == "drawn":
                 # Randomness is a function of (seed, step): a resumed run needs no history of it.
-                x = random_resized_crop(x, e.crop, crop_generator(e.seed, t))
+                generator, first = crop_generator(e.seed, t), self.ranks.share(e.batch).start
+                x = random_resized_crop(x, e.crop, generator, batch=e.batch, first=first)
         labels = labels.to(self.device)
         rate = self.schedule.set(t)
         with record_function("xbm: forward"), self._autocast():
             v = self.model(x.contiguous(memory_format=torch.channels_last))
+        v, labels, ids = self.ranks.gather(v, labels, ids)
         row: dict[str, float] = {"step": t, "lr": rate}
         logged = t % e.log_every == 0
         total = v.new_zeros(())
@@ -167,12 +173,12 @@ class Trainer:
             with record_function("xbm: enqueue"):
                 own = self.memory.enqueue(v, labels, ids)
             part = self._part("memory", row, logged, v, labels, own)
-            if e.mined and t == e.steps - 1 and isinstance(self.loss, PairLoss):
-                self.mined = mined(self.loss, v.detach(), labels, ids, self.memory, own, e.mined)
+            if e.mined and t == e.steps - 1:
+                self._mine(v.detach(), labels, ids, own)
             total = total + e.memory_weight * part
         self.optimiser.zero_grad()
         with record_function("xbm: backward"):
-            total.backward()
+            self.ranks.backward(total, self.model)
         with record_function("xbm: optimiser"):
             self.optimiser.step()
         if logged:
@@ -193,13 +199,11 @@ class Trainer:
         own: Tensor | None = None,
     ) -> Tensor:
         """The loss against the batch or the memory; its value and valid pairs into ``row``."""
-        against: dict[str, Any] = {}
-        if own is not None and self.memory is not None:
-            memory = self.memory
-            against = {"memory": memory.embeddings, "memory_labels": memory.labels, "own": own,
-                       "shadow": memory.shadow}  # fmt: skip
         with record_function(f"xbm: {name} loss"):
-            value: Tensor = self.loss(v, labels, **against)
+            if own is None or self.memory is None:
+                value: Tensor = self.loss(v, labels)
+            else:
+                value = self.ranks.memory_loss(self.loss, v, labels, self.memory, own)
         if logged:
             row[f"{name}_loss"] = value.item()
         # A loss from elsewhere may not tell its pairs.
@@ -208,6 +212,12 @@ class Trainer:
             row[f"{name}_negatives"] = int(valid.negatives.sum())
             row[f"{name}_positives"] = int(valid.positives.sum())
         return value
+
+    def _mine(self, v: Tensor, labels: Tensor, ids: Tensor, own: Tensor) -> None:
+        """Pairs of the batch's first anchors, of one whole memory and by a loss that weighs them."""
+        if isinstance(self.memory, CrossBatchMemory) and isinstance(self.loss, PairLoss):
+            count = self.experiment.mined
+            self.mined = mined(self.loss, v, labels, ids, self.memory, own, count)
 
     def _tell(self, kind: str, *rows: dict[str, float]) -> None:
         """Tell the observer, if any, of copies that it cannot change the run by."""
@@ -224,9 +234,10 @@ class Trainer:
     def embed(self, images: Images, batch: int = 512) -> Tensor:
         """Embeddings (n, D) of images, in evaluation mode."""
         self.model.eval()
-        out = [self._embed(part) for part, _, _ in test_batches(images, batch)]
+        parts = test_batches(self.ranks.part(images), batch)
+        out = [self._embed(part) for part, _, _ in parts]
         self.model.train()
-        return torch.cat(out)
+        return self.ranks.whole(torch.cat(out), len(images))
 
     def _embed(self, images: Tensor) -> Tensor:
         x = to_float(images.to(self.device)).contiguous(memory_format=torch.channels_last)
@@ -255,14 +266,18 @@ class Trainer:
         self.model.train()
         return errors
 
-    def _initialise(self, memory: CrossBatchMemory) -> None:
+    def _embed_shared(self, images: Tensor) -> Tensor:
+        """:meth:`_embed`, each process a share of the images."""
+        return self.ranks.whole(self._embed(images[self.ranks.share(len(images))]), len(images))
+
+    def _initialise(self, memory: Queue) -> None:
         """Section 3.3: features of randomly sampled training images by the warmed-up model."""
         train = self.data.train
         generator = torch.Generator().manual_seed(self.experiment.seed)
         order = torch.randperm(len(train), generator=generator)[: memory.size]
         self.model.eval()
         sampled = test_batches(train.select(order), 512)
-        initialise(memory, torch.no_grad()(self._embed), _renamed(sampled, order))
+        initialise(memory, torch.no_grad()(self._embed_shared), _renamed(sampled, order))
         self.model.train()
 
     def _save(self) -> None:
@@ -274,12 +289,13 @@ class Trainer:
             "loss": self.loss.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "schedule": self.schedule.state_dict(),
-            "memory": self.memory.state_dict() if self.memory is not None else {},
+            "memory": self.ranks.memory_state(self.memory) if self.memory is not None else {},
             "drift": self.drift.state_dict(),
             "rows": [self.metrics, self.drifts, self.history],
             "rng": torch.get_rng_state(),
         }
-        write_atomically(self.checkpoint, lambda path: torch.save(state, path))
+        if self.ranks.first:
+            write_atomically(self.checkpoint, lambda path: torch.save(state, path))
 
     def _load(self) -> None:
         state = torch.load(self.checkpoint, map_location=self.device, weights_only=True)
@@ -295,7 +311,7 @@ class Trainer:
         self.schedule.load_state_dict(state.get("schedule", {}))
         self.optimiser.load_state_dict(state["optimiser"])
         if self.memory is not None:
-            self.memory.load_state_dict(state["memory"])
+            self.ranks.load_memory(self.memory, state["memory"])
         self.drift.load_state_dict(state["drift"])
         self.metrics, self.drifts, self.history = state["rows"]
         torch.set_rng_state(state["rng"].cpu())
@@ -340,10 +356,10 @@ def build_loss(e: Experiment) -> PairLoss:
     return MultiSimilarityLoss(e.alpha, e.beta, e.lam, e.epsilon, e.reduction)
 
 
-def build_memory(e: Experiment, n: int, device: torch.device) -> CrossBatchMemory | None:
+def build_memory(e: Experiment, n: int, device: torch.device, ranks: Ranks) -> Memory | None:
     """The memory of a training set of n images; with a shadow where bf16 products are wanted."""
     size, dtype = e.memory_size(n), getattr(torch, e.memory_dtype)
     if not size:
         return None
     shadow = e.precision == "bf16" and dtype == torch.float32
-    return CrossBatchMemory(size, e.dim, dtype=dtype, device=device, shadow=shadow)
+    return ranks.memory(e.memory_shards)(size, e.dim, dtype=dtype, device=device, shadow=shadow)

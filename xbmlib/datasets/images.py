@@ -46,6 +46,16 @@ class Images(ABC):
         """The images of these rows as a person sees them, (len(rows), C, H, W) uint8."""
         return self.fetch(rows)
 
+    def fetch_part(
+        self, rows: Tensor, part: slice, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """``fetch(rows, generator)[part]``: what one of several processes takes of a batch.
+
+        A set that can tell the randomness of each image from that of the others does better to
+        read the part alone.
+        """
+        return self.fetch(rows, generator)[part]
+
     def __len__(self) -> int:
         """Number of images, n."""
         return len(self.labels)
@@ -88,6 +98,12 @@ class ImageSet(Images):
     def show(self, rows: Tensor) -> Tensor:
         """See :meth:`Images.show`: on a white ground."""
         return 255 - self.images[rows]
+
+    def fetch_part(
+        self, rows: Tensor, part: slice, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """See :meth:`Images.fetch_part`."""
+        return self.images[rows[part]]
 
 
 @dataclass(frozen=True)

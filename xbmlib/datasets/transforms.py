@@ -12,7 +12,14 @@ def to_float(images: Tensor) -> Tensor:
     return images.float().div_(255)
 
 
-def random_resized_crop(images: Tensor, area: float, generator: torch.Generator) -> Tensor:
+def random_resized_crop(
+    images: Tensor,
+    area: float,
+    generator: torch.Generator,
+    *,
+    batch: int | None = None,
+    first: int = 0,
+) -> Tensor:
     """A crop of random place, size and shape from each image, resized to the image's own size.
 
     The side ratio is log-uniform in [3/4, 4/3], the area uniform in [area, 1] of the image's; a
@@ -22,6 +29,9 @@ def random_resized_crop(images: Tensor, area: float, generator: torch.Generator)
         images: (B, C, H, W) float.
         area: smallest share of the image's area, in (0, 1]; 1 returns the images as they are.
         generator: of the randomness, on the CPU.
+        batch: images in the batch that these are a part of, where they are one: their crops are
+            those that they have in the whole.
+        first: place of the first of them in it.
 
     Returns:
         (B, C, H, W) float.
@@ -29,7 +39,7 @@ def random_resized_crop(images: Tensor, area: float, generator: torch.Generator)
     if area == 1:
         return images
     n = len(images)
-    u = torch.rand(4, n, generator=generator)
+    u = torch.rand(4, batch or n, generator=generator)[:, first : first + n]
     share = area + (1 - area) * u[0]
     root = ((2 * u[1] - 1) * torch.log(torch.tensor(4 / 3)) / 2).exp()
     width = (share.sqrt() * root).clamp_max(1)

@@ -18,9 +18,14 @@ if TYPE_CHECKING:
 
 # Similarities kept of one block of anchors: 1 Mi of float32 are 4 MiB, and a few such live.
 BLOCK = 1 << 20
+# More columns than any memory has.
+ANY = 1 << 40
 # Entries of one tile: with 64 anchors, 1 MiB of float32 similarities, which stay in the cache.
 # With fewer anchors a tile of the search holds more entries, for as many similarities.
 TILE, PAIRS = 1 << 12, 1 << 18
+# A GPU takes so many times as much at once: its cache is larger, and what a launch and the wait for
+# its answer cost does not depend on the size.
+GPU = 16
 # |error| of a bfloat16 product of unit vectors: each factor and the result are rounded by at most
 # 2^-9 of them, by Cauchy-Schwarz; a third more for the sum, which is float32's.
 BF16_ERROR = 4 * 2.0**-9
@@ -47,6 +52,9 @@ class Block(NamedTuple):
         positives: (m, P) similarities; +inf where the pair is not of one class, or its own.
         near: (C,) columns with a negative above the bound.
         negatives: (m, C) similarities; -inf where the pair is of one class.
+        own_positives: columns of ``positives`` that are those of ``matched``: all of them, unless
+            other processes hold entries too.
+        own_negatives: columns of ``negatives`` that are those of ``near``.
     """
 
     at: slice
@@ -54,6 +62,8 @@ class Block(NamedTuple):
     positives: Tensor
     near: Tensor
     negatives: Tensor
+    own_positives: slice
+    own_negatives: slice
 
 
 def blocks(
@@ -96,21 +106,24 @@ def _block(
     # bf16 or fp16 similarities would round pairs across the bound.
     dtype = torch.promote_types(torch.promote_types(anchors.dtype, vectors.dtype), torch.float32)
     v = anchors[at].to(dtype)
-    most = BLOCK // len(v) if len(v) > 1 else len(vectors)
+    most = _scale(v) * BLOCK // len(v) if len(v) > 1 else ANY
     matched = _members(refs.labels, labels)
-    if not len(v) or len(matched) > most:
+    # Whether to split is decided by what all processes hold, so that they go on alike.
+    if not len(v) or refs.exchange.columns(len(matched)) > most:
         return None
     positives = torch.cat([v.new_empty(0, len(v)), *_products(vectors, matched, v)]).T
     no_pair = labels[:, None] != refs.labels[matched]
     if refs.own is not None:
         no_pair |= refs.own[at, None] == matched
-    positives = positives.masked_fill(no_pair, torch.inf)
+    positives, own_positives = refs.exchange.join(positives.masked_fill(no_pair, torch.inf))
     found = _above(v, vectors, refs.shadow, bound(positives), most)
-    if found is None:
+    count = refs.exchange.columns(most + 1 if found is None else len(found[0]))
+    if found is None or count > most:
         return None
     near, negatives = found
     same = labels[:, None] == refs.labels[near]
-    return Block(at, matched, positives, near, negatives.masked_fill_(same, -torch.inf))
+    negatives, own_negatives = refs.exchange.join(negatives.masked_fill_(same, -torch.inf))
+    return Block(at, matched, positives, near, negatives, own_positives, own_negatives)
 
 
 def _members(values: Tensor, wanted: Tensor) -> Tensor:
@@ -156,7 +169,7 @@ def _above(
         bound = bound - BF16_ERROR * v.norm(dim=1).amax() * shadow.length.to(v)
     least, alike = float(bound.amin()), bool(bound.amin() == bound.amax())
     by_bits = finite and least >= 0
-    step = min(max(TILE, PAIRS // max(1, len(v))), len(vectors))
+    step = min(max(TILE, _scale(v) * PAIRS // max(1, len(v))), len(vectors))
     s = probe.new_empty(step, len(v))
     columns: list[Tensor] = []
     kept: list[Tensor] = []
@@ -179,6 +192,10 @@ def _above(
     none = torch.zeros(0, dtype=torch.int64, device=v.device)
     similarities = torch.cat([v.new_empty(0, len(v)), *kept])
     return torch.cat([none, *columns]), similarities.T.contiguous()
+
+
+def _scale(v: Tensor) -> int:
+    return GPU if v.is_cuda else 1
 
 
 def _highest(part: Tensor, by_bits: bool) -> Tensor:

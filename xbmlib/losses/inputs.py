@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from xbmlib.losses.candidates import Shadow
+from xbmlib.losses.exchange import Exchange
 
 
 class References(NamedTuple):
@@ -19,12 +20,14 @@ class References(NamedTuple):
         labels: (M,).
         own: (m,) column of each anchor itself, -1 for none; None where no anchor has one.
         shadow: see :class:`xbmlib.losses.candidates.Shadow`.
+        exchange: with the processes that hold the other entries or anchors, if there are any.
     """
 
     memory: Tensor | None
     labels: Tensor
     own: Tensor | None
     shadow: Shadow | None
+    exchange: Exchange = Exchange()
 
 
 def references(

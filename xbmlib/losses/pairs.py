@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from xbmlib.losses.candidates import TILE, Block, blocks
+from xbmlib.losses.exchange import Sums
 from xbmlib.losses.inputs import References, references
 
 
@@ -125,7 +126,12 @@ class PairLoss(nn.Module):
         Raises:
             ValueError: shapes that do not agree, or ``own`` outside [-1, M).
         """
-        refs = references(anchors, labels, memory, memory_labels, own, shadow)
+        return self.over(
+            anchors, labels, references(anchors, labels, memory, memory_labels, own, shadow)
+        )
+
+    def over(self, anchors: Tensor, labels: Tensor, refs: References) -> Tensor:
+        """The loss against references that have been checked; see :meth:`forward`."""
         loss, self.valid = _PairSum.apply(anchors, labels, refs, self)
         return loss
 
@@ -147,8 +153,8 @@ class PairLoss(nn.Module):
             if out is None:
                 out = weighting.loss.new_zeros(len(anchors), len(refs.labels))
             rows = torch.arange(len(anchors), device=out.device)[block.at, None]
-            out[rows, block.near] += weighting.negatives
-            out[rows, block.matched] += weighting.positives
+            out[rows, block.near] += weighting.negatives[:, block.own_negatives]
+            out[rows, block.matched] += weighting.positives[:, block.own_positives]
         return anchors.new_zeros(0, len(refs.labels)) if out is None else out
 
     def _weighed(
@@ -175,15 +181,21 @@ class _PairSum(torch.autograd.Function):
         for block, weighting in loss._weighed(anchors, labels, refs):
             total += weighting.loss.sum()
             terms += weighting.terms.sum()
-            signed = torch.cat([weighting.negatives, weighting.positives.neg()], 1).to(dtype)
+            pushed = weighting.negatives[:, block.own_negatives]
+            pulled = weighting.positives[:, block.own_positives]
+            signed = torch.cat([pushed, pulled.neg()], 1).to(dtype)
             columns = torch.cat([block.near, block.matched])
             _push(grad, block.at, signed, columns, anchors, refs.memory)
             negatives.append((weighting.negatives > 0).sum(1))
             positives.append((weighting.positives > 0).sum(1))
-            del block, weighting, signed
-        scale = 1 / terms.clamp_min(1) if loss.reduction == "mean" else 1 / max(1, len(anchors))
-        ctx.save_for_backward((grad * scale).to(anchors.dtype))
-        return total * scale, ValidPairs(torch.cat(negatives), torch.cat(positives))
+            del block, weighting, signed, pushed, pulled
+        sums = refs.exchange.finish(
+            Sums(grad, total, terms, len(anchors), torch.cat(negatives), torch.cat(positives))
+        )
+        mean = loss.reduction == "mean"
+        scale = 1 / sums.terms.clamp_min(1) if mean else 1 / max(1, sums.anchors)
+        ctx.save_for_backward((sums.grad * scale).to(anchors.dtype))
+        return sums.total * scale, ValidPairs(sums.negatives, sums.positives)
 
     @staticmethod
     @once_differentiable

@@ -10,6 +10,7 @@ from xbmlib.plots.negatives import valid_negatives
 from xbmlib.plots.ratio import memory_ratio
 from xbmlib.plots.recall_table import recall_table
 from xbmlib.plots.retrieved import retrieved
+from xbmlib.plots.scaling import model_check, scaling
 from xbmlib.plots.scratch import starts
 from xbmlib.plots.style import COLOURS, style
 
@@ -25,8 +26,10 @@ __all__ = [
     "make_up",
     "memory_ratio",
     "mined",
+    "model_check",
     "recall_table",
     "retrieved",
+    "scaling",
     "speed",
     "starts",
     "style",

@@ -1,0 +1,178 @@
+"""What the cost model of a very large memory is checked against, on this machine.
+
+    python -m benchmarks.scaling
+
+The rates of the machine (products, reading, the exchange of two processes), and steps against
+memories of several sizes: by one process, and by two with the memory replicated or sharded. One
+thread a process. Traffic is what the kernel counted on the loopback device, so no other program
+may use it meanwhile. Writes results/scaling.csv, in less than a minute.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from functools import partial
+from itertools import cycle
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from torch import Tensor
+
+from benchmarks.losses import BATCH, DIM, TRAINED, Case, case
+from benchmarks.measure import machine, medians
+from xbmlib import distributed
+from xbmlib.losses import ContrastiveLoss
+from xbmlib.queue import CrossBatchMemory
+from xbmlib.runs import ROOT, write_csv
+
+SIZES = (1 << 13, 1 << 15, 1 << 17)
+RANKS = 2
+DTYPES = (torch.float32, torch.bfloat16)
+ROUNDS = 7
+Row = dict[str, Any]
+
+
+def rates() -> Row:
+    """FLOP/s of a tile's product in each dtype, and bytes read a second; one thread."""
+    found: Row = {}
+    for dtype in DTYPES:
+        tile, probe = torch.randn(1 << 12, DIM).to(dtype), torch.randn(DIM, BATCH).to(dtype)
+        ms = medians(ROUNDS * 3, product=partial(torch.mm, tile, probe))["product"]
+        found[f"flops_{str(dtype)[6:]}"] = 2 * tile.numel() * BATCH / ms * 1e3
+    large = torch.ones(1 << 26)
+    ms = medians(ROUNDS, read=large.sum)["read"]
+    return found | {"bandwidth": 4 * large.numel() / ms * 1e3}
+
+
+def columns(of: Case, entries: Tensor) -> Row:
+    """Entries of the anchors' classes, and entries with a negative above λ: a batch's mean."""
+    found = []
+    for v, labels in zip(of.batches[:ROUNDS], of.labels[:ROUNDS], strict=True):
+        same = labels[:, None] == of.entry_labels
+        near = (v.to(entries) @ entries.T > ContrastiveLoss().lam) & ~same
+        found.append([int(same.any(0).sum()), int(near.any(0).sum())])
+    matched, near_ones = torch.tensor(found).double().mean(0).tolist()
+    return {"matched": matched, "near": near_ones}
+
+
+def one(of: Case, dtype: torch.dtype) -> tuple[Row, Callable[[], object]]:
+    """A step by one process: enqueue, loss, gradient."""
+    memory = CrossBatchMemory(*of.entries.shape, dtype=dtype)
+    memory.enqueue(of.entries, of.entry_labels)
+    loss, batches = ContrastiveLoss(), cycle(zip(of.batches, of.labels, strict=True))
+
+    def step() -> None:
+        batch, labels = next(batches)
+        v = batch.clone().requires_grad_()
+        own = memory.enqueue(v, labels)
+        loss(v, labels, memory.embeddings, memory.labels, own=own).backward()
+
+    return columns(of, memory.embeddings), step
+
+
+def many(of: Case, sharded: bool) -> tuple[Row, Callable[[], object]]:
+    """The same by several: gather, enqueue, loss, gradient; the batch shared among them."""
+    rank, ranks = distributed.rank_and_size()
+    memory = (distributed.ShardedMemory if sharded else CrossBatchMemory)(*of.entries.shape)
+    memory.enqueue(of.entries, of.entry_labels)
+    loss, mine = ContrastiveLoss(), distributed.share(BATCH, rank, ranks)
+    batches = cycle(zip(of.batches[:, mine], of.labels[:, mine], strict=True))
+
+    def step() -> None:
+        embeddings, labels = next(batches)
+        v = embeddings.clone().requires_grad_()
+        batch = distributed.gather(v, labels)
+        own = memory.enqueue(batch.embeddings, batch.labels)
+        distributed.memory_loss(loss, batch, memory, own).backward()
+
+    return columns(of, of.entries), step
+
+
+def sent() -> int:
+    """Bytes that the kernel has sent over the loopback device; -1 where it does not tell."""
+    path = Path("/proc/net/dev")
+    if not path.exists():
+        return -1
+    (line,) = (x for x in path.read_text().splitlines() if x.strip().startswith("lo:"))
+    return int(line.split(":")[1].split()[8])
+
+
+def counted(step: Callable[[], object]) -> float:
+    """Bytes that all processes together send in one step."""
+    dist.barrier()
+    before = sent()
+    dist.barrier()
+    for _ in range(ROUNDS):
+        step()
+    dist.barrier()
+    after = sent()
+    # Nobody goes on before all have read.
+    dist.barrier()
+    return (after - before) / ROUNDS
+
+
+def worker(rank: int, file: str, out: str) -> None:
+    """What one of several processes does."""
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", init_method=f"file://{file}", rank=rank, world_size=RANKS)
+    small, large = torch.zeros(8), torch.zeros(1 << 20)
+    into = [[torch.empty_like(x) for _ in range(RANKS)] for x in (small, large)]
+    calls = {
+        "small": lambda: dist.all_gather(into[0], small),
+        "large": lambda: dist.all_gather(into[1], large),
+    }
+    exchange = medians(3 * ROUNDS, **calls)
+    latency = exchange["small"] / 1e3
+    link: Row = {
+        "latency": latency,
+        "link": 4 * large.numel() / max(exchange["large"] / 1e3 - latency, 1e-9),
+    }
+    rows = []
+    for size in SIZES:
+        of = case(TRAINED, size)
+        for sharded in (False, True):
+            facts, step = many(of, sharded)
+            ms = medians(ROUNDS, step=step)["step"]
+            rows.append(
+                {"design": "sharded" if sharded else "replicated", "ranks": RANKS,
+                 "dtype": "float32", "M": size, "ms": ms, "traffic": counted(step)} | facts
+            )  # fmt: skip
+    if rank == 0:
+        torch.save((link, rows), out)
+    dist.destroy_process_group()
+
+
+def main() -> None:
+    """Measure and write the table."""
+    torch.set_num_threads(1)
+    load = os.getloadavg()[0]
+    found = rates()
+    rows: list[Row] = []
+    for size in SIZES:
+        of = case(TRAINED, size)
+        for dtype in DTYPES:
+            facts, step = one(of, dtype)
+            ms = medians(ROUNDS, step=step)["step"]
+            rows.append(
+                {"design": "one process", "ranks": 1, "dtype": str(dtype)[6:], "M": size, "ms": ms,
+                 "traffic": 0} | facts
+            )  # fmt: skip
+    with tempfile.TemporaryDirectory() as folder:
+        files = f"{folder}/init", f"{folder}/out.pt"
+        mp.spawn(worker, files, RANKS)  # type: ignore[attr-defined]
+        link, shared = torch.load(files[1], weights_only=True)
+    common = {"m": BATCH, "D": DIM} | found | link | {"load": load, "machine": machine()}
+    table = pd.DataFrame([row | common for row in rows + shared])
+    print(table[["design", "dtype", "M", "ms", "traffic", "matched", "near"]].to_string())
+    print(found | link)
+    write_csv(ROOT / "results" / "scaling.csv", table)
+
+
+if __name__ == "__main__":
+    main()

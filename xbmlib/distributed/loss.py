@@ -1,0 +1,121 @@
+"""The loss against a memory, its work divided over the ranks."""
+
+from __future__ import annotations
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from xbmlib.distributed.batch import GlobalBatch
+from xbmlib.distributed.group import Group, gather_rows, rank_and_size, tell
+from xbmlib.distributed.memory import ShardedMemory
+from xbmlib.losses.exchange import Exchange, Sums
+from xbmlib.losses.inputs import references
+from xbmlib.losses.pairs import PairLoss
+from xbmlib.queue import CrossBatchMemory
+
+
+def memory_loss(
+    loss: PairLoss,
+    batch: GlobalBatch,
+    memory: ShardedMemory | CrossBatchMemory,
+    own: Tensor,
+    group: Group = None,
+) -> Tensor:
+    """The loss of the global batch against a memory; all ranks call it and get the same value.
+
+    What is divided depends on the memory:
+
+    - ``CrossBatchMemory``, of which every rank holds all M entries: the anchors. Each rank
+      compares its own with all entries. Exchanged are sums, O(m) numbers.
+    - :class:`ShardedMemory`, of which every rank holds about M/R: the entries. Each rank compares
+      all anchors with its own. Exchanged are the similarities of the positives (which the loss's
+      ``bound`` needs), those of the negatives above the bound, and the gradient, m × D. Nothing
+      grows with M, so long as the loss states a ``bound``: without one every negative is sent.
+
+    Value, ``loss.valid`` and gradient are one process's, for every :class:`PairLoss`.
+
+    Args:
+        loss: any pair-based loss, of the same settings on all ranks.
+        batch: of :func:`xbmlib.distributed.gather`.
+        memory: fed with the same global batches on all ranks.
+        own: (m,) slot of each anchor's own entry, what ``memory.enqueue`` returned.
+        group: of the processes; for a sharded memory its own counts.
+
+    Returns:
+        Scalar, of the whole global batch; its gradient reaches our own rows.
+
+    Raises:
+        ValueError: as :meth:`PairLoss.forward`.
+    """
+    exchange: Exchange
+    if isinstance(memory, ShardedMemory):
+        at, held, own = slice(None), memory.shard, memory.own(own)
+        exchange = ByEntries(memory.group)
+    else:
+        at, held, own = batch.own, memory, own[batch.own]
+        exchange = ByAnchors(at, len(batch.labels), group)
+    anchors, labels = batch.embeddings[at], batch.labels[at]
+    refs = references(anchors, labels, held.embeddings, held.labels, own, held.shadow)
+    return loss.over(anchors, labels, refs._replace(exchange=exchange))
+
+
+class ByAnchors(Exchange):
+    """Every rank has all entries, and some of the anchors.
+
+    Args:
+        at: rows of the global batch that are ours.
+        m: rows of the global batch.
+        group: of the processes.
+    """
+
+    def __init__(self, at: slice, m: int, group: Group) -> None:
+        self.at, self.m, self.group = at, m, group
+
+    def finish(self, sums: Sums) -> Sums:
+        """Loss, terms and counts of all anchors, in one exchange; the gradient is of ours."""
+        total, terms = sums.total, sums.terms
+        # float64 holds all of them exactly.
+        packed = total.new_zeros(2 + 2 * self.m, dtype=torch.float64)
+        packed[0], packed[1] = total, terms
+        negatives, positives = packed[2:].view(2, -1)
+        negatives[self.at], positives[self.at] = sums.negatives.double(), sums.positives.double()
+        dist.all_reduce(packed, group=self.group)
+        return Sums(
+            sums.grad,
+            packed[0].to(total.dtype),
+            packed[1].to(terms.dtype),
+            self.m,
+            negatives.long(),
+            positives.long(),
+        )
+
+
+class ByEntries(Exchange):
+    """Every rank has all anchors, and some of the entries; all weigh the same pairs.
+
+    Args:
+        group: of the processes.
+    """
+
+    def __init__(self, group: Group) -> None:
+        self.group = group
+        self.rank, _ = rank_and_size(group)
+        self.counts: list[int] = []
+
+    def columns(self, n: int) -> int:
+        """See :meth:`Exchange.columns`; the next :meth:`join` is of as many."""
+        self.counts = [count for (count,) in tell([n], self.group)]
+        return sum(self.counts)
+
+    def join(self, similarities: Tensor) -> tuple[Tensor, slice]:
+        """See :meth:`Exchange.join`: the columns of the ranks in their order."""
+        first = sum(self.counts[: self.rank])
+        joined = gather_rows(similarities.T, self.counts, self.group)
+        return joined.T.contiguous(), slice(first, first + self.counts[self.rank])
+
+    def finish(self, sums: Sums) -> Sums:
+        """The gradient is a sum over the entries; all else every rank has."""
+        grad = sums.grad
+        dist.all_reduce(grad, group=self.group)
+        return sums._replace(grad=grad)

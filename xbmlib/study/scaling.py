@@ -1,0 +1,304 @@
+"""What a memory for a billion samples costs on many GPUs (Section 4.3): a model, and its check.
+
+A step against the memory is one product of the anchors with the entries, which is bound by the
+arithmetic or, with few anchors, by reading the entries; and what the processes exchange. The model
+takes the rates of a machine. On this one they were measured (``make bench``,
+results/scaling.csv), and so were the steps that it predicts; a GPU's are named assumptions.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
+
+import pandas as pd
+from pydantic import Field
+
+from xbmlib import paper
+from xbmlib.losses import candidates
+from xbmlib.study import benchmarks
+from xbmlib.study.notebook import Checked, Verdict, judge
+
+Design = Literal["one process", "replicated", "sharded"]
+RATIOS = (0.001, 0.01, 0.1, 1.0)
+BYTES = {"float32": 4, "bfloat16": 2}
+# Similarities that are kept, and embeddings, are float32; a label and an id are int64 each.
+SIMILARITY, NAMES = 4, 16
+# Times that weighing reads or writes each similarity that is kept, counted in the losses' `weigh`.
+TOUCHED = 12
+# A model that is further off than this, measured here, is not believed elsewhere.
+OFF = 2.0
+Positive = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class ScalingParameters(Checked):
+    """The data set that the paper speaks of, and the GPUs that are assumed.
+
+    Attributes:
+        samples: N, training images.
+        per_class: images of a class in the training set.
+        dim: D.
+        batch: anchors of each GPU.
+        ranks: R, GPUs.
+        gpu_gb: memory of a GPU, 1e9 bytes.
+        share: of it, for entries.
+        bf16_tflops: dense products in bfloat16, 1e12 a second.
+        fp32_tflops: in float32.
+        efficiency: share of these, and of the bandwidths, that is reached.
+        tb_per_second: from a GPU's memory.
+        link_gb_per_second: one way between GPUs, for each.
+        latency_us: of one exchange.
+        tile_us: launches and the wait for their answer, for each tile of the memory.
+        step_ms: of training without memory.
+    """
+
+    notebook: ClassVar[str] = "scaling"
+    profile: ClassVar[Literal["benchmarks"]] = "benchmarks"
+
+    samples: Count = 1_000_000_000
+    per_class: Count = 5
+    dim: Count = 512
+    batch: Count = 64
+    ranks: Count = 8
+    gpu_gb: Positive = 80.0
+    share: Annotated[float, Field(gt=0, le=1)] = 0.5
+    bf16_tflops: Positive = 989.0
+    fp32_tflops: Positive = 67.0
+    efficiency: Annotated[float, Field(gt=0, le=1)] = 0.6
+    tb_per_second: Positive = 3.35
+    link_gb_per_second: Positive = 50.0
+    latency_us: Positive = 30.0
+    tile_us: Annotated[float, Field(ge=0)] = 50.0
+    step_ms: Positive = 25.0
+
+
+class Rates(NamedTuple):
+    """Of a machine, in SI units.
+
+    Attributes:
+        flops: of products with the entries, a second.
+        exact: of products in float32.
+        bandwidth: bytes read a second.
+        link: bytes that a process receives a second.
+        latency: seconds of an exchange.
+        tile: seconds of a tile beside its arithmetic.
+        larger: how many times as much as a CPU it takes at once (``candidates.GPU``).
+    """
+
+    flops: float
+    exact: float
+    bandwidth: float
+    link: float
+    latency: float
+    tile: float = 0.0
+    larger: int = 1
+
+
+class Load(NamedTuple):
+    """A step.
+
+    Attributes:
+        design: who holds what.
+        ranks: R.
+        m: anchors of all ranks.
+        dim: D.
+        entries: M.
+        entry_bytes: of one number of an entry.
+        matched: entries of the anchors' classes.
+        near: entries with a negative above the loss's bound.
+    """
+
+    design: Design
+    ranks: int
+    m: int
+    dim: int
+    entries: int
+    entry_bytes: int
+    matched: float
+    near: float
+
+
+class Cost(NamedTuple):
+    """Of one step.
+
+    Attributes:
+        passes: over the memory; more than one where the pairs of all anchors are too many at once.
+        product: seconds of the search, of weighing what it finds and of the gradient.
+        exchange: seconds.
+        traffic: bytes that all ranks together send.
+    """
+
+    passes: int
+    product: float
+    exchange: float
+    traffic: float
+
+
+def cost(load: Load, rates: Rates) -> Cost:
+    """What a step against the memory costs, the gathering of the batch included.
+
+    Replicated, a rank compares m/R anchors with M entries and sums are exchanged; sharded, m
+    anchors with M/R entries, and similarities and the gradient are exchanged.
+    """
+    ranks = load.ranks
+    sharded = load.design == "sharded"
+    anchors = load.m if sharded else load.m / ranks
+    entries = load.entries / ranks if sharded else load.entries
+    # A block of anchors has its share of the columns, if no two anchors have one in common.
+    pairs = anchors * max(load.matched, load.near) * anchors / load.m
+    passes = 1
+    while passes < anchors and pairs / passes**2 > rates.larger * candidates.BLOCK:
+        passes *= 2
+    each = anchors / passes
+    arithmetic = 2 * each * load.dim * entries / rates.flops
+    reading = entries * load.dim * load.entry_bytes / rates.bandwidth
+    tile = max(candidates.TILE, rates.larger * candidates.PAIRS / each)
+    product = passes * (max(arithmetic, reading) + entries / tile * rates.tile)
+    # Similarities that are kept, in all passes; every rank weighs those of its anchors.
+    kept = anchors * (load.matched + load.near) * each / load.m
+    product += TOUCHED * SIMILARITY * kept / rates.bandwidth
+    product += 2 * kept * load.dim / rates.exact / (ranks if sharded else 1)
+    others = ranks - 1
+    # Gathered: embeddings in float32, a label and an id.
+    traffic: float = load.m * (SIMILARITY * load.dim + NAMES) * others
+    exchanges = 3
+    if sharded:
+        # Similarities of every block, and the gradient, which is summed: sent out and back.
+        traffic += each * (load.matched + load.near) * SIMILARITY * others
+        traffic += 2 * load.m * load.dim * SIMILARITY * others
+        exchanges += 4 * passes + 1
+    else:
+        traffic += 2 * 8 * (2 + 2 * load.m) * others
+        exchanges += 1
+    exchange = traffic / ranks / rates.link + exchanges * rates.latency if others else 0.0
+    return Cost(passes, product, exchange, traffic)
+
+
+def predicted(parameters: ScalingParameters) -> pd.DataFrame:
+    """Memories of several ratios of the data set on the assumed GPUs.
+
+    Valid negatives: the paper's share of all pairs on SOP, 1,000 an iteration (Fig. 4).
+
+    Returns:
+        ratio, entries, dtype, design, gpus, gb (of entries, on each GPU), fits, least (GPUs that
+        hold the memory, sharded), passes, product_ms, exchange_ms, traffic_mb (that each GPU
+        sends), times (a step with the memory, as a multiple of one without).
+    """
+    p = parameters
+    sop = paper.PROTOCOLS["SOP"].train.images
+    valid = paper.VALID_NEGATIVES_MEMORY.value / (64 * sop)
+    room = p.share * p.gpu_gb * 1e9
+    rows: list[dict[str, Any]] = []
+    for ratio in RATIOS:
+        entries = round(ratio * p.samples)
+        for dtype, size in BYTES.items():
+            tflops = p.bf16_tflops if dtype == "bfloat16" else p.fp32_tflops
+            rates = Rates(
+                p.efficiency * tflops * 1e12,
+                p.efficiency * p.fp32_tflops * 1e12,
+                p.efficiency * p.tb_per_second * 1e12,
+                p.efficiency * p.link_gb_per_second * 1e9,
+                p.latency_us / 1e6,
+                p.tile_us / 1e6,
+                candidates.GPU,
+            )
+            for design in ("replicated", "sharded"):
+                m = p.batch * p.ranks
+                load = Load(
+                    design,
+                    p.ranks,
+                    m,
+                    p.dim,
+                    entries,
+                    size,
+                    m * p.per_class * ratio,
+                    min(entries, m * valid * entries),
+                )
+                found = cost(load, rates)
+                held = entries * (p.dim * size + NAMES)
+                on_each = held / p.ranks if design == "sharded" else held
+                extra = 1e3 * (found.product + found.exchange)
+                rows.append(
+                    {"ratio": ratio, "entries": entries, "dtype": dtype, "design": design,
+                     "gpus": p.ranks, "gb": on_each / 1e9, "fits": on_each <= room,
+                     "least": -int(-held // room), "passes": found.passes,
+                     "product_ms": 1e3 * found.product, "exchange_ms": 1e3 * found.exchange,
+                     "traffic_mb": found.traffic / p.ranks / 1e6,
+                     "times": 1 + extra / p.step_ms}
+                )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def checked() -> pd.DataFrame:
+    """The model beside what was measured here.
+
+    Returns:
+        design, ranks, dtype, entries, ms and predicted_ms, time (measured / predicted), traffic
+        and predicted_traffic (bytes a step), sent (measured / predicted; empty for one process),
+        load (average of the machine when the measurement began), machine.
+    """
+    rows = []
+    for row in benchmarks.measured("scaling").itertuples():
+        rates = Rates(
+            getattr(row, f"flops_{row.dtype}"),
+            row.flops_float32,
+            row.bandwidth,
+            row.link,
+            row.latency,
+        )
+        load = Load(
+            row.design, row.ranks, row.m, row.D, row.M, BYTES[row.dtype], row.matched, row.near
+        )
+        found = cost(load, rates)
+        ms = 1e3 * (found.product + found.exchange)
+        rows.append(
+            {"design": row.design, "ranks": row.ranks, "dtype": row.dtype, "entries": row.M,
+             "ms": row.ms, "predicted_ms": ms, "time": row.ms / ms,
+             "traffic": row.traffic, "predicted_traffic": found.traffic,
+             "sent": row.traffic / found.traffic if found.traffic else float("nan"),
+             "load": row.load, "machine": row.machine}
+        )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def verdicts(
+    data: pd.DataFrame, check: pd.DataFrame, parameters: ScalingParameters
+) -> list[Verdict]:
+    """The last sentence of Section 4.3, "Memory and Computational Cost".
+
+    Args:
+        data: of :func:`predicted`.
+        check: of :func:`checked`.
+        parameters: of the notebook.
+    """
+    p = parameters
+    first, _, small, whole = paper.COST
+    most = whole.hours / first.hours
+    best = data[data["fits"]].sort_values("times").groupby("ratio").first()
+    largest = check[check["entries"] == check["entries"].max()]
+    within = bool(largest["time"].between(1 / OFF, OFF).all()) and bool(
+        check["sent"].dropna().between(1 / OFF, OFF).all()
+    )
+    told = "; ".join(
+        f"R_M = {ratio:g}: {row.times:.2f} × ({row.design}, {row.dtype}, {row.gb:.3g} GB a GPU)"
+        for ratio, row in best.iterrows()
+    )
+    holds = small.ratio in best.index and best.loc[small.ratio, "times"] <= most
+    return [
+        Verdict(
+            claim="The memory scales to a data set of 1 billion samples, with a small memory ratio "
+            "at acceptable cost.",
+            paper=paper.claims.SCALES.quoted,
+            ours=f"predicted time of a step: {told}",
+            rule=f"at the paper's small ratio, {small.ratio:g}, the memory fits in {p.share:.0%} "
+            f"of a GPU and a step takes at most {most:.2f} × one without, the paper's own factor "
+            f"for its largest (Table 2); only if time (largest memory) and traffic measured here "
+            f"are within {OFF:g} × of the model",
+            outcome=judge(holds) if within else "not testable here",
+            data=f"a cost model, {p.ranks} GPUs as assumed in the notebook, batch {p.batch} on "
+            f"each, D = {p.dim}; measured / predicted here: time {largest['time'].min():.2f} to "
+            f"{largest['time'].max():.2f}, traffic {check['sent'].min():.2f} to "
+            f"{check['sent'].max():.2f}; {check['machine'].iloc[0]}",
+            seeds=1,
+        )
+    ]
