@@ -13,6 +13,7 @@ import argparse
 import io
 import os
 import sys
+from collections.abc import Iterator
 from itertools import chain, islice
 from pathlib import Path
 
@@ -63,6 +64,22 @@ class _Contents(Dataset[bytes | DatasetError]):
         return jpeg.getvalue()
 
 
+def _contents(
+    images: ImageFiles, original: bool, rows: list[int], workers: int | None
+) -> Iterator[bytes]:
+    """What a pack keeps of each of these images, in their order."""
+    # Named by no variable, the loader ends its processes as soon as an error leaves this.
+    for content in DataLoader(
+        _Contents(images, original),
+        batch_size=None,
+        sampler=rows,
+        num_workers=len(os.sched_getaffinity(0)) if workers is None else workers,
+    ):
+        if isinstance(content, DatasetError):
+            raise content
+        yield content
+
+
 def pack(
     name: str,
     view: str,
@@ -106,23 +123,13 @@ def pack(
         for leftover in into.glob(".*.tmp"):  # of a process that was killed
             leftover.unlink()
         missing = [i for i, rows in enumerate(shards) if not _made(into, i, rows, fingerprint)]
-        contents = iter(
-            DataLoader(
-                _Contents(images, original),
-                batch_size=None,
-                sampler=list(chain.from_iterable(shards[i] for i in missing)),
-                num_workers=len(os.sched_getaffinity(0)) if workers is None else workers,
-            )
-        )
+        rows = list(chain.from_iterable(shards[i] for i in missing))
+        contents = _contents(images, original, rows, workers)
         done = len(images) - sum(len(shards[i]) for i in missing)
         with tqdm(total=len(images), initial=done, unit="image", mininterval=5) as bar:
             for i in missing:
-                kept = []
-                for content in islice(contents, len(shards[i])):
-                    if isinstance(content, DatasetError):
-                        raise content
-                    kept.append(content)
-                    bar.update()
+                kept = list(islice(contents, len(shards[i])))
+                bar.update(len(kept))
                 _write(shard_path(into, i), images, shards[i], kept, fingerprint)
         sizes = [shard_path(into, i).stat().st_size for i in range(len(shards))]
         found = {"fingerprint": fingerprint, "per_shard": per_shard, "bytes": sizes}
