@@ -57,7 +57,7 @@ def faster(what: str, against: str, ours: float, reference: float, bar: float | 
 
 
 def medians(
-    rounds: int, clock: Callable[[], float] = time.perf_counter, **calls: Callable[[], Any]
+    rounds: int, clock: Callable[[], float] = time.perf_counter, /, **calls: Callable[[], Any]
 ) -> dict[str, float]:
     """Median milliseconds of each call, taken in turns, so that all meet the same machine.
 

@@ -9,6 +9,8 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy.io import savemat
 from trees import TREES, cub_tree, inshop_tree, sop_tree, vehicleid_tree, write_photo
 
@@ -201,12 +203,16 @@ SOP_HEAD = "image_id class_id super_class_id path\n"
          r"Ebay_test.txt, line 3: 'C:/000004_1.JPG' leads out of the folder"),
         ("sop", "Ebay_test.txt", "bicycle_final/000004_1", "a/../../000004_1",
          r"line 3: 'a/../../000004_1.JPG' leads out of the folder"),
+        ("sop", "Ebay_test.txt", "bicycle_final/000004_1", "bicycle_final\\000004_1",
+         r"line 3: 'bicycle_final.*000004_1.JPG' holds what no path"),
+        ("sop", "Ebay_test.txt", "000004_1", "\0000004_1",
+         r"line 3: 'bicycle_final/.x000004_1.JPG' holds what no path"),
         ("sop", "Ebay_test.txt", "000004_1", "000004_0",
          r"Ebay_test.txt, line 3: .*000004_0.JPG' again: it is on line 2 of Ebay_test.txt"),
         ("sop", "Ebay_test.txt", "13 4 1 bicycle_final/000004_0", "13 1 1 bicycle_final/000001_0",
          r"Ebay_test.txt, line 2: .*000001_0.JPG' again: it is on line 2 of Ebay_train.txt"),
         ("sop", "Ebay_test.txt", "13 4 1", "13 2 1",
-         r"class 2 is in training and in test, as are 0 others"),
+         r"class 2 is in training and in test \(1 in all are\)"),
         ("inshop", "Eval/list_eval_partition.txt", "24\n", "23\n",
          r"partition.txt, line 1: '23' should be the number of images, and 24 follow"),
         ("inshop", "Eval/list_eval_partition.txt", "evaluation_status", "status",
@@ -239,6 +245,31 @@ def test_lists_that_cannot_be_right(tmp_path, monkeypatch, name, file, old, new,
     (folder / file).write_text(text.replace(old, new, 1))
     with pytest.raises(DatasetError, match=told):
         datasets.load(name, view="paper")
+
+
+CLASSES = st.sampled_from(["1", "2", "3", "-1", "x", "²", "1.5", ""])
+PATHS = st.one_of(
+    st.sampled_from(["a/b.JPG", "a/./b.JPG", "../b", "/b", "a//c", ".", "..", "a\\b", "", "a\0"]),
+    st.text(max_size=8),
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.tuples(CLASSES, PATHS), max_size=4), st.text(max_size=5))
+def test_any_list_is_read_or_refused(tmp_path_factory, rows, end):
+    """Oracle: DatasetError with a line or a part, or paths that stay below the folder."""
+    folder = tmp_path_factory.mktemp("lists")
+    lines = "".join(f"1 {label} 1 {path}\n" for label, path in rows)
+    (folder / "Ebay_train.txt").write_text(SOP_HEAD + lines + end, encoding="utf-8")
+    (folder / "Ebay_test.txt").write_text(f"{SOP_HEAD}9 9 9 z/z.JPG\n")
+    try:
+        listing = DISK["sop"].listing(folder)
+    except DatasetError as error:
+        assert "line" in str(error) or "image" in str(error)
+        return
+    paths = listing.paths.to_pylist()
+    assert len(set(paths)) == len(paths) == len(rows) + 1
+    assert all((folder / path).resolve().is_relative_to(folder) for path in paths)
 
 
 @pytest.mark.parametrize(
