@@ -149,6 +149,18 @@ def test_stale_packs_are_refused(base):
         pack("sop", "paper", base, base, workers=0)
 
 
+def test_shards_of_another_size_are_not_mixed(base):
+    """Oracle: 24 images by 23, whose second shard has one, are not taken for 24 by 1."""
+    folder = pack("sop", "original", base, base, per_shard=23, workers=0)
+    (folder / "manifest.json").unlink()
+    (folder / "00000.arrow").unlink()
+    with pytest.raises(DatasetError, match=r"sop-original.pack: .*shards of another size; remove"):
+        pack("sop", "original", base, base, per_shard=1, workers=0)
+    with pytest.raises(DatasetError, match="per_shard=0: "):
+        pack("sop", "original", base, base, per_shard=0)
+    assert pack("sop", "original", base, base, per_shard=23, workers=0) == folder
+
+
 def test_an_unfinished_pack_is_passed_over(base):
     """Oracle: the loose files, and a warning with the command that finishes it."""
     folder = pack("sop", "paper", base, base, workers=0)
