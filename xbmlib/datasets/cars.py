@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from scipy.io import loadmat
 
 from xbmlib.datasets.images import DatasetError
 from xbmlib.datasets.listing import Line, ListedImages, Listing
@@ -23,6 +22,8 @@ def read(files: list[Path], images: str) -> Listing:
     Raises:
         DatasetError: a file that cannot be right, with its entry as its line.
     """
+    from scipy.io import loadmat  # a second's worth of SciPy, for this data set alone
+
     try:
         annotations = np.atleast_1d(loadmat(files[0], squeeze_me=True)["annotations"])
         paths, classes = annotations["relative_im_path"], annotations["class"]

@@ -208,9 +208,9 @@ def load(name: str, split: str, view: str) -> Retrieval:
     else:
         images, fingerprint = of.loose(folder, listing, VIEWS[view]), listing.fingerprint(view)
     data = retrieval(name, images, listing.parts, of.ks, fingerprint, split)
-    if split == "test" and len(data.train) >= WHOLE * of.published["train"].images:
-        for told in differences(data):
-            warnings.warn(told, stacklevel=3)
+    whole = split == "test" and len(data.train) >= WHOLE * of.published["train"].images
+    if whole and (told := differences(data)):
+        warnings.warn("; ".join(told), stacklevel=3)
     return data
 
 
@@ -221,7 +221,7 @@ def differences(data: Retrieval) -> list[str]:
         data: its split "test". Embedded sets have no published numbers.
 
     Returns:
-        A line for each part that differs; none if all agree.
+        A line for each part that differs, and what is known about it; none if all agree.
     """
     if data.name not in DISK:
         return []
@@ -232,10 +232,11 @@ def differences(data: Retrieval) -> list[str]:
         labels |= {"query": data.query.labels, "gallery": data.gallery.labels}
     else:
         labels["test"] = data.query.labels
-    return [
-        f"{of.title}, {part}: {len(labels[part]):,} images of {len(labels[part].unique()):,} "
-        f"classes, published are {wanted.images:,} of {wanted.classes:,}"
-        + (f". {of.note}" if of.note else "")
+    found = {part: Part(len(of_part), len(of_part.unique())) for part, of_part in labels.items()}
+    told = [
+        f"{of.title}, {part}: {found[part].images:,} images of {found[part].classes:,} classes, "
+        f"published are {wanted.images:,} of {wanted.classes:,}"
         for part, wanted in of.published.items()
-        if (len(labels[part]), len(labels[part].unique())) != (wanted.images, wanted.classes)
+        if found[part] != wanted
     ]
+    return [*told, of.note] if told and of.note else told

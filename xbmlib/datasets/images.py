@@ -116,7 +116,7 @@ class Retrieval:
         query: images whose neighbours are looked for.
         gallery: where they are looked for; None for leave-one-out among the queries.
         ks: the K of R@K.
-        fingerprint: SHA-256 of the data.
+        fingerprint: SHA-256 of the data; on disk, of the list files and the name of the view.
         lists: test lists by name, as indices of queries (VehicleID's small, medium and large);
             each is measured by itself, under both of VehicleID's protocols.
     """

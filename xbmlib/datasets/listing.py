@@ -143,9 +143,11 @@ class ListedImages:
         Raises:
             DatasetError: the path leaves the folder, or the image was there before.
         """
-        parts = PurePosixPath(path).parts
-        if not parts or path.startswith("/") or ".." in parts or "\\" in path or ":" in parts[0]:
+        parts = [part for part in path.split("/") if part not in ("", ".")]
+        if not parts or path.startswith("/") or ".." in parts or ":" in parts[0]:
             raise line.wrong(f"{path!r} leads out of the folder of the data set")
+        if "\\" in path or not path.isprintable():
+            raise line.wrong(f"{path!r} holds what no path of a data set does")
         name = "/".join(parts)
         rows = self.parts.setdefault(part, {})
         row = self._rows.setdefault(name, len(self._classes))
@@ -191,8 +193,8 @@ class ListedImages:
         }
         if both:
             raise DatasetError(
-                f"{files[-1]}: class {min(both)} is in training and in test, as are "
-                f"{len(both) - 1} others; they have to be disjoint: are the lists of one version?"
+                f"{files[-1]}: class {min(both)} is in training and in test ({len(both):,} in all "
+                "are); they have to be disjoint: are the lists of one version?"
             )
         place = {row: at for at, row in enumerate(held)}
         ids: dict[Class, int] = {}

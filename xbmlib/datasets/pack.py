@@ -13,8 +13,10 @@ import argparse
 import io
 import os
 import sys
+from collections.abc import Iterator
 from itertools import chain, islice
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 from filelock import FileLock
@@ -44,7 +46,7 @@ SCHEMA = pa.schema([("path", pa.string()), ("label", pa.int64()), ("image", pa.l
 OF = b"fingerprint"
 
 
-class _Contents(Dataset[bytes | DatasetError]):
+class _Kept(Dataset[bytes | DatasetError]):
     """What a pack keeps of each image; an error is handed over, to be raised as it is."""
 
     def __init__(self, images: ImageFiles, original: bool) -> None:
@@ -61,6 +63,22 @@ class _Contents(Dataset[bytes | DatasetError]):
         pixels = self.images.view.resized(image).permute(1, 2, 0).contiguous().numpy()
         Image.fromarray(pixels).save(jpeg, "JPEG", quality=QUALITY)
         return jpeg.getvalue()
+
+
+def _contents(
+    images: ImageFiles, original: bool, rows: list[int], workers: int | None
+) -> Iterator[bytes]:
+    """What a pack keeps of each of these images, in their order."""
+    # Named by no variable, the loader ends its processes as soon as an error leaves this.
+    for content in DataLoader(
+        _Kept(images, original),
+        batch_size=None,
+        sampler=rows,
+        num_workers=len(os.sched_getaffinity(0)) if workers is None else workers,
+    ):
+        if isinstance(content, DatasetError):
+            raise content
+        yield content
 
 
 def pack(
@@ -89,6 +107,8 @@ def pack(
     Raises:
         DatasetError: an image cannot be read, or the folder holds a pack of other lists.
     """
+    if per_shard < 1:
+        raise DatasetError(f"per_shard={per_shard}: a shard holds 1 image at least")
     folder = DISK[name].folder(base)
     listing = DISK[name].listing(folder)
     original = view == ORIGINAL
@@ -105,24 +125,18 @@ def pack(
             return into
         for leftover in into.glob(".*.tmp"):  # of a process that was killed
             leftover.unlink()
-        missing = [i for i, rows in enumerate(shards) if not _made(into, i, rows, fingerprint)]
-        contents = iter(
-            DataLoader(
-                _Contents(images, original),
-                batch_size=None,
-                sampler=list(chain.from_iterable(shards[i] for i in missing)),
-                num_workers=len(os.sched_getaffinity(0)) if workers is None else workers,
-            )
-        )
+        missing = [
+            i
+            for i, rows in enumerate(shards)
+            if not _made(into, i, images.paths[rows.start : rows.stop], fingerprint)
+        ]
+        rows = list(chain.from_iterable(shards[i] for i in missing))
+        contents = _contents(images, original, rows, workers)
         done = len(images) - sum(len(shards[i]) for i in missing)
         with tqdm(total=len(images), initial=done, unit="image", mininterval=5) as bar:
             for i in missing:
-                kept = []
-                for content in islice(contents, len(shards[i])):
-                    if isinstance(content, DatasetError):
-                        raise content
-                    kept.append(content)
-                    bar.update()
+                kept = list(islice(contents, len(shards[i])))
+                bar.update(len(kept))
                 _write(shard_path(into, i), images, shards[i], kept, fingerprint)
         sizes = [shard_path(into, i).stat().st_size for i in range(len(shards))]
         found = {"fingerprint": fingerprint, "per_shard": per_shard, "bytes": sizes}
@@ -145,8 +159,8 @@ def _write(
     write_atomically(path, write)
 
 
-def _made(into: Path, number: int, rows: range, fingerprint: str) -> bool:
-    """Whether a shard is there already.
+def _made(into: Path, number: int, paths: Any, fingerprint: str) -> bool:
+    """Whether a shard of these paths is there already.
 
     Raises:
         DatasetError: it is damaged, or of another pack.
@@ -154,7 +168,7 @@ def _made(into: Path, number: int, rows: range, fingerprint: str) -> bool:
     if not (path := shard_path(into, number)).is_file():
         return False
     shard = open_shard(path)
-    if shard.schema.metadata.get(OF) != fingerprint.encode() or len(shard) != len(rows):
+    if shard.schema.metadata.get(OF) != fingerprint.encode() or shard["path"] != paths:
         raise _other(into)
     return True
 
