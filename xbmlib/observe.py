@@ -23,7 +23,10 @@ _NO_CURVE = {"step", "delta", "lr"}
 
 
 def ages(memory: Memory | None) -> dict[str, float]:
-    """Mean and maximum of the memory's ``age``, in entries, of this process's part of it; nothing of an empty one."""
+    """Mean and maximum of the memory's ``age``, in entries; nothing of an empty one.
+
+    Of a memory in shards, those of this process's own.
+    """
     if memory is None or not len(memory):
         return {}
     age = memory.age

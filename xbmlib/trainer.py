@@ -214,7 +214,7 @@ class Trainer:
         return value
 
     def _mine(self, v: Tensor, labels: Tensor, ids: Tensor, own: Tensor) -> None:
-        """Pairs of the batch's first anchors, of one whole memory and by a loss that weighs them."""
+        """Pairs of the batch's first anchors, of a whole memory, by a loss that weighs them."""
         if isinstance(self.memory, CrossBatchMemory) and isinstance(self.loss, PairLoss):
             count = self.experiment.mined
             self.mined = mined(self.loss, v, labels, ids, self.memory, own, count)
