@@ -47,7 +47,7 @@ reproduce: setup
 
 # On a cluster of several machines: workflow/profiles/slurm.
 sweep: setup
-	$(BIN)/snakemake --cores $(CORES) --snakefile workflow/Snakefile --config profile=$(PROFILE)
+	$(if $(DATA),XBM_DATA="$(DATA)") $(BIN)/snakemake --cores $(CORES) --snakefile workflow/Snakefile --config profile=$(PROFILE)
 
 report: reproduce
 	$(BIN)/python -m xbmlib.report $(PROFILE)
