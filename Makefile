@@ -1,6 +1,7 @@
 # `make reproduce` and `make test` start from nothing on a machine with Python 3.11 and make,
 # and cost nothing again.
 PROFILE ?= quick
+CORES ?= all
 VENV := .venv
 BIN := $(VENV)/bin
 # The first Python that can build the environment; or `make PYTHON=/path/to/python3.11`.
@@ -9,10 +10,12 @@ PYTHON = $(shell for python in python3.11 python3; do \
   $$python -c '$(SUITS)' 2>/dev/null && { command -v $$python; break; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce report test lint search bench clean
+.PHONY: help setup reproduce sweep report test lint search bench clean
 
 help:
 	@echo "make reproduce [PROFILE=quick]  run the study: results/, figures/, verdicts"
+	@echo "make reproduce PROFILE=paper DATA=/folder  the same on SOP, In-shop and VehicleID (GPU)"
+	@echo "make sweep [CORES=all]          the same by Snakemake: killed, it goes on where it stopped"
 	@echo "make report [PROFILE=quick]     the study as a site that opens from disk: build/report"
 	@echo "make test                       set up, lint, check the types, pass the tests"
 	@echo "make lint                       set up, lint and check the types"
@@ -40,7 +43,11 @@ $(VENV)/.stamp: requirements.lock pyproject.toml
 setup: $(VENV)/.stamp
 
 reproduce: setup
-	$(BIN)/python -m xbmlib.study $(PROFILE)
+	$(BIN)/python -m xbmlib.study $(PROFILE) $(if $(DATA),--data "$(DATA)")
+
+# On a cluster of several machines: workflow/profiles/slurm.
+sweep: setup
+	$(BIN)/snakemake --cores $(CORES) --snakefile workflow/Snakefile --config profile=$(PROFILE)
 
 report: reproduce
 	$(BIN)/python -m xbmlib.report $(PROFILE)

@@ -56,20 +56,23 @@ def faster(what: str, against: str, ours: float, reference: float, bar: float | 
     )
 
 
-def medians(rounds: int, **calls: Callable[[], Any]) -> dict[str, float]:
+def medians(
+    rounds: int, clock: Callable[[], float] = time.perf_counter, /, **calls: Callable[[], Any]
+) -> dict[str, float]:
     """Median milliseconds of each call, taken in turns, so that all meet the same machine.
 
     Args:
         rounds: times that each is called, after once to warm up.
+        clock: in seconds; ``time.process_time`` leaves out what others do on the machine.
         calls: by name.
     """
     times: dict[str, list[float]] = {name: [] for name in calls}
     for i in range(rounds + 1):
         for name, call in calls.items():
-            began = time.perf_counter()
+            began = clock()
             call()
             if i:
-                times[name].append(1e3 * (time.perf_counter() - began))
+                times[name].append(1e3 * (clock() - began))
     return {name: statistics.median(found) for name, found in times.items()}
 
 

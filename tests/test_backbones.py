@@ -6,7 +6,13 @@ import torch
 from xbmlib.backbones import build
 from xbmlib.backbones.compact import Block, Compact
 
-SHAPES = {"compact": (1, 32, 32), "googlenet": (3, 64, 64), "resnet50": (3, 64, 64)}
+SHAPES = {
+    "compact": (1, 32, 32),
+    "googlenet": (3, 64, 64),
+    "bninception": (3, 64, 64),
+    "resnet50": (3, 64, 64),
+}
+FEATURES = {"compact": 256, "googlenet": 1024, "bninception": 1024, "resnet50": 2048}
 
 
 def compact_parameters():
@@ -19,32 +25,22 @@ def compact_parameters():
     return count
 
 
-@pytest.mark.parametrize(
-    ("name", "trunk"),
-    [
-        ("compact", compact_parameters()),
-        # torchvision's documented totals, less their classifiers (and auxiliary heads).
-        ("googlenet", 6_624_904 - 1024 * 1000 - 1000),
-        ("resnet50", 25_557_032 - 2048 * 1000 - 1000),
-    ],
-)
-def test_parameter_counts(name, trunk):
-    """Oracle: arithmetic, and the totals that torchvision documents."""
-    model = build(name, 10)
-    features = {"compact": 256, "googlenet": 1024, "resnet50": 2048}[name]
-    assert sum(p.numel() for p in model.trunk.parameters()) == trunk
-    assert sum(p.numel() for p in model.head.parameters()) == 10 * features + 10
+def test_compact_parameters():
+    """Oracle: arithmetic. The paper's networks are counted in test_backbones_paper.py."""
+    model = build("compact", 10)
+    assert sum(p.numel() for p in model.trunk.parameters()) == compact_parameters()
 
 
 @pytest.mark.parametrize("name", SHAPES)
-@pytest.mark.parametrize("pooling", ["avg", "max"])
-def test_unit_vectors_in_float32(name, pooling):
-    """Oracle: the norm, under autocast and channels-last."""
-    model = build(name, 7, pooling=pooling).to(memory_format=torch.channels_last)
+@pytest.mark.parametrize(("dim", "pooling"), [(64, "avg"), (128, "max"), (512, "avg")])
+def test_unit_vectors_in_float32(name, dim, pooling):
+    """Oracle: the norm, under autocast and channels-last; the head's size by hand."""
+    model = build(name, dim, pooling=pooling).to(memory_format=torch.channels_last)
+    assert sum(p.numel() for p in model.head.parameters()) == dim * FEATURES[name] + dim
     x = torch.rand(3, *SHAPES[name]).contiguous(memory_format=torch.channels_last)
-    with torch.autocast("cpu", torch.bfloat16):
+    with torch.autocast("cpu", torch.bfloat16), torch.no_grad():
         v = model(x)
-    assert v.shape == (3, 7) and v.dtype == torch.float32
+    assert v.shape == (3, dim) and v.dtype == torch.float32
     torch.testing.assert_close(v.norm(dim=1), torch.ones(3))
 
 
@@ -57,13 +53,16 @@ def test_head_is_kaiming_normal():
     assert not head.bias.any()
 
 
-def test_pooling_is_what_it_says():
+@pytest.mark.parametrize("name", SHAPES)
+def test_pooling_is_what_it_says(name):
     """Oracle: average and maximum of the trunk's own maps."""
-    for pooling, over in (("avg", lambda m: m.mean((2, 3))), ("max", lambda m: m.amax((2, 3)))):
-        model = build("compact", 5, pooling=pooling).eval()
-        x = torch.rand(2, 1, 32, 32)
-        with torch.no_grad():
-            wanted = torch.nn.functional.normalize(model.head(over(model.trunk(x))))
+    model = build(name, 5).eval()
+    x = torch.rand(2, *SHAPES[name])
+    with torch.no_grad():
+        maps = model.trunk(model.normalise(x))
+        for pooling, pooled in (("avg", maps.mean((2, 3))), ("max", maps.amax((2, 3)))):
+            model.pooling = pooling
+            wanted = torch.nn.functional.normalize(model.head(pooled))
             torch.testing.assert_close(model(x), wanted)
 
 
@@ -90,7 +89,7 @@ def test_block_goes_around_its_convolutions(wide, stride):
 @pytest.mark.parametrize(
     ("call", "told"),
     [
-        (lambda: build("vgg", 4), "vgg.*compact, googlenet, resnet50"),
+        (lambda: build("vgg", 4), "vgg.*compact, googlenet, bninception, resnet50"),
         (lambda: build("compact", 0), "dim=0"),
         (lambda: build("compact", 4, pooling="mean"), "pooling='mean'"),
     ],
@@ -109,3 +108,49 @@ def test_three_channels_from_weights_of_one():
     torch.testing.assert_close(three(x.expand(-1, 3, -1, -1)), one(x))
     with pytest.raises(ValueError, match="channels=1: googlenet takes images of 3"):
         build("googlenet", 7, channels=1)
+
+
+def state(model):
+    return {key: value.clone() for key, value in model.state_dict().items()}
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_frozen_batch_norm_through_a_step(name):
+    """Oracle: equal bits of all that belongs to a batch norm, and no gradient; others move.
+
+    In the same step of a network that is not frozen they all move. Weight decay is among what
+    must not reach them.
+    """
+    for frozen in (True, False):
+        torch.manual_seed(0)
+        model = build(name, 8, freeze_bn=frozen).eval().train()
+        norms = {
+            f"{path}.{key}"
+            for path, module in model.named_modules()
+            if isinstance(module, torch.nn.BatchNorm2d)
+            for key in module.state_dict()
+        }
+        before = state(model)
+        optimiser = torch.optim.AdamW(model.parameters(), 0.1, weight_decay=0.1)
+        model(torch.rand(2, *SHAPES[name]))[:, 0].sum().backward()
+        none = {key for key, p in model.named_parameters() if p.grad is None}
+        optimiser.step()
+        still = {key for key, value in state(model).items() if torch.equal(value, before[key])}
+        affine = {key for key in norms if key.endswith((".weight", ".bias"))}
+        assert affine and none == (affine if frozen else set())
+        assert still & norms == (norms if frozen else set())
+        assert not still - norms
+
+
+def test_freezing_later():
+    """Oracle: in training mode each image is embedded alone, as in evaluation mode."""
+    model = build("compact", 8, "scripts")
+    keys = model.state_dict().keys()
+    x = torch.rand(4, 1, 32, 32)
+    with torch.no_grad():
+        assert not torch.allclose(model.train()(x)[:1], model(x[:1]))
+        model.freeze_batch_norm()
+        assert model.training and model.trunk.training
+        torch.testing.assert_close(model(x)[:1], model(x[:1]))
+        torch.testing.assert_close(model(x), model.eval()(x))
+    assert model.state_dict().keys() == keys

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from torchvision import models
+from torchvision.transforms.functional import normalize
 
 from xbmlib.backbones import WeightsError, build, save_trunk
 from xbmlib.backbones.weights import SHIPPED
@@ -22,21 +23,6 @@ def trained(net):
     return net.eval()
 
 
-@pytest.mark.parametrize("name", ["googlenet", "resnet50"])
-def test_equals_torchvision(name, tmp_path):
-    """Oracle: torchvision's own network with the same weights, its classifier as the head."""
-    torch.manual_seed(0)
-    extra = {"aux_logits": False, "init_weights": True} if name == "googlenet" else {}
-    theirs = trained(models.get_model(name, weights=None, **extra))
-    path = tmp_path / "classifier.pth"
-    torch.save(theirs.state_dict(), path)
-    ours = build(name, 1000, str(path)).eval()
-    ours.head.load_state_dict(theirs.fc.state_dict())
-    x = torch.rand(2, 3, 64, 64)
-    with torch.no_grad():
-        torch.testing.assert_close(ours(x), torch.nn.functional.normalize(theirs(x)))
-
-
 @pytest.mark.parametrize(
     ("name", "weights"),
     [
@@ -45,7 +31,7 @@ def test_equals_torchvision(name, tmp_path):
     ],
 )
 def test_weights_by_torchvisions_name(name, weights, tmp_path, monkeypatch):
-    """Oracle: torchvision's own network, which re-maps GoogLeNet's input for its weights.
+    """Oracle: torchvision's own network on images normalised by torchvision, as its weights say.
 
     The download is stood in for by random weights, auxiliary heads among them. What was saved
     and loaded again does the same.
@@ -57,9 +43,10 @@ def test_weights_by_torchvisions_name(name, weights, tmp_path, monkeypatch):
     ours = build(name, 1000, weights.name).eval()
     save_trunk(ours.trunk, tmp_path / "again.safetensors")
     again = build(name, 1000, str(tmp_path / "again.safetensors")).eval()
-    x = torch.randn(2, 3, 64, 64)
+    x = torch.rand(2, 3, 64, 64)
+    preset = weights.transforms()
     with torch.no_grad():
-        wanted = torch.nn.functional.normalize(theirs(x))
+        wanted = torch.nn.functional.normalize(theirs(normalize(x, preset.mean, preset.std)))
         for model in (ours, again):
             model.head.load_state_dict(theirs.fc.state_dict())
             torch.testing.assert_close(model(x), wanted)
@@ -148,7 +135,8 @@ def test_code_is_not_unpickled(plain, tmp_path):
     ("call", "told"),
     [
         (lambda d: build("compact", 4, "imagenet"), "imagenet.*scripts"),
-        (lambda d: build("resnet50", 4, "IMAGENET"), "IMAGENET"),
+        (lambda d: build("resnet50", 4, "IMAGENET"), "IMAGENET.*known: IMAGENET1K_V1"),
+        (lambda d: build("bninception", 4, "IMAGENET1K_V1"), "bninception.*none, give a file"),
         (lambda d: build("compact", 4, str(d / "none.pt")), "none.pt.*no such file"),
         (lambda d: build("resnet50", 4, str(d / "t.safetensors")), "missing.*unexpected"),
         (lambda d: build("compact", 4, str(d / "broken.safetensors")), "broken.safetensors"),

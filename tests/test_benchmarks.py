@@ -29,6 +29,12 @@ def test_calls_take_turns_and_the_first_is_not_counted():
     assert order == ["a", "b"] * 4 and set(found) == {"a", "b"}
 
 
+def test_calls_are_timed_by_the_clock_that_is_given():
+    """Oracle: a clock by hand: 1, 2 and 30 seconds after the one to warm up."""
+    ticks = iter([0, 10, 11, 20, 22, 30, 60])
+    assert medians(3, lambda: next(ticks), a=lambda: None) == {"a": 2000}
+
+
 def test_extra_memory_sees_what_a_call_takes_and_gives_back():
     """Oracle: the size of a block that is written to and freed."""
     assert 60 < extra_mib(lambda: bytearray(b"x") * (64 << 20)) < 90

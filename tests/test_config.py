@@ -22,6 +22,7 @@ INTEGERS = (
     "probes",
     "lemma",
     "neighbours",
+    "mined",
 )
 NUMBERS = (
     *("crop", "lam", "eta", "alpha", "beta", "epsilon"),
@@ -29,7 +30,8 @@ NUMBERS = (
 )
 CHOICES = {
     "split": ("test", "validation"),
-    "backbone": ("compact", "googlenet", "resnet50"),
+    "view": ("drawn", "paper", "released", "released_ms"),
+    "backbone": ("compact", "googlenet", "bninception", "resnet50"),
     "pooling": ("avg", "max"),
     "sampler": ("pk", "shuffle"),
     "loss": ("contrastive", "triplet", "multi_similarity"),

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from test_losses import case
 
 from xbmlib.study.summary import claims, rewrite_readme
@@ -46,6 +47,19 @@ def test_a_loss_of_ones_own():
         (found,) = torch.autograd.grad(out, z)
         torch.testing.assert_close(out, terms / 12)
         torch.testing.assert_close(found, wanted)
+
+
+def test_ones_own_model_loss_and_logger(tmp_path, monkeypatch, capsys):
+    """Oracle: TensorBoard's reader: the curves of every logged step; and the recall printed."""
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    exec(examples()[2], names)
+    events = EventAccumulator("board").Reload()
+    found = {tag: [e.step for e in events.Scalars(tag)] for tag in events.Tags()["scalars"]}
+    assert found["step/batch_loss"] == [0, 10, 20, 30]
+    assert found["step/memory_loss"] == found["step/memory_age_max"] == [10, 20, 30]
+    assert found["evaluation/R@1"] == [40]
+    assert str(names["trainer"].history[-1]["R@1"]) in capsys.readouterr().out
 
 
 def test_the_table_is_generated():

@@ -32,16 +32,20 @@ class Experiment(BaseModel):
     split: Literal["test", "validation"] = Field(
         "test", description="test classes, or training classes held out for searches"
     )
-    backbone: Literal["compact", "googlenet", "resnet50"] = "compact"
+    view: Literal["drawn", "paper", "released", "released_ms"] = Field(
+        "drawn", description="resizing and cropping of images on disk, see xbmlib.datasets.views"
+    )
+    backbone: Literal["compact", "googlenet", "bninception", "resnet50"] = "compact"
     weights: str | None = Field("scripts", description="initial weights; None: from scratch")
     pooling: Literal["avg", "max"] = Field("avg", description="global pooling")
+    freeze_bn: bool = Field(False, description="keep the batch norms of the trunk as loaded")
     dim: Positive = Field(128, description="D, embedding dimension")
 
     sampler: Literal["pk", "shuffle"] = Field("pk", description="Section 4.1, Fig. 6")
     batch: Annotated[int, Field(ge=2)] = Field(16, description="m, mini-batch size")
     k: Positive = Field(4, description="K, images of each class in a PK batch")
     crop: Annotated[float, Field(gt=0, le=1)] = Field(
-        0.6, description="smallest area of the random-resized crop; 1 for no cropping"
+        0.6, description="smallest area of a drawing's random-resized crop; 1 for no cropping"
     )
 
     loss: Literal["contrastive", "triplet", "multi_similarity"] = "contrastive"
@@ -73,8 +77,10 @@ class Experiment(BaseModel):
     steps: Positive = Field(4000, description="training iterations")
     lr: Annotated[float, Field(gt=0)] = Field(2e-4, description="Adam's learning rate")
     weight_decay: Annotated[float, Field(ge=0)] = Field(5e-4, description="Section 4.1")
-    schedule: Literal["cosine", "step", "constant"] = Field(
-        "cosine", description='"step" divides the rate by 10 at 60% and at 85% of the steps'
+    schedule: Literal["cosine", "step", "constant", "plateau"] = Field(
+        "cosine",
+        description='"step" divides the rate by 10 at 60% and at 85% of the steps, "plateau" where '
+        "R@1 has stopped to rise, as the released code does",
     )
     precision: Literal["bf16", "fp32"] = Field("bf16", description="of the backbone's passes")
     seed: Annotated[int, Field(ge=0)] = 0
@@ -88,6 +94,12 @@ class Experiment(BaseModel):
     )
     neighbours: Annotated[int, Field(ge=0)] = Field(
         0, description="queries whose nearest images are kept with the run; 0 for none"
+    )
+
+    mined: Annotated[int, Field(ge=0)] = Field(
+        0,
+        description="anchors of the last batch whose pairs are kept with the run, by a loss of "
+        "xbmlib's own; 0 for none",
     )
 
     def __init__(self, **values: Any) -> None:
@@ -123,6 +135,11 @@ class Experiment(BaseModel):
             raise ValueError(
                 f"start={self.start} with steps={self.steps}: the memory would start "
                 f"after the last step; give a start below {self.steps}"
+            )
+        if self.schedule == "plateau" and self.evaluations < 6:
+            raise ValueError(
+                f'schedule="plateau" with evaluations={self.evaluations}: the rate falls after '
+                "5 evaluations without a rise; give evaluations of at least 6"
             )
         if self.lemma > self.probes:
             raise ValueError(

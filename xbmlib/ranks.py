@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from xbmlib import distributed
 from xbmlib.datasets import Images
-from xbmlib.distributed import GlobalBatch, ShardedMemory
+from xbmlib.distributed import DistributedError, GlobalBatch, ShardedMemory
 from xbmlib.distributed.group import tell
 from xbmlib.losses import PairLoss
 from xbmlib.queue import CrossBatchMemory
@@ -60,7 +60,7 @@ class Ranks:
         return v, labels, ids
 
     def memory_loss(
-        self, loss: PairLoss, v: Tensor, labels: Tensor, memory: Memory, own: Tensor
+        self, loss: nn.Module, v: Tensor, labels: Tensor, memory: Memory, own: Tensor
     ) -> Tensor:
         """The loss of the whole batch against the memory."""
         assert isinstance(memory, CrossBatchMemory)
@@ -68,6 +68,9 @@ class Ranks:
             v, labels, memory.embeddings, memory.labels, own=own, shadow=memory.shadow
         )
         return value
+
+    def check_alone(self, what: str) -> None:
+        """Refuse what one process can do and several cannot."""
 
     def backward(self, total: Tensor, model: nn.Module) -> None:
         """Gradients of the whole batch's loss."""
@@ -119,11 +122,18 @@ class ManyRanks(Ranks):
         return distributed.gather(v, labels, ids)[:3]
 
     def memory_loss(
-        self, loss: PairLoss, v: Tensor, labels: Tensor, memory: Memory, own: Tensor
+        self, loss: nn.Module, v: Tensor, labels: Tensor, memory: Memory, own: Tensor
     ) -> Tensor:
         """See :meth:`Ranks.memory_loss`."""
+        assert isinstance(loss, PairLoss)
         batch = GlobalBatch(v, labels, None, self.share(len(v)))
         return distributed.memory_loss(loss, batch, memory, own)
+
+    def check_alone(self, what: str) -> None:
+        """See :meth:`Ranks.check_alone`."""
+        raise DistributedError(
+            f"{what} with {self.size} processes: only a run in one process can have it"
+        )
 
     def backward(self, total: Tensor, model: nn.Module) -> None:
         """See :meth:`Ranks.backward`."""

@@ -21,7 +21,7 @@ from xbmlib.config import ConfigError, Experiment
 TRAINING_VERSION = 1
 
 # What a run keeps as tables, each in a file of its name where it has rows.
-FRAMES = ("metrics", "drift", "neighbours")
+FRAMES = ("metrics", "drift", "neighbours", "mined")
 
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -81,6 +81,7 @@ class Run:
         drift: step, delta, drift: the mean of D(x, t; Δt) over the probes, Eq. 2.
         provenance: fingerprints of data and weights, versions, device, seconds, seed.
         neighbours: the nearest images of a sample of queries (:mod:`xbmlib.retrieved`).
+        mined: pairs of some anchors of the last step (:mod:`xbmlib.mined`).
     """
 
     id: str
@@ -91,6 +92,7 @@ class Run:
     drift: pd.DataFrame
     provenance: dict[str, Any]
     neighbours: pd.DataFrame = field(default_factory=pd.DataFrame)
+    mined: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
 class RunStore:
@@ -118,6 +120,9 @@ class RunStore:
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / ".lock")
         with lock:
+            # Nobody else writes here now: what is half-written is of a process that was killed.
+            for left in folder.glob(".*.tmp"):
+                left.unlink()
             yield folder
         if self.done(id):
             (folder / ".lock").unlink(missing_ok=True)

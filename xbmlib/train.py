@@ -11,7 +11,9 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Iterable
 from contextlib import nullcontext
+from functools import cache
 from pathlib import Path
 
 import torch.distributed as dist
@@ -20,7 +22,8 @@ from tqdm import tqdm
 from xbmlib import datasets, distributed
 from xbmlib.backbones.weights import WeightsError
 from xbmlib.config import ConfigError, Experiment
-from xbmlib.datasets import DatasetError
+from xbmlib.datasets import DatasetError, Retrieval
+from xbmlib.observe import Observe, observing
 from xbmlib.ranks import ranks_of_run
 from xbmlib.runs import Run, RunStore, run_id
 from xbmlib.trainer import CHECKPOINT_STEPS, Progress, Trainer, fingerprints
@@ -32,6 +35,7 @@ def run(
     *,
     progress: Progress = lambda steps: None,
     checkpoint_steps: int = CHECKPOINT_STEPS,
+    observe: Observe | None = None,
 ) -> Run:
     """Load the run from the store, or train it: from its checkpoint, where one is left.
 
@@ -47,9 +51,15 @@ def run(
         store: where runs are kept; ``results/runs`` by default.
         progress: told the number of steps that have been completed since it was last told.
         checkpoint_steps: steps between two checkpoints.
+        observe: told of each row as it is measured (:mod:`xbmlib.observe`); unless given, a
+            TensorBoard in the folder that ``$XBM_TENSORBOARD`` names, under the run's id. Of a
+            run that is loaded it is told nothing.
+
+    A model or a loss of your own has no id: train it with :class:`xbmlib.trainer.Trainer`.
 
     Raises:
         ConfigError, DatasetError: bad input, before any training.
+        ImportError: ``$XBM_TENSORBOARD`` without TensorBoard.
         FloatingPointError: a loss that is not finite.
     """
     store, ranks = store or RunStore(), ranks_of_run()
@@ -58,9 +68,11 @@ def run(
         with store.locked(id) if ranks.first else nullcontext():
             # The others wait here until the first has the lock.
             if not ranks.told(store.done(id)):
-                data = datasets.load(experiment.data, experiment.split)
-                trainer = Trainer(experiment, data, store.path(id) / "checkpoint.pt")
-                trainer.train(progress, checkpoint_steps)
+                data = datasets.load(experiment.data, experiment.split, experiment.view)
+                checkpoint = store.path(id) / "checkpoint.pt"
+                with observing(observe, id) if ranks.first else nullcontext() as told:
+                    trainer = Trainer(experiment, data, checkpoint, observe=told)
+                    trainer.train(progress, checkpoint_steps)
                 result = trainer.result(id)
                 if ranks.first:
                     store.save(result)
@@ -78,7 +90,16 @@ def identify(experiment: Experiment) -> str:
     Raises:
         ConfigError, DatasetError: as :func:`run`.
     """
-    data = datasets.load(experiment.data, experiment.split)
+    return identify_all([experiment])[0]
+
+
+def identify_all(experiments: Iterable[Experiment]) -> list[str]:
+    """As :func:`identify` each, in their order; every data set is loaded once."""
+    load = cache(datasets.load)
+    return [_identify(e, load(e.data, e.split, e.view)) for e in experiments]
+
+
+def _identify(experiment: Experiment, data: Retrieval) -> str:
     experiment.memory_size(len(data.train))
     classes = len(data.train.classes)
     if experiment.sampler == "pk" and experiment.batch // experiment.k > classes:

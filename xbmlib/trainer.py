@@ -10,23 +10,25 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.profiler import record_function
 
 from xbmlib import backbones
-from xbmlib.config import Experiment
+from xbmlib.config import ConfigError, Experiment
 from xbmlib.datasets import Images, Retrieval
 from xbmlib.datasets.transforms import random_resized_crop, to_float
 from xbmlib.drift import DriftProbe, gradient_errors
 from xbmlib.evaluation import evaluate
 from xbmlib.loading import Batch, crop_generator, test_batches, training_batches
-from xbmlib.losses import ContrastiveLoss, MultiSimilarityLoss, PairLoss, TripletLoss
+from xbmlib.losses import ContrastiveLoss, MultiSimilarityLoss, PairLoss, TripletLoss, check_call
+from xbmlib.mined import mined
+from xbmlib.observe import Observe, ages
 from xbmlib.provenance import provenance
-from xbmlib.queue import Queue, initialise
+from xbmlib.queue import CrossBatchMemory, Queue, initialise
 from xbmlib.ranks import Memory, Ranks, ranks_of_run
 from xbmlib.retrieved import retrieved
-from xbmlib.runs import Run, write_atomically
-from xbmlib.schedule import learning_rate
+from xbmlib.runs import Run, run_id, write_atomically
+from xbmlib.schedule import Schedule
 
 CHECKPOINT_STEPS = 500
 DRIFT_TIMES = 48
@@ -41,23 +43,63 @@ class Trainer:
         experiment: what to run.
         data: the data set that it names.
         checkpoint: file that the state is kept in while the run lasts.
+        model: (B, C, H, W) float in [0, 1] to (B, D), in place of the backbone that the experiment
+            names; its vectors are brought to unit length (:func:`xbmlib.backbones.normalised`).
+        loss: called as a :class:`xbmlib.losses.PairLoss`, in place of the experiment's; parameters
+            of its own are trained too.
+        observe: told of each row as it is measured (:mod:`xbmlib.observe`); it changes no number.
+
+    An id of the run store knows only what an experiment names: with a model or a loss given, take
+    what was measured from :meth:`result`, under any name, and keep it elsewhere.
+
+    Raises:
+        ValueError: weights, a model, a loss or a checkpoint that do not fit.
     """
 
-    def __init__(self, experiment: Experiment, data: Retrieval, checkpoint: Path) -> None:
+    def __init__(
+        self,
+        experiment: Experiment,
+        data: Retrieval,
+        checkpoint: Path,
+        *,
+        model: nn.Module | None = None,
+        loss: nn.Module | None = None,
+        observe: Observe | None = None,
+    ) -> None:
         e = self.experiment = experiment
-        self.data, self.checkpoint = data, checkpoint
+        self.data, self.checkpoint, self.observe = data, checkpoint, observe
         self.ranks = ranks_of_run()
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         torch.manual_seed(e.seed)
-        self.model = backbones.build(
-            e.backbone, e.dim, e.weights, pooling=e.pooling, channels=data.train.channels
-        )
+        self.model: nn.Module
+        if model is None:
+            self.fingerprints = fingerprints(e, data)
+            self.model = backbones.build(
+                e.backbone,
+                e.dim,
+                e.weights,
+                pooling=e.pooling,
+                channels=data.train.channels,
+                freeze_bn=e.freeze_bn,
+            )
+        else:
+            self.fingerprints = [data.fingerprint, f"model: {model!r}"]
+            trial = to_float(data.train.fetch(torch.arange(2)).to(self.device))
+            self.model = backbones.normalised(model, trial, e.dim if e.ratio else None)
         self.model = self.ranks.model(self.model.to(self.device))
         self.model.to(memory_format=torch.channels_last)
+        if loss is not None:
+            check_call(loss)
+            self.ranks.check_alone("a loss of one's own")
+            self.fingerprints.append(f"loss: {loss!r}")
+        self.loss = (build_loss(e) if loss is None else loss).to(self.device)
         self.optimiser = torch.optim.Adam(
-            self.model.parameters(), e.lr, weight_decay=e.weight_decay, fused=True
+            [*self.model.parameters(), *self.loss.parameters()],
+            e.lr,
+            weight_decay=e.weight_decay,
+            fused=True,
         )
-        self.loss = build_loss(e)
+        self.schedule = Schedule(e, self.optimiser)
         self.memory = build_memory(e, len(data.train), self.device, self.ranks)
         every = max(1, e.steps // DRIFT_TIMES)
         self.drift = DriftProbe(e.drift, range(0, e.steps + 1, every))
@@ -67,13 +109,20 @@ class Trainer:
         self.metrics: list[dict[str, float]] = []
         self.drifts: list[dict[str, float]] = []
         self.history: list[dict[str, float]] = []
+        self.mined = pd.DataFrame()
         if self.ranks.told(checkpoint.is_file()):
             self._load()
 
-    def train(self, progress: Progress, checkpoint_steps: int = CHECKPOINT_STEPS) -> None:
+    def train(
+        self, progress: Progress = lambda steps: None, checkpoint_steps: int = CHECKPOINT_STEPS
+    ) -> None:
         """Go on from the present step to the last."""
         e, began, before = self.experiment, time.monotonic(), self.seconds
         progress(self.step)
+        self._tell("start", {"step": self.step})
+        # Measured before the checkpoint, at the very step from which on all told is void.
+        self._tell("drift", *(row for row in self.drifts if row["step"] == self.step))
+        self._tell("evaluation", *(row for row in self.history if row["step"] == self.step))
         evaluate_at = {round(i * e.steps / e.evaluations) for i in range(1, e.evaluations + 1)}
         if self.step == 0:
             self._probe()
@@ -83,6 +132,8 @@ class Trainer:
             self._probe()
             if self.step in evaluate_at:
                 self.history.append({"step": self.step, **self.evaluate()})
+                self.schedule.observe(self.history[-1]["R@1"])
+                self._tell("evaluation", self.history[-1])
             self.seconds = before + time.monotonic() - began
             if self.step % checkpoint_steps == 0 and self.step < e.steps:
                 self._save()
@@ -99,19 +150,18 @@ class Trainer:
         use_memory = self.memory is not None and t >= e.start
         if self.memory is not None and t == e.start and e.init == "sample":
             self._initialise(self.memory)
-        # Randomness is a function of (seed, step): a resumed run needs no history of it.
-        generator = crop_generator(e.seed, t)
         with record_function("xbm: crop"):
-            first = self.ranks.share(e.batch).start
             x = to_float(images.to(self.device))
-            x = random_resized_crop(x, e.crop, generator, batch=e.batch, first=first)
+            if e.view == "drawn":
+                # Randomness is a function of (seed, step): a resumed run needs no history of it.
+                generator, first = crop_generator(e.seed, t), self.ranks.share(e.batch).start
+                x = random_resized_crop(x, e.crop, generator, batch=e.batch, first=first)
         labels = labels.to(self.device)
-        for group in self.optimiser.param_groups:
-            group["lr"] = learning_rate(e, t)
+        rate = self.schedule.set(t)
         with record_function("xbm: forward"), self._autocast():
             v = self.model(x.contiguous(memory_format=torch.channels_last))
         v, labels, ids = self.ranks.gather(v, labels, ids)
-        row: dict[str, float] = {"step": t, "lr": learning_rate(e, t)}
+        row: dict[str, float] = {"step": t, "lr": rate}
         logged = t % e.log_every == 0
         total = v.new_zeros(())
         if e.batch_loss or not use_memory:
@@ -123,6 +173,8 @@ class Trainer:
             with record_function("xbm: enqueue"):
                 own = self.memory.enqueue(v, labels, ids)
             part = self._part("memory", row, logged, v, labels, own)
+            if e.mined and t == e.steps - 1:
+                self._mine(v.detach(), labels, ids, own)
             total = total + e.memory_weight * part
         self.optimiser.zero_grad()
         with record_function("xbm: backward"):
@@ -133,6 +185,8 @@ class Trainer:
             if not math.isfinite(total.item()):
                 raise FloatingPointError(f"the loss is {total.item()} at step {t}: lower lr={e.lr}")
             self.metrics.append(row)
+            if self.observe is not None:
+                self._tell("step", row | ages(self.memory))
         self.step += 1
 
     def _part(
@@ -150,11 +204,26 @@ class Trainer:
                 value: Tensor = self.loss(v, labels)
             else:
                 value = self.ranks.memory_loss(self.loss, v, labels, self.memory, own)
-        if logged and self.loss.valid is not None:
+        if logged:
             row[f"{name}_loss"] = value.item()
-            row[f"{name}_negatives"] = int(self.loss.valid.negatives.sum())
-            row[f"{name}_positives"] = int(self.loss.valid.positives.sum())
+        # A loss from elsewhere may not tell its pairs.
+        valid = getattr(self.loss, "valid", None)
+        if logged and valid is not None:
+            row[f"{name}_negatives"] = int(valid.negatives.sum())
+            row[f"{name}_positives"] = int(valid.positives.sum())
         return value
+
+    def _mine(self, v: Tensor, labels: Tensor, ids: Tensor, own: Tensor) -> None:
+        """Pairs of the batch's first anchors, of a whole memory, by a loss that weighs them."""
+        if isinstance(self.memory, CrossBatchMemory) and isinstance(self.loss, PairLoss):
+            count = self.experiment.mined
+            self.mined = mined(self.loss, v, labels, ids, self.memory, own, count)
+
+    def _tell(self, kind: str, *rows: dict[str, float]) -> None:
+        """Tell the observer, if any, of copies that it cannot change the run by."""
+        if self.observe is not None:
+            for row in rows:
+                self.observe(kind, dict(row))
 
     def _autocast(self) -> AbstractContextManager[None]:
         return torch.autocast(
@@ -183,9 +252,9 @@ class Trainer:
         if self.experiment.drift and self.drift.due(self.step):
             errors = self._gradient_errors if self.experiment.lemma else None
             rows = self.drift.record(self.step, self.embed(self.probes), errors)
-            self.drifts += [
-                row | {"lr": learning_rate(self.experiment, row["step"])} for row in rows
-            ]
+            rows = [row | {"lr": self.schedule.rate(self.step)} for row in rows]
+            self.drifts += rows
+            self._tell("drift", *rows)
 
     def _gradient_errors(self, differences: Tensor) -> Tensor:
         """Lemma 1: the next probe stands for the x_i of each v_j."""
@@ -213,10 +282,13 @@ class Trainer:
 
     def _save(self) -> None:
         state = {
+            "of": run_id(self.experiment, *self.fingerprints),
             "step": self.step,
             "seconds": self.seconds,
             "model": self.model.state_dict(),
+            "loss": self.loss.state_dict(),
             "optimiser": self.optimiser.state_dict(),
+            "schedule": self.schedule.state_dict(),
             "memory": self.ranks.memory_state(self.memory) if self.memory is not None else {},
             "drift": self.drift.state_dict(),
             "rows": [self.metrics, self.drifts, self.history],
@@ -227,8 +299,16 @@ class Trainer:
 
     def _load(self) -> None:
         state = torch.load(self.checkpoint, map_location=self.device, weights_only=True)
+        of = run_id(self.experiment, *self.fingerprints)
+        if state.get("of", of) != of:
+            raise ConfigError(
+                f"{self.checkpoint} is the state of another run: remove it, or name another file"
+            )
         self.step, self.seconds = state["step"], state["seconds"]
         self.model.load_state_dict(state["model"])
+        # Older checkpoints hold neither: only a loss of one's own and a plateau have a state.
+        self.loss.load_state_dict(state.get("loss", {}))
+        self.schedule.load_state_dict(state.get("schedule", {}))
         self.optimiser.load_state_dict(state["optimiser"])
         if self.memory is not None:
             self.ranks.load_memory(self.memory, state["memory"])
@@ -250,9 +330,10 @@ class Trainer:
             | {
                 "seconds": round(self.seconds, 1),
                 "seed": self.experiment.seed,
-                "fingerprints": fingerprints(self.experiment, self.data),
+                "fingerprints": self.fingerprints,
             },
             neighbours=retrieved(self.data, self.embed, self.experiment.neighbours),
+            mined=self.mined,
         )
 
 

@@ -1,6 +1,17 @@
 """Backbones: images to unit vectors (Section 4.1)."""
 
-from xbmlib.backbones.embedder import Embedder, build
+from xbmlib.backbones.catalogue import BACKBONES, build
+from xbmlib.backbones.embedder import Embedder
+from xbmlib.backbones.given import ModelError, normalised
 from xbmlib.backbones.weights import WeightsError, fingerprint, save_trunk
 
-__all__ = ["Embedder", "WeightsError", "build", "fingerprint", "save_trunk"]
+__all__ = [
+    "BACKBONES",
+    "Embedder",
+    "ModelError",
+    "WeightsError",
+    "build",
+    "fingerprint",
+    "normalised",
+    "save_trunk",
+]

@@ -17,13 +17,10 @@ SHIPPED = {
     ("compact", "scripts"): Path(__file__).resolve().parent.parent / "data" / "compact.safetensors"
 }
 FILES = (".safetensors", ".pt", ".pth")
-# What a classification checkpoint has behind its trunk.
-CLASSIFIER = ("fc.", "aux1.", "aux2.")
-# What files may lack: torchvision's know no input, and old ones no count of batches.
-OPTIONAL = ("input.scale", "input.shift", "num_batches_tracked")
-MEAN, STD = torch.tensor([[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]]).view(2, 3, 1, 1)
-# From ImageNet's mean and standard deviation to the 0.5 and 0.5 of torchvision's GoogLeNet.
-GOOGLENET_INPUT = {"input.scale": STD / 0.5, "input.shift": (MEAN - 0.5) / 0.5}
+# What a classification checkpoint has behind its trunk: torchvision's, and BN-Inception's.
+CLASSIFIER = ("fc.", "aux1.", "aux2.", "last_linear.")
+# What old files lack: a count of batches.
+OPTIONAL = ("num_batches_tracked",)
 
 
 class WeightsError(ValueError):
@@ -36,22 +33,23 @@ def load_trunk(trunk: nn.Module, name: str, weights: str) -> None:
     if path.suffix in FILES:
         _fit(trunk, _read(path), str(path))
         return
-    try:
-        entry = models.get_model_weights(name)[weights]
-    except (ValueError, KeyError):
-        shipped = [w for n, w in SHIPPED if n == name]
+    names = (
+        {w.name: w for w in models.get_model_weights(name)} if name in models.list_models() else {}
+    )
+    if weights not in names:
+        known = [w for n, w in SHIPPED if n == name] + list(names)
         raise WeightsError(
             f"weights={weights!r} for {name}: neither a .safetensors, .pt or .pth file nor a known "
-            f"name; shipped: {', '.join(shipped) or 'none'}; else a name of torchvision's"
-        ) from None
+            f"name; known: {', '.join(known) or 'none, give a file'}"
+        )
     try:
-        state = dict(entry.get_state_dict(progress=False, check_hash=True))
+        state = dict(names[weights].get_state_dict(progress=False, check_hash=True))
     except (OSError, RuntimeError) as error:
         raise WeightsError(
             f"weights={weights!r} for {name}: {error}; try again, or put the file from "
-            f"{entry.url} into {Path(torch.hub.get_dir(), 'checkpoints')}"
+            f"{names[weights].url} into {Path(torch.hub.get_dir(), 'checkpoints')}"
         ) from None
-    _fit(trunk, (GOOGLENET_INPUT if name == "googlenet" else {}) | state, weights)
+    _fit(trunk, state, weights)
 
 
 def fingerprint(name: str, weights: str | None) -> str:
@@ -95,7 +93,7 @@ def _fit(trunk: nn.Module, state: dict[str, Tensor], source: str) -> None:
     state = {key: value for key, value in own.items() if key.endswith(OPTIONAL)} | {
         key: value for key, value in state.items() if not key.startswith(CLASSIFIER)
     }
-    state = {key: _spread(value, own.get(key)) for key, value in state.items()}
+    state = {key: _adapt(value, own.get(key)) for key, value in state.items()}
     wrong = {
         "missing": own.keys() - state.keys(),
         "unexpected": state.keys() - own.keys(),
@@ -109,11 +107,17 @@ def _fit(trunk: nn.Module, state: dict[str, Tensor], source: str) -> None:
     trunk.load_state_dict(state)
 
 
-def _spread(value: Tensor, own: Tensor | None) -> Tensor:
-    """Filters of one channel over the three that a grey picture would have alike."""
-    if own is None or own.ndim != 4 or own.shape[1] != 3 or value.shape[1:2] != (1,):
+def _adapt(value: Tensor, own: Tensor | None) -> Tensor:
+    """What stands for the same in another shape."""
+    if own is None or own.shape == value.shape:
         return value
-    return value.expand(-1, 3, -1, -1) / 3
+    # Older files of BN-Inception hold batch normalisation as (1, C).
+    if own.ndim == 1 and value.shape == (1, *own.shape):
+        return value[0]
+    # Filters of one channel over the three that a grey picture would have alike.
+    if own.ndim == 4 and own.shape[1] == 3 and value.shape[1:2] == (1,):
+        return value.expand(-1, 3, -1, -1) / 3
+    return value
 
 
 def save_trunk(trunk: nn.Module, path: Path) -> None:

@@ -1,6 +1,20 @@
-"""Image sets, splits and protocols."""
+"""Image sets, embedded and on disk, their splits and protocols."""
 
-from xbmlib.datasets.embedded import load
+from xbmlib.datasets.disk import differences, root
+from xbmlib.datasets.files import ImageFiles
 from xbmlib.datasets.images import DatasetError, Images, ImageSet, Retrieval
+from xbmlib.datasets.packed import Packed
+from xbmlib.datasets.registry import known_views, load
 
-__all__ = ["DatasetError", "ImageSet", "Images", "Retrieval", "load"]
+__all__ = [
+    "DatasetError",
+    "ImageFiles",
+    "ImageSet",
+    "Images",
+    "Packed",
+    "Retrieval",
+    "differences",
+    "known_views",
+    "load",
+    "root",
+]

@@ -15,15 +15,12 @@ import torch
 from PIL import Image
 
 from xbmlib.datasets.images import DatasetError, ImageSet, Retrieval
+from xbmlib.datasets.parts import Parts, retrieval
 
 FOLDER = Path(__file__).resolve().parent.parent / "data"
 SIDE = 32
 # VehicleID's test lists, each part of the next.
 LISTS = ("small", "medium", "large")
-SPLITS = ("test", "validation")
-# Share of the training classes that a search measures on; the test classes stay unseen.
-VALIDATION_SHARE = 0.2
-VALIDATION_SEED = 2020
 
 
 @dataclass(frozen=True)
@@ -57,42 +54,29 @@ def load(name: str, split: str = "test") -> Retrieval:
     Args:
         name: "hanzi" (stands beside SOP), "emoji" (In-shop: queries and a gallery), "hangul"
             (VehicleID: three test lists) or "scripts" (for pretraining).
-        split: "test" measures on the test classes. "validation" holds a fifth of the training
-            classes out of training and measures on them, leave-one-out whatever the data set, for
-            the choice of hyper-parameters.
+        split: "test" or "validation", see :func:`xbmlib.datasets.parts.retrieval`.
 
     Returns:
         Images of one channel, ink 255 on 0, 32 × 32; emoji of three, inverted so that their white
         ground is 0 as well, halved from 64 × 64.
 
     Raises:
-        DatasetError: an unknown name or split, or a file that is missing, truncated or altered.
+        DatasetError: an unknown split, or a file that is missing, truncated or altered.
     """
-    if name not in EMBEDDED:
-        raise DatasetError(f"data={name!r}: no such data set; known: {', '.join(EMBEDDED)}")
-    if split not in SPLITS:
-        # A misspelt "validation" must not fall through to the test classes.
-        raise DatasetError(f"split={split!r}: no such split; known: {', '.join(SPLITS)}")
     this = EMBEDDED[name]
     images, parts = _read(FOLDER / f"{name}.parquet", this.sha256, this.webp)
-    train = images.select(_rows(parts == "train"))
-    gallery, lists = None, {}
-    if split == "validation":
-        classes = train.classes
-        order = torch.randperm(
-            len(classes), generator=torch.Generator().manual_seed(VALIDATION_SEED)
-        )
-        held = round(VALIDATION_SHARE * len(classes))
-        query = train.of_classes(classes[order[:held]])
-        train = train.of_classes(classes[order[held:]])
-    elif "gallery" in parts:
-        query, gallery = (images.select(_rows(parts == name)) for name in ("query", "gallery"))
-    else:
-        query = images.select(_rows(parts != "train"))
-        level = [np.isin(parts[parts != "train"], LISTS[: i + 1]) for i in range(len(LISTS))]
-        if "small" in parts:
-            lists = {name: _rows(held) for name, held in zip(LISTS, level, strict=True)}
-    return Retrieval(name, train, query, gallery, this.ks, this.sha256, lists)
+    return retrieval(name, images, _parts(parts), this.ks, this.sha256, split)
+
+
+def _parts(of: np.ndarray) -> Parts:
+    """Rows by the part that the file names for each image."""
+    train = _rows(of == "train")
+    if "gallery" in of:
+        return Parts(train, _rows(of == "query"), _rows(of == "gallery"))
+    tested = of[of != "train"]
+    held = [np.isin(tested, LISTS[: i + 1]) for i in range(len(LISTS))]
+    lists = {name: _rows(part) for name, part in zip(LISTS, held, strict=True)}
+    return Parts(train, _rows(of != "train"), lists=lists if "small" in of else {})
 
 
 def _rows(wanted: np.ndarray) -> torch.Tensor:

@@ -42,6 +42,10 @@ class Images(ABC):
                 images are as they are tested on.
         """
 
+    def show(self, rows: Tensor) -> Tensor:
+        """The images of these rows as a person sees them, (len(rows), C, H, W) uint8."""
+        return self.fetch(rows)
+
     def fetch_part(
         self, rows: Tensor, part: slice, generator: torch.Generator | None = None
     ) -> Tensor:
@@ -68,7 +72,7 @@ class Images(ABC):
 
 @dataclass(frozen=True)
 class ImageSet(Images):
-    """Labelled images in memory.
+    """Drawings in memory, their ground 0 as padding is, so that light and dark are exchanged.
 
     Attributes:
         images: (n, C, H, W) uint8.
@@ -91,6 +95,10 @@ class ImageSet(Images):
         """See :meth:`Images.fetch`; these are whole either way, and cropped on the device."""
         return self.images[rows]
 
+    def show(self, rows: Tensor) -> Tensor:
+        """See :meth:`Images.show`: on a white ground."""
+        return 255 - self.images[rows]
+
     def fetch_part(
         self, rows: Tensor, part: slice, generator: torch.Generator | None = None
     ) -> Tensor:
@@ -108,7 +116,7 @@ class Retrieval:
         query: images whose neighbours are looked for.
         gallery: where they are looked for; None for leave-one-out among the queries.
         ks: the K of R@K.
-        fingerprint: SHA-256 of the data.
+        fingerprint: SHA-256 of the data; on disk, of the list files and the name of the view.
         lists: test lists by name, as indices of queries (VehicleID's small, medium and large);
             each is measured by itself, under both of VehicleID's protocols.
     """

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from xbmlib.losses.candidates import Shadow
 from xbmlib.losses.exchange import Exchange
@@ -79,3 +80,22 @@ def references(
                 f"{len(memory)} entries, or -1 for an anchor with no entry there"
             )
     return References(memory.detach(), memory_labels, own, Shadow(*shadow) if shadow else None)
+
+
+def check_call(loss: nn.Module) -> None:
+    """Check that a loss is called as :meth:`xbmlib.losses.PairLoss.forward` is.
+
+    Raises:
+        ValueError: no module, or one that takes other arguments.
+    """
+    if not isinstance(loss, nn.Module):
+        raise ValueError(f"loss of type {type(loss).__name__}: give a torch.nn.Module")
+    try:
+        inspect.signature(loss.forward).bind(
+            "anchors", "labels", memory=0, memory_labels=0, own=0, shadow=0
+        )
+    except TypeError as error:
+        raise ValueError(
+            f"{type(loss).__name__} is not called as a PairLoss ({error}): write it as one, or "
+            "put a loss of pytorch-metric-learning into MetricLearningLoss"
+        ) from None

@@ -2,20 +2,25 @@
 
 from xbmlib.paper import claims, disagreements
 from xbmlib.paper.protocols import PROTOCOLS, Part, Protocol
+from xbmlib.paper.settings import LOSS_FIELDS, SETTINGS, Setting, differences
 from xbmlib.paper.stated import *  # noqa: F403
 from xbmlib.paper.tables import COST, LOSSES, RECALL, SETS, Cost, Row, table
 
 __all__ = [
     "COST",
     "LOSSES",
+    "LOSS_FIELDS",
     "PROTOCOLS",
     "RECALL",
     "SETS",
+    "SETTINGS",
     "Cost",
     "Part",
     "Protocol",
     "Row",
+    "Setting",
     "claims",
+    "differences",
     "disagreements",
     "table",
 ]

@@ -5,6 +5,7 @@ from xbmlib.plots.cost import cost_by_size, gain_by_time, speed
 from xbmlib.plots.drift import drift_and_lemma, drift_curves, lemma
 from xbmlib.plots.losses import losses
 from xbmlib.plots.make_up import make_up
+from xbmlib.plots.mined import mined
 from xbmlib.plots.negatives import valid_negatives
 from xbmlib.plots.ratio import memory_ratio
 from xbmlib.plots.recall_table import recall_table
@@ -24,6 +25,7 @@ __all__ = [
     "losses",
     "make_up",
     "memory_ratio",
+    "mined",
     "model_check",
     "recall_table",
     "retrieved",

@@ -23,8 +23,8 @@ def by_loss(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
         data: tidy, a row a run: data, loss, ratio, sampler, batch, seed, R@1.
         ax: where to draw; a new figure when left out.
     """
-    part = data[(data["data"] == "hanzi") & (data["ratio"] == 0) & (data["sampler"] == "pk")]
-    return _curves(part, "loss", "hanzi, no memory", ax)
+    part = data[(data["data"] == _first(data)) & (data["ratio"] == 0) & (data["sampler"] == "pk")]
+    return _curves(part, "loss", f"{_first(data)}, no memory", ax)
 
 
 def by_data(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
@@ -36,7 +36,7 @@ def by_data(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
 def by_sampler(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     """Fig. 6: with and without memory, PK and random batches; arguments as above."""
     ax = axes(ax)
-    part = data[(data["loss"] == "contrastive") & (data["data"] == "hanzi")]
+    part = data[(data["loss"] == "contrastive") & (data["data"] == _first(data))]
     for (ratio, sampler), curve in part.groupby(["ratio", "sampler"]):
         what = f"$R_M$ = {ratio:g}" if ratio else "no memory"
         sns.lineplot(
@@ -47,7 +47,7 @@ def by_sampler(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     for stated, batch in ((paper.SOP_R1_BATCH_16_MEMORY, 16), (paper.SOP_R1_BATCH_256, 256)):
         ax.plot(batch, stated.value, "^", color=COLOURS["paper"], mfc="none",
                 label="paper (SOP)" if batch == 16 else None)  # fmt: skip
-    return _finish(ax, part, "hanzi, contrastive")
+    return _finish(ax, part, f"{_first(data)}, contrastive")
 
 
 def batch_size(data: pd.DataFrame) -> Figure:
@@ -56,6 +56,11 @@ def batch_size(data: pd.DataFrame) -> Figure:
     for draw, ax in zip((by_loss, by_data, by_sampler), panels, strict=True):
         draw(data, ax=ax)
     return figure
+
+
+def _first(data: pd.DataFrame) -> str:
+    """The data set of the panels of one."""
+    return str(data["data"].iloc[0])
 
 
 def _curves(data: pd.DataFrame, by: str, title: str, ax: Axes | None) -> Axes:

@@ -8,7 +8,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from xbmlib.plots.style import COLOURS, axes, seeds
+from xbmlib.plots.style import COLOURS, axes, seeds, sets
 
 
 def drift_curves(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
@@ -25,7 +25,7 @@ def drift_curves(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
         ax.axvline(step, color="0.4", lw=0.7, ls="--", label="lr ÷ 10" if i == 0 else None)
     ax.set(yscale="log", xlabel="iteration t", ylabel="feature drift D(x, t; Δt)")
     ax.legend(ncols=2)
-    ax.set_title(f"ours: hanzi, batch 64, from scratch, {seeds(data)}")
+    ax.set_title(f"ours: {sets(data)}, batch 64, from scratch, {seeds(data)}")
     return ax
 
 
@@ -41,7 +41,7 @@ def lemma(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     ax.axhline(1, color=COLOURS["paper"], lw=0.8, ls=":", label='paper: "often less than 1"')
     ax.set(yscale="log", xlabel="iteration t", ylabel="C = gradient error / ε")
     ax.legend(ncols=2)
-    ax.set_title(f"ours: hanzi, batch 64, from scratch, {seeds(data)}")
+    ax.set_title(f"ours: {sets(data)}, batch 64, from scratch, {seeds(data)}")
     return ax
 
 

@@ -6,7 +6,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 
-from xbmlib.plots.style import COLOURS, axes, seeds
+from xbmlib.plots.style import COLOURS, axes, seeds, sets
 
 
 def make_up(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
@@ -37,6 +37,6 @@ def make_up(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     ax.axhline(large["R@1"].mean(), color=COLOURS["batch"], ls="--", lw=1,
                label=f"no memory, batch {large['batch'].iloc[0]}")  # fmt: skip
     ax.legend(title=None, loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)
-    ax.set_title(f"ours: hanzi, batch {small['batch'].iloc[0]}, contrastive, {seeds(data)}")
+    ax.set_title(f"ours: {sets(data)}, batch {small['batch'].iloc[0]}, contrastive, {seeds(data)}")
     ax.set(xlabel=None, ylabel="R@1 (%)")
     return ax

@@ -7,7 +7,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 
 from xbmlib import paper
-from xbmlib.plots.style import COLOURS, axes, seeds
+from xbmlib.plots.style import COLOURS, axes, seeds, sets
 
 
 def valid_negatives(data: pd.DataFrame, *, window: int = 25, ax: Axes | None = None) -> Axes:
@@ -39,5 +39,5 @@ def valid_negatives(data: pd.DataFrame, *, window: int = 25, ax: Axes | None = N
     ax.set(xlabel="iteration", ylabel="valid negatives an iteration", ylim=(0, None))
     handles, labels = ax.get_legend_handles_labels()
     ax.legend(handles, [f"ours, {t}" if t in stated else t for t in labels], title=None)
-    ax.set_title(f"ours: hanzi, batch 64, R_M = 1, {seeds(data)}")
+    ax.set_title(f"ours: {sets(data)}, batch 64, R_M = 1, {seeds(data)}")
     return ax

@@ -7,7 +7,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 
 from xbmlib import paper
-from xbmlib.plots.style import COLOURS, axes, seeds
+from xbmlib.plots.style import COLOURS, axes, seeds, sets
 
 
 def memory_ratio(data: pd.DataFrame, *, y: str = "R@1", ax: Axes | None = None) -> Axes:
@@ -31,12 +31,12 @@ def memory_ratio(data: pd.DataFrame, *, y: str = "R@1", ax: Axes | None = None) 
             marker="o",
             errorbar="sd",
             ax=ax,
-            label=f"ours, w/ memory (hanzi, batch 16, {seeds(data)})",
+            label=f"ours, w/ memory ({sets(data)}, batch 16, {seeds(data)})",
         )
     ax.axhline(
         base.mean(),
         color=COLOURS["batch"],
-        label=f"ours, no memory (hanzi, batch 16, {seeds(data)})",
+        label=f"ours, no memory ({sets(data)}, batch 16, {seeds(data)})",
     )
     if len(larger):
         ax.axhline(

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from xbmlib.plots.style import COLOURS, seeds
 
-NAMES = {"none": "Cont., compact", "w/ M": "Cont. w/ M, compact"}
+NAMES = {"none": "Cont.", "w/ M": "Cont. w/ M"}
 COLOUR = {"none": COLOURS["batch"], "w/ M": COLOURS["memory"]}
 
 
@@ -17,26 +17,27 @@ def recall_table(published: pd.DataFrame, ours: pd.DataFrame) -> Figure:
 
     Args:
         published: tidy: method, data, measure, value (percent).
-        ours: tidy, a row a run and measure: data, memory, seed, measure, value.
+        ours: tidy, a row a run and measure: net, data, memory, seed, measure, value.
     """
     measure = [m for m in published["measure"].unique() if m.endswith("R@1")][-1]
     theirs = published[(published["measure"] == measure) & published["value"].notna()]
     mine = ours[ours["measure"] == "R@1"]
+    rows = mine.groupby(["net", "memory"]).ngroups + 1
     figure, (top, bottom) = plt.subplots(
-        2, 1, figsize=(3.5, 0.9 + 0.16 * (len(theirs) + 3)), height_ratios=[len(theirs), 3]
+        2, 1, figsize=(3.5, 0.9 + 0.16 * (len(theirs) + rows)), height_ratios=[len(theirs), rows]
     )
     own = theirs["method"].str.startswith("Cont.")
     faces = [COLOURS["paper"] if o else "none" for o in own]
     top.scatter(theirs["value"], theirs["method"], s=14, color=COLOURS["paper"],
                 marker="^", facecolors=faces)  # fmt: skip
     top.set_title(f"paper: {theirs['data'].iloc[0]}, {measure} (%)")
-    for memory, part in mine.groupby("memory", sort=False):
-        bottom.errorbar(part["value"].mean(), NAMES[str(memory)], xerr=part["value"].std(),
-                        fmt="o", color=COLOUR[str(memory)])  # fmt: skip
+    for (net, memory), part in mine.groupby(["net", "memory"], sort=False):
+        bottom.errorbar(part["value"].mean(), f"{NAMES[str(memory)]}, {net}",
+                        xerr=part["value"].std(), fmt="o", color=COLOUR[str(memory)])  # fmt: skip
     # With test lists the plain R@1 is that of the largest, leave-one-out.
     lists = ours["measure"].str.startswith("large ").any()
     which = "large, leave-one-out R@1" if lists else "R@1"
-    bottom.set_title(f"ours: {mine['data'].iloc[0]} (drawn), {which} (%), {seeds(mine)}")
+    bottom.set_title(f"ours: {mine['data'].iloc[0]}, {which} (%), {seeds(mine)}")
     for ax in (top, bottom):
         ax.invert_yaxis()
         ax.tick_params(axis="y", labelsize=5.5)

@@ -7,12 +7,10 @@ from collections.abc import Mapping
 import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
-from matplotlib.patches import Rectangle
 from torch import Tensor
 
+from xbmlib.plots.pictures import GAP, SIDE, finish, frame, show
 from xbmlib.plots.style import COLOURS
-
-SIDE, GAP = 0.84, 0.5  # of a picture, and between blocks, in places
 
 
 def retrieved(
@@ -43,33 +41,18 @@ def retrieved(
         ax.text(0, y, f"{name}: {kind}", va="top", color=COLOURS["paper"])
         y += GAP
         for query, row in block.groupby("query", sort=False):
-            _show(ax, 0, y, pictures[name, "query", query])
+            show(ax, 0, y, pictures[name, "query", query])
             for found in row.itertuples():
                 x = left[found.memory] + found.rank - 1
-                _show(ax, x, y, pictures[name, "neighbour", found.neighbour])
+                show(ax, x, y, pictures[name, "neighbour", found.neighbour])
                 _frame(ax, x, y, found.right)
             y += 1
-    ax.set(xlim=(0, width), ylim=(y, 0), aspect="equal")
-    ax.axis("off")
-    return ax
-
-
-def _show(ax: Axes, x: float, y: float, picture: Tensor) -> None:
-    ax.imshow(
-        picture.permute(1, 2, 0).numpy(),
-        cmap="gray",
-        vmin=0,
-        vmax=255,
-        extent=(x, x + SIDE, y + SIDE, y),
-        interpolation="nearest",
-    )
+    return finish(ax, width, y)
 
 
 def _frame(ax: Axes, x: float, y: float, right: bool) -> None:
     colour, line, mark = ("right", "-", "✓") if right else ("wrong", (0, (2, 1)), "✗")
-    ax.add_patch(
-        Rectangle((x, y), SIDE, SIDE, fill=False, ec=COLOURS[colour], ls=line, lw=1.6, zorder=3)
-    )
+    frame(ax, x, y, colour, line)
     ax.text(
         x + SIDE, y, mark, ha="center", va="center", size=6, color="white", zorder=4,
         bbox={"boxstyle": "circle,pad=0.15", "fc": COLOURS[colour], "ec": "none"},

@@ -6,7 +6,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 
-from xbmlib.plots.style import COLOURS, axes, seeds
+from xbmlib.plots.style import COLOURS, axes, seeds, sets
 
 
 def starts(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
@@ -26,6 +26,6 @@ def starts(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     )  # fmt: skip
     handles, _ = ax.get_legend_handles_labels()
     ax.legend(handles, ["no memory", f"memory of {ratio}"], title=None)
-    ax.set_title(f"ours: hanzi, batch 16, contrastive, {seeds(data)}")
+    ax.set_title(f"ours: {sets(data)}, batch 16, contrastive, {seeds(data)}")
     ax.set(xlabel=None, ylabel="R@1 (%)", ylim=(0, 100))
     return ax

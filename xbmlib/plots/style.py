@@ -28,6 +28,7 @@ COLOURS = {
     "emoji": "#882255",
     "hangul": "#999933",
 }
+COLOURS |= {"sop": COLOURS["hanzi"], "inshop": COLOURS["emoji"], "vehicleid": COLOURS["hangul"]}
 
 _RC: Any = {
     "figure.figsize": (3.5, 2.6),
@@ -64,6 +65,11 @@ def seeds(data: pd.DataFrame) -> str:
     """How many seeds a figure rests on, in words."""
     n = data["seed"].nunique()
     return f"{n} seed{'s' if n > 1 else ''}"
+
+
+def sets(data: pd.DataFrame) -> str:
+    """The data sets that a figure is about."""
+    return ", ".join(dict.fromkeys(data["data"]))
 
 
 def axes(ax: Axes | None) -> Axes:

@@ -50,7 +50,7 @@ def about(found: pd.DataFrame) -> str:
 
 def _set(name: str, drawn: pd.DataFrame) -> dict[str, Any]:
     """One data set: its pictures, and its queries by their places among these."""
-    data = datasets.load(name, drawn["split"].iloc[0])
+    data = datasets.load(name, *drawn[["split", "view"]].iloc[0])
     searched = data.query if data.gallery is None else data.gallery
     shown = pictures(drawn)
     place = {key: i for i, key in enumerate(shown)}

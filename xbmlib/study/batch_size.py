@@ -11,7 +11,7 @@ from xbmlib.config import Experiment
 from xbmlib.runs import RunStore
 from xbmlib.study.notebook import Parameters, Verdict, clear, mean_spread
 from xbmlib.study.parallel import run_all
-from xbmlib.study.profiles import DATA, LOSSES, Profile, experiment
+from xbmlib.study.profiles import LOSSES, Profile, experiment
 
 RATIO = 1.0
 SAMPLERS = ("pk", "shuffle")
@@ -27,10 +27,10 @@ class BatchSizeParameters(Parameters):
 
 def cases(profile: Profile) -> list[dict[str, Any]]:
     """What is run: data, loss, ratio, sampler and batch; every point as many images."""
-    hanzi = {"data": "hanzi", "loss": "contrastive", "ratio": 0.0, "sampler": "pk"}
-    left = [hanzi | {"loss": loss} for loss in LOSSES]
-    middle = [hanzi | {"data": data} for data in DATA]
-    six = [hanzi | {"ratio": r, "sampler": s} for r in (0.0, RATIO) for s in SAMPLERS]
+    first = {"data": profile.first, "loss": "contrastive", "ratio": 0.0, "sampler": "pk"}
+    left = [first | {"loss": loss} for loss in LOSSES]
+    middle = [first | {"data": data} for data in profile.data]
+    six = [first | {"ratio": r, "sampler": s} for r in (0.0, RATIO) for s in SAMPLERS]
     once = {tuple(curve.values()): curve for curve in [*left, *middle, *six]}
     return [curve | {"batch": batch} for curve in once.values() for batch in profile.batches]
 
@@ -47,20 +47,28 @@ def _experiment(profile: Profile, case: dict[str, Any], seed: int) -> Experiment
     )
 
 
+def _listed(parameters: BatchSizeParameters) -> list[dict[str, Any]]:
+    return [
+        case | {"seed": seed} for case in cases(parameters.size) for seed in parameters.seed_range
+    ]
+
+
+def experiments(parameters: BatchSizeParameters) -> list[Experiment]:
+    """Every point of every curve."""
+    return [_experiment(parameters.size, row, row["seed"]) for row in _listed(parameters)]
+
+
 def frame(parameters: BatchSizeParameters, store: RunStore | None = None) -> pd.DataFrame:
     """Run or load every curve.
 
     Returns:
         A row a run: data, loss, ratio, sampler, batch, seed, R@1 (percent), run.
     """
-    listed: list[dict[str, Any]] = [
-        case | {"seed": seed} for case in cases(parameters.size) for seed in parameters.seed_range
-    ]
-    runs = run_all([_experiment(parameters.size, row, row["seed"]) for row in listed], store)
+    runs = run_all(experiments(parameters), store)
     return pd.DataFrame(
         [
             row | {"R@1": 100 * run.recall["R@1"], "run": run.id}
-            for row, run in zip(listed, runs, strict=True)
+            for row, run in zip(_listed(parameters), runs, strict=True)
         ]
     )
 
@@ -68,6 +76,7 @@ def frame(parameters: BatchSizeParameters, store: RunStore | None = None) -> pd.
 def verdicts(data: pd.DataFrame, parameters: BatchSizeParameters) -> list[Verdict]:
     """The claims of Section 4.3, "Mini-batch Size", and of Fig. 1 and 6."""
     r1 = data.set_index(["data", "loss", "ratio", "sampler", "batch", "seed"])["R@1"].sort_index()
+    first, told = parameters.size.first, parameters.size.told
     least, most = data["batch"].min(), data["batch"].max()
     common: Any = {"seeds": data["seed"].nunique()}
     where = f"batch {least} to {most}, as many images seen, profile {parameters.profile}"
@@ -76,10 +85,10 @@ def verdicts(data: pd.DataFrame, parameters: BatchSizeParameters) -> list[Verdic
         curve = r1[name, loss, ratio, "pk"]
         return curve[most] - curve[least]
 
-    losses = {loss: gain("hanzi", loss) for loss in LOSSES}
+    losses = {loss: gain(first, loss) for loss in LOSSES}
     sets = {name: gain(name, "contrastive") for name in data["data"].unique()}
-    plain, memory = r1["hanzi", "contrastive", 0.0], r1["hanzi", "contrastive", RATIO]
-    with_memory = gain("hanzi", "contrastive", RATIO)
+    plain, memory = r1[first, "contrastive", 0.0], r1[first, "contrastive", RATIO]
+    with_memory = gain(first, "contrastive", RATIO)
     behind = {s: memory[s].groupby("seed").mean() for s in SAMPLERS}
     alone = {s: plain[s].groupby("seed").mean() for s in SAMPLERS}
     small, large = memory["pk"][least], plain["pk"][most]
@@ -92,7 +101,7 @@ def verdicts(data: pd.DataFrame, parameters: BatchSizeParameters) -> list[Verdic
             rule=f"for every loss, R@1 at batch {most} exceeds that at batch {least} by more than "
             "twice the standard error over seeds",
             outcome=clear(*losses.values()),
-            data=f"hanzi (drawn), no memory, {where}",
+            data=f"{told(first)}, no memory, {where}",
             **common,
         ),
         Verdict(
@@ -102,7 +111,7 @@ def verdicts(data: pd.DataFrame, parameters: BatchSizeParameters) -> list[Verdic
             rule=f"on every data set, R@1 at batch {most} exceeds that at batch {least} by more "
             "than twice the standard error over seeds",
             outcome=clear(*sets.values()),
-            data=f"{', '.join(sets)} (drawn), no memory, {where}",
+            data=f"{told(*sets)}, no memory, {where}",
             **common,
         ),
         Verdict(
@@ -114,7 +123,7 @@ def verdicts(data: pd.DataFrame, parameters: BatchSizeParameters) -> list[Verdic
             rule="half of the change without memory exceeds the change with memory by more than "
             "twice the standard error over seeds",
             outcome=clear(losses["contrastive"].abs() / 2 - with_memory.abs()),
-            data=f"hanzi (drawn), contrastive, {where}",
+            data=f"{told(first)}, contrastive, {where}",
             **common,
         ),
         Verdict(
@@ -126,7 +135,7 @@ def verdicts(data: pd.DataFrame, parameters: BatchSizeParameters) -> list[Verdic
             f"batch {most} without",
             rule="it is higher by more than twice the standard error over seeds",
             outcome=clear(small - large),
-            data=f"hanzi (drawn), contrastive, {where}",
+            data=f"{told(first)}, contrastive, {where}",
             **common,
         ),
         Verdict(
@@ -138,7 +147,7 @@ def verdicts(data: pd.DataFrame, parameters: BatchSizeParameters) -> list[Verdic
             rule=f"with memory, random batches with {EQUAL:g} point more would be ahead, by more "
             "than twice the standard error over seeds",
             outcome=clear(behind["shuffle"] + EQUAL - behind["pk"]),
-            data=f"hanzi (drawn), contrastive, {where}",
+            data=f"{told(first)}, contrastive, {where}",
             **common,
         ),
     ]

@@ -13,7 +13,7 @@ from xbmlib.runs import RunStore
 from xbmlib.schedule import learning_rate
 from xbmlib.study.notebook import Parameters, Verdict, judge, mean_spread
 from xbmlib.study.parallel import run_all
-from xbmlib.study.profiles import DATA, Profile, tuned
+from xbmlib.study.profiles import DATA, Profile, stated, tuned
 
 BATCH = 64
 # Pairs whose gradient error is measured at each probing.
@@ -28,34 +28,44 @@ class DriftParameters(Parameters):
 
 def drift_experiment(profile: Profile, seed: int) -> Experiment:
     """Contrastive loss from scratch, as Section 3.2 has it, with two decays of the rate."""
-    found = tuned(DATA[0], "free", "none", BATCH)[0]
+    if profile.setting is None:
+        found = tuned(DATA[0], "free", "none", BATCH)[0]
+        chosen = {name: found[name] for name in ("lr", "lam")}
+    else:
+        # No memory, and a schedule whose decays are known beforehand.
+        chosen = stated(profile.setting, "free") | {"ratio": 0.0, "evaluations": 1}
     return Experiment(
-        weights=None,
-        split=profile.split,
-        batch=BATCH,
-        steps=profile.drift_images // BATCH,
-        lr=found["lr"],
-        lam=found["lam"],
-        schedule="step",
-        drift=profile.deltas,
-        lemma=PAIRS,
-        seed=seed,
+        **chosen
+        | {
+            "data": profile.first,
+            "weights": None,
+            "split": profile.split,
+            "batch": BATCH,
+            "steps": profile.drift_images // BATCH,
+            "schedule": "step",
+            "drift": profile.deltas,
+            "lemma": PAIRS,
+            "seed": seed,
+        }
     )
+
+
+def experiments(parameters: DriftParameters) -> list[Experiment]:
+    """One drift run a seed."""
+    return [drift_experiment(parameters.size, seed) for seed in parameters.seed_range]
 
 
 def frame(parameters: DriftParameters, store: RunStore | None = None) -> pd.DataFrame:
     """Run or load the drift runs.
 
     Returns:
-        A row for each seed, step and Δt: step, delta, drift (mean over the probes), spread,
+        A row for each seed, step and Δt: data, step, delta, drift (mean over the probes), spread,
         epsilon, error, C and below_one (Lemma 1, see :class:`xbmlib.drift.DriftProbe`), lr, decays
         and decays_then (how often the rate had been divided at t and at t - Δt), seed, steps (of
         the run), run.
     """
-    profile, seeds = parameters.size, parameters.seed_range
-    runs = run_all([drift_experiment(profile, seed) for seed in seeds], store)
     frames = []
-    for run in runs:
+    for run in run_all(experiments(parameters), store):
         e = run.experiment
 
         def decays(step: int, e: Experiment = e) -> int:
@@ -63,6 +73,7 @@ def frame(parameters: DriftParameters, store: RunStore | None = None) -> pd.Data
 
         frames.append(
             run.drift.assign(
+                data=e.data,
                 decays=run.drift["step"].map(decays),
                 decays_then=(run.drift["step"] - run.drift["delta"]).map(decays),
                 seed=e.seed,
@@ -80,7 +91,7 @@ def verdicts(data: pd.DataFrame, parameters: DriftParameters) -> list[Verdict]:
     # The claim names iterations: where the paper's own Δt was measured, it is judged by that.
     ten = paper.DRIFT_DELTAS[0] if paper.DRIFT_DELTAS[0] in set(data["delta"]) else short
     common: dict[str, Any] = {
-        "data": f"hanzi (drawn), batch {BATCH}, from scratch, {steps:,} steps, "
+        "data": f"{parameters.size.first_told}, batch {BATCH}, from scratch, {steps:,} steps, "
         f"profile {parameters.profile}",
         "seeds": data["seed"].nunique(),
     }

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import pandas as pd
 
 from xbmlib import paper
+from xbmlib.config import Experiment
 from xbmlib.runs import RunStore
 from xbmlib.study.notebook import Parameters, Verdict, clear, mean_spread
 from xbmlib.study.parallel import run_all
-from xbmlib.study.profiles import DATA, LOSSES, experiment
+from xbmlib.study.profiles import LOSSES, PRINTED, Profile, experiment
 
 # Of Section 4.4; the text names no batch size for Table 1 itself.
 BATCH = 64
@@ -23,47 +23,41 @@ class LossesParameters(Parameters):
     notebook: ClassVar[str] = "losses_with_memory"
 
 
-def frame(
-    parameters: Parameters,
-    store: RunStore | None = None,
-    data: Sequence[str] = DATA,
-    names: Sequence[str] = tuple(LOSSES),
-) -> pd.DataFrame:
-    """Run or load losses on data sets, without and with memory.
+def case(profile: Profile, data: str, loss: str, memory: str, seed: int) -> Experiment:
+    """A loss on a data set, "none" or "w/ M" (with the R_M that its search found)."""
+    ratio = None if memory == "w/ M" else 0.0
+    return experiment(profile, BATCH, seed=seed, ratio=ratio, space=LOSSES[loss], data=data)
 
-    Args:
-        parameters: profile and seeds.
-        store: where runs are kept.
-        data: names of the data sets.
-        names: of the losses.
+
+def _listed(parameters: LossesParameters) -> list[dict[str, Any]]:
+    return [
+        {"data": name, "loss": loss, "memory": memory, "seed": seed}
+        for name in parameters.size.data
+        for loss in LOSSES
+        for memory in ("none", "w/ M")
+        for seed in parameters.seed_range
+    ]
+
+
+def experiments(parameters: LossesParameters) -> list[Experiment]:
+    """The three losses on the three data sets, without and with memory."""
+    return [case(parameters.size, **row) for row in _listed(parameters)]
+
+
+def frame(parameters: LossesParameters, store: RunStore | None = None) -> pd.DataFrame:
+    """Run or load the three losses on the three data sets, without and with memory.
 
     Returns:
         A row a run and measure: data, loss, memory ("none" or "w/ M", with the R_M that its
         search found), ratio, seed, measure (such as "R@1"), value (percent), run.
     """
-    listed: list[dict[str, Any]] = [
-        {"data": name, "loss": loss, "memory": memory, "seed": seed}
-        for name in data
-        for loss in names
-        for memory in ("none", "w/ M")
-        for seed in parameters.seed_range
-    ]
-    experiments = [
-        experiment(
-            parameters.size,
-            BATCH,
-            seed=row["seed"],
-            ratio=None if row["memory"] == "w/ M" else 0.0,
-            space=LOSSES[row["loss"]],
-            data=row["data"],
-        )
-        for row in listed
-    ]
+    listed = _listed(parameters)
+    runs = run_all(experiments(parameters), store)
     return pd.DataFrame(
         [
             row
             | {"ratio": run.experiment.ratio, "measure": name, "value": 100 * value, "run": run.id}
-            for row, run in zip(listed, run_all(experiments, store), strict=True)
+            for row, run in zip(listed, runs, strict=True)
             for name, value in run.recall.items()
         ]
     )
@@ -82,9 +76,14 @@ def table(data: pd.DataFrame) -> pd.DataFrame:
     ]
     for (name, loss, memory), part in data.groupby(["data", "loss", "memory"], sort=False):
         cells = {m: mean_spread(v) for m, v in part.groupby("measure", sort=False)["value"]}
-        ours = {"source": "ours (drawn)", "data": name, "loss": loss, "memory": memory}
+        ours = {"source": source(str(name)), "data": name, "loss": loss, "memory": memory}
         rows.append(ours | cells)
     return pd.DataFrame(rows).fillna("")
+
+
+def source(data: str) -> str:
+    """Whose rows of a table these are."""
+    return "ours" if data in PRINTED else "ours (drawn)"
 
 
 def _told(loss: str, beyond: tuple[str, str] | None = None) -> str:
@@ -107,22 +106,23 @@ def verdicts(data: pd.DataFrame, parameters: LossesParameters) -> list[Verdict]:
     r1 = first.set_index(["data", "loss", "memory", "seed"])["value"].sort_index()
     common: Any = {"seeds": data["seed"].nunique()}
     where = f"batch {BATCH}, R_M as searched, profile {parameters.profile}"
-    sets = f"{', '.join(DATA)} (drawn), {where}"
-    gains = {(d, loss): r1[d, loss, "w/ M"] - r1[d, loss, "none"] for d in DATA for loss in LOSSES}
+    sets = f"{parameters.size.told()}, {where}"
+    names = parameters.size.data
+    gains = {(d, loss): r1[d, loss, "w/ M"] - r1[d, loss, "none"] for d in names for loss in LOSSES}
     out = [
         Verdict(
             claim=f"The memory improves the {loss.replace('_', '-')} loss on every data set.",
             paper=_told(loss),
-            ours="; ".join(f"{d} {mean_spread(gains[d, loss])} points" for d in DATA),
+            ours="; ".join(f"{d} {mean_spread(gains[d, loss])} points" for d in names),
             rule="on every data set the gain of R@1 exceeds twice its standard error over seeds",
-            outcome=clear(*(gains[d, loss] for d in DATA)),
+            outcome=clear(*(gains[d, loss] for d in names)),
             data=sets,
             **common,
         )
         for loss in LOSSES
     ]
     for memory, told in (("none", "without"), ("w/ M", "with")):
-        ahead = {d: r1[d, "contrastive", "w/ M"] - r1[d, "multi_similarity", memory] for d in DATA}
+        ahead = {d: r1[d, "contrastive", "w/ M"] - r1[d, "multi_similarity", memory] for d in names}
         out.append(
             Verdict(
                 claim=f"The contrastive loss with memory beats multi-similarity {told}.",

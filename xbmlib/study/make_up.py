@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import pandas as pd
 
 from xbmlib import paper
+from xbmlib.config import Experiment
 from xbmlib.runs import RunStore
 from xbmlib.study.notebook import Parameters, Verdict, judge, mean_spread
 from xbmlib.study.parallel import run_all
@@ -30,6 +31,24 @@ class MakeUpParameters(Parameters):
     notebook: ClassVar[str] = "batch_make_up"
 
 
+def _cases(parameters: MakeUpParameters) -> list[tuple[int, str, float, int, int]]:
+    """Batch, make-up, R_M, rank and seed of each run."""
+    free, fixed = SPACES
+    cases = [(BATCH, name, ratio, 1) for name in SPACES for ratio in RATIOS]
+    cases.append((REFERENCE, free, 0.0, 1))
+    if parameters.size.setting is None:
+        cases += [(BATCH, fixed, 0.0, rank) for rank in range(2, RANKS + 1)]
+    return [(*case, seed) for case in cases for seed in parameters.seed_range]
+
+
+def experiments(parameters: MakeUpParameters) -> list[Experiment]:
+    """Both make-ups, without and with memory, and batch 64 without."""
+    return [
+        experiment(parameters.size, batch, seed=seed, ratio=ratio, space=SPACES[name], rank=rank)
+        for batch, name, ratio, rank, seed in _cases(parameters)
+    ]
+
+
 def frame(parameters: MakeUpParameters, store: RunStore | None = None) -> pd.DataFrame:
     """Run or load: both make-ups, without memory and with two sizes of it, and batch 64 without.
 
@@ -37,37 +56,27 @@ def frame(parameters: MakeUpParameters, store: RunStore | None = None) -> pd.Dat
     those of the next ranks as well.
 
     Returns:
-        A row a run: batch, make_up, K, ratio, rank (of its settings in their search), seed, R@1
-        (percent), run.
+        A row a run: data, batch, make_up, K, ratio, rank (of its settings in their search), seed,
+        R@1 (percent), run.
     """
-    free, fixed = SPACES
-    cases = [(BATCH, name, ratio, 1) for name in SPACES for ratio in RATIOS]
-    cases.append((REFERENCE, free, 0.0, 1))
-    cases += [(BATCH, fixed, 0.0, rank) for rank in range(2, RANKS + 1)]
-    listed: list[dict[str, Any]] = []
-    experiments = []
-    for batch, name, ratio, rank in cases:
-        for seed in parameters.seed_range:
-            e = experiment(
-                parameters.size, batch, seed=seed, ratio=ratio, space=SPACES[name], rank=rank
-            )
-            experiments.append(e)
-            listed.append(
-                {"batch": batch, "make_up": name, "K": e.k, "ratio": ratio, "rank": rank,
-                 "seed": seed}
-            )  # fmt: skip
+    runs = run_all(experiments(parameters), store)
     return pd.DataFrame(
         [
-            row | {"R@1": 100 * run.recall["R@1"], "run": run.id}
-            for row, run in zip(listed, run_all(experiments, store), strict=True)
+            {"data": run.experiment.data, "batch": batch, "make_up": name, "K": run.experiment.k,
+             "ratio": ratio, "rank": rank, "seed": seed, "R@1": 100 * run.recall["R@1"],
+             "run": run.id}
+            for (batch, name, ratio, rank, seed), run in zip(
+                _cases(parameters), runs, strict=True
+            )
         ]
-    )
+    )  # fmt: skip
 
 
 def verdicts(data: pd.DataFrame, parameters: MakeUpParameters) -> list[Verdict]:
     """The gain at each make-up, and batch 16 with memory against batch 64 without."""
     common: Any = {
-        "data": f"hanzi (drawn), batch {BATCH}, contrastive, profile {parameters.profile}",
+        "data": f"{parameters.size.first_told}, batch {BATCH}, contrastive, "
+        f"profile {parameters.profile}",
         "seeds": data["seed"].nunique(),
     }
     first = data[data["rank"] == 1]

@@ -1,18 +1,23 @@
-"""Figure 4: valid negatives of each iteration, from the batch and from the memory."""
+"""Figures 4 and 5: valid negatives of each iteration, from the batch and from the memory."""
 
 from __future__ import annotations
 
 from typing import ClassVar
 
 import pandas as pd
+import torch
+from torch import Tensor
 
-from xbmlib import paper
+from xbmlib import datasets, paper
+from xbmlib.config import Experiment
 from xbmlib.runs import RunStore
 from xbmlib.study.notebook import Parameters, Verdict, judge, mean_spread
 from xbmlib.study.parallel import run_all
 from xbmlib.study.profiles import experiment
 
 BATCH = 64
+# Anchors of the last batch that are shown with their pairs.
+ANCHORS = 4
 
 
 class NegativesParameters(Parameters):
@@ -21,28 +26,50 @@ class NegativesParameters(Parameters):
     notebook: ClassVar[str] = "valid_negatives"
 
 
+def experiments(parameters: NegativesParameters) -> list[Experiment]:
+    """R_M = 1 at batch 64, every step logged; one run keeps its last pairs for Fig. 5."""
+    first, *others = (
+        experiment(parameters.size, BATCH, seed=seed, ratio=1.0).but(log_every=1)
+        for seed in parameters.seed_range
+    )
+    return [first.but(mined=ANCHORS), *others]
+
+
 def frame(parameters: NegativesParameters, store: RunStore | None = None) -> pd.DataFrame:
     """Run or load the runs with R_M = 1 at batch 64.
 
     Returns:
-        A row for each seed, step and source ("batch" or "memory"): step, source,
+        A row for each seed, step and source ("batch" or "memory"): data, step, source,
         negatives (valid pairs of the iteration, over all anchors), seed, start, run.
     """
-    profile, seeds = parameters.size, parameters.seed_range
-    runs = run_all(
-        [experiment(profile, BATCH, seed=seed, ratio=1.0).but(log_every=1) for seed in seeds], store
-    )
     parts = []
-    for run in runs:
+    for run in run_all(experiments(parameters), store):
+        e = run.experiment
         for source in ("batch", "memory"):
             rows = run.metrics[["step", f"{source}_negatives"]].dropna()
             rows.columns = pd.Index(["step", "negatives"])
             parts.append(
-                rows.assign(
-                    source=source, seed=run.experiment.seed, start=run.experiment.start, run=run.id
-                )
+                rows.assign(data=e.data, source=source, seed=e.seed, start=e.start, run=run.id)
             )
     return pd.concat(parts, ignore_index=True)
+
+
+def shown(parameters: NegativesParameters, store: RunStore | None = None) -> pd.DataFrame:
+    """The anchors of the first seed's last batch with their hardest pairs, as Fig. 5 has them.
+
+    Returns:
+        As :func:`xbmlib.mined.mined`, with the data set, split and view that the ids are of.
+    """
+    run = run_all(experiments(parameters), store)[0]
+    e = run.experiment
+    return run.mined.assign(data=e.data, split=e.split, view=e.view, run=run.id)
+
+
+def pictures(data: pd.DataFrame) -> dict[int, Tensor]:
+    """Every picture of the rows, by its id: (C, H, W) uint8."""
+    train = datasets.load(*data[["data", "split", "view"]].iloc[0]).train
+    ids = pd.unique(pd.concat([data["anchor"], data["id"]]))
+    return dict(zip(ids.tolist(), train.show(torch.tensor(ids)), strict=True))
 
 
 def verdicts(data: pd.DataFrame, parameters: NegativesParameters) -> list[Verdict]:
@@ -61,7 +88,7 @@ def verdicts(data: pd.DataFrame, parameters: NegativesParameters) -> list[Verdic
             rule=f"in every seed the memory gives at least {wanted:.0f} times the batch's, on "
             "average from the memory's start",
             outcome=judge(ratio >= wanted),
-            data=f"hanzi (drawn), batch {BATCH}, R_M = 1, contrastive, "
+            data=f"{parameters.size.first_told}, batch {BATCH}, R_M = 1, contrastive, "
             f"profile {parameters.profile}",
             seeds=len(batch),
         )

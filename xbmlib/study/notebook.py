@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Protocol, Self
 
 import pandas as pd
 from matplotlib.figure import Figure
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
+from xbmlib.datasets.disk import VARIABLE
 from xbmlib.runs import ROOT, write_atomically, write_csv, write_json
 from xbmlib.study.profiles import PROFILES, Profile
 
-ProfileName = Literal["smoke", "quick", "full"]
+ProfileName = Literal["smoke", "quick", "full", "paper", "released"]
 Outcome = Literal["agrees", "disagrees", "not testable here"]
 
 # Names that a kernel has before the first cell runs.
@@ -66,7 +69,8 @@ class Checked(BaseModel):
             close = difflib.get_close_matches(name, cls.model_fields, n=1)
             hint = f"did you mean {close[0]}? " if close else ""
             return f"{name}={error['input']!r}: no such parameter; {hint}Known: {known}"
-        return f"{name}={error['input']!r}: {error['msg'][0].lower()}{error['msg'][1:]}"
+        message = error["msg"].removeprefix("Value error, ")
+        return f"{name}={error['input']!r}: {message[0].lower()}{message[1:]}"
 
 
 class Parameters(Checked):
@@ -75,10 +79,29 @@ class Parameters(Checked):
     Attributes:
         profile: size of every run.
         seeds: number of seeds, from 0 up; None for the profile's own.
+        data_root: folder of the paper's data sets, which the profiles of its scale need; None for
+            that of the environment variable XBM_DATA.
     """
 
     profile: ProfileName = "quick"
     seeds: Annotated[int, Field(ge=1, le=100)] | None = None
+    data_root: Annotated[str | None, Field(validate_default=True)] = None
+
+    @field_validator("data_root")
+    @classmethod
+    def _found(cls, folder: str | None, info: ValidationInfo) -> str | None:
+        if folder is not None:
+            if not Path(folder).is_dir():
+                raise ValueError("no such folder; give the one that holds the data sets' own")
+            # For the processes that train, too.
+            os.environ[VARIABLE] = str(Path(folder).resolve())
+        profile = PROFILES.get(info.data.get("profile", ""))
+        if profile and profile.setting and not os.environ.get(VARIABLE):
+            raise ValueError(
+                f"profile={profile.name!r} runs on {profile.told()}: give the folder that holds "
+                "them as data_root"
+            )
+        return folder
 
     @property
     def size(self) -> Profile:
@@ -145,20 +168,28 @@ def clear(*gains: pd.Series) -> Outcome:
     return judge(all(bool(g.mean() > 2 * g.std(ddof=1) / len(g) ** 0.5) for g in gains))
 
 
-def export(figure: Figure, data: pd.DataFrame, parameters: Named) -> None:
-    """Write a notebook's figure as SVG and PNG, with the CSV that it was drawn from."""
+def export(figure: Figure, data: pd.DataFrame, parameters: Named, part: str = "") -> None:
+    """Write a notebook's figure as SVG and PNG, with the CSV that it was drawn from.
+
+    Args:
+        figure: to write.
+        data: that it shows.
+        parameters: of the notebook, whose name the files have.
+        part: name of a further figure of the same notebook.
+    """
     folder = ROOT / "figures" / parameters.profile
+    name = f"{parameters.notebook}_{part}" if part else parameters.notebook
     for kind in ("svg", "png"):
         # No date in the SVG: the same data give the same file.
         metadata = {"Date": None} if kind == "svg" else {}
-        path = folder / f"{parameters.notebook}.{kind}"
+        path = folder / f"{name}.{kind}"
         write_atomically(
             path,
             lambda p, kind=kind, metadata=metadata: figure.savefig(  # type: ignore[misc]
                 p, format=kind, metadata=metadata
             ),
         )
-    write_csv(folder / f"{parameters.notebook}.csv", data)
+    write_csv(folder / f"{name}.csv", data)
 
 
 def conclude(verdicts: list[Verdict], parameters: Named) -> pd.DataFrame:

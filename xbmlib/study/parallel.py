@@ -17,6 +17,7 @@ import torch
 from xbmlib import train
 from xbmlib.config import Experiment
 from xbmlib.runs import Run, RunStore
+from xbmlib.study import preflight
 from xbmlib.study.progress import Progress
 
 
@@ -34,7 +35,7 @@ def run_all(experiments: Iterable[Experiment], store: RunStore | None = None) ->
     store = store or RunStore()
     wanted = list(experiments)
     # Every mistake is told before any work starts.
-    ids = [train.identify(e) for e in wanted]
+    ids = train.identify_all(wanted)
     todo = {id: e for id, e in zip(ids, wanted, strict=True) if not store.done(id)}
     if todo:
         _train(list(todo.values()), store)
@@ -44,6 +45,7 @@ def run_all(experiments: Iterable[Experiment], store: RunStore | None = None) ->
 def _train(todo: list[Experiment], store: RunStore) -> None:
     cuda = torch.cuda.is_available()
     workers = 1 if cuda else min(len(todo), len(os.sched_getaffinity(0)))
+    preflight.check(todo, store.folder, workers)
     context = mp.get_context("spawn")
     with (
         context.Manager() as manager,
@@ -51,7 +53,7 @@ def _train(todo: list[Experiment], store: RunStore) -> None:
     ):
         told = manager.Queue()
         with ProcessPoolExecutor(
-            workers, context, initializer=_start_worker, initargs=(told, cuda)
+            workers, context, initializer=_start_worker, initargs=(told,)
         ) as pool:
             futures = [pool.submit(_work, e, store) for e in todo]
             try:
@@ -74,11 +76,16 @@ def _train(todo: list[Experiment], store: RunStore) -> None:
 _told: Any = SimpleQueue()
 
 
-def _start_worker(told: Any, cuda: bool) -> None:
+def single_threaded() -> None:
+    """Give this process one thread, unless it has a GPU: a run's last bits depend on how many."""
+    if not torch.cuda.is_available():
+        torch.set_num_threads(1)
+
+
+def _start_worker(told: Any) -> None:
     global _told
     _told = told
-    if not cuda:
-        torch.set_num_threads(1)
+    single_threaded()
     parent = mp.parent_process()
     if parent is not None:
         threading.Thread(target=_follow, args=(parent.sentinel,), daemon=True).start()

@@ -56,7 +56,7 @@ def pretrain(parameters: PretrainParameters) -> pd.DataFrame:
     with Progress(experiment.steps, "pretraining") as bar:
         trainer.train(bar.update)
     weights = folder / "compact.safetensors"
-    backbones.save_trunk(trainer.model.trunk, weights)
+    backbones.save_trunk(trainer.model.get_submodule("trunk"), weights)
     result = trainer.result("pretraining")
     sha256 = hashlib.sha256(weights.read_bytes()).hexdigest()
     if parameters.write:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from xbmlib import paper
+from xbmlib import datasets, paper
 from xbmlib.config import Experiment
 
 # Written by `python -m xbmlib.study.search`, which chooses on the validation classes, the arm
@@ -23,6 +23,8 @@ TUNED: dict[tuple[str, str, str, int], list[Settings]] = {
 # What the losses' settings were searched in.
 LOSSES = {"contrastive": "free", "triplet": "triplet", "multi_similarity": "multi_similarity"}
 DATA = ("hanzi", "emoji", "hangul")
+# The paper's data sets by their names here, as printed.
+PRINTED = {"sop": "SOP", "inshop": "In-shop", "vehicleid": "VehicleID"}
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,8 @@ class Profile:
         drift_images: images seen in the drift runs.
         batches: batch sizes of Fig. 1 left and middle and of Fig. 6.
         split: classes that are measured on.
+        data: the data sets that stand for SOP, In-shop and VehicleID, or those themselves.
+        setting: of :data:`xbmlib.paper.SETTINGS`; None for what the searches found.
     """
 
     name: str
@@ -47,6 +51,25 @@ class Profile:
     drift_images: int
     batches: tuple[int, ...]
     split: str = "test"
+    data: tuple[str, ...] = DATA
+    setting: str | None = None
+
+    @property
+    def first(self) -> str:
+        """The data set of every study of one: SOP, or what stands for it."""
+        return self.data[0]
+
+    @property
+    def first_told(self) -> str:
+        """The first data set as a verdict names it."""
+        return self.told(self.first)
+
+    def told(self, *names: str) -> str:
+        """Data sets as a verdict names them, all of the profile's unless named."""
+        named = names or self.data
+        if self.setting is None:
+            return f"{', '.join(named)} (drawn)"
+        return ", ".join(PRINTED[name] for name in named)
 
 
 PROFILES = {
@@ -63,6 +86,20 @@ PROFILES = {
             192_000,
             (16, 32, 64, 128, 256),
         ),
+        *(
+            Profile(
+                name,
+                setting.fields["steps"] * setting.fields["batch"],
+                1,
+                (0.001, 0.01, 0.03, 0.1, 0.3, 1.0),
+                paper.DRIFT_DELTAS,
+                setting.fields["steps"] * setting.fields["batch"],
+                (16, 32, 64, 128, 256),
+                data=tuple(PRINTED),
+                setting=name,
+            )
+            for name, setting in paper.SETTINGS.items()
+        ),
     )
 }
 
@@ -74,8 +111,8 @@ def sized(images: int, batch: int, settings: dict[str, Any], **fixed: Any) -> Ex
     """
     steps = max(2, images // batch)
     known = dict(settings)
-    start = round(known.pop("warm_up", 0.25) * steps)
-    return Experiment(batch=batch, steps=steps, start=start, **known, **fixed)
+    known.setdefault("start", round(known.pop("warm_up", 0.25) * steps))
+    return Experiment(batch=batch, steps=steps, **known, **fixed)
 
 
 def tuned(data: str, space: str, arm: str, batch: int) -> list[Settings]:
@@ -90,6 +127,27 @@ def tuned(data: str, space: str, arm: str, batch: int) -> list[Settings]:
     return TUNED[where, space, arm, nearest]
 
 
+def weights_folder() -> Path:
+    """Where local files of initial weights are looked for, as <backbone>.pth."""
+    return datasets.root() / "weights"
+
+
+def initial_weights(backbone: str) -> str | None:
+    """ImageNet's weights of a backbone: its local file, or torchvision's name; None: neither."""
+    for ending in (".safetensors", ".pth", ".pt"):
+        if (path := weights_folder() / f"{backbone}{ending}").is_file():
+            return str(path)
+    return None if backbone == "bninception" else "IMAGENET1K_V1"
+
+
+def stated(setting: str, space: str) -> Settings:
+    """A setting of the paper's scale, with the loss that a space is of."""
+    loss = next((loss for loss, name in LOSSES.items() if name == space), "contrastive")
+    fields = paper.SETTINGS[setting].fields | paper.LOSS_FIELDS[loss]
+    fields["weights"] = initial_weights(fields["backbone"])
+    return {name: value for name, value in fields.items() if name not in ("batch", "steps")}
+
+
 def experiment(
     profile: Profile,
     batch: int,
@@ -98,10 +156,10 @@ def experiment(
     ratio: float | None,
     space: str = "free",
     rank: int = 1,
-    data: str = DATA[0],
+    data: str | None = None,
     **fixed: Any,
 ) -> Experiment:
-    """A run with the tuned settings of its arm (:func:`tuned`).
+    """A run with the tuned settings of its arm (:func:`tuned`), or the profile's own setting.
 
     Args:
         profile: its size.
@@ -110,10 +168,14 @@ def experiment(
         ratio: R_M; 0 for the arm without memory, None for what the search of the arm with found.
         space: what was searched (:data:`xbmlib.study.search.SPACES`).
         rank: of the settings in their search, from 1.
-        data: the data set.
+        data: the data set; the profile's first when left out.
         fixed: further fields.
     """
-    chosen = tuned(data, space, "none" if ratio == 0 else "memory", batch)[rank - 1]
+    data = data or profile.first
+    if profile.setting is None:
+        chosen = tuned(data, space, "none" if ratio == 0 else "memory", batch)[rank - 1]
+    else:
+        chosen = stated(profile.setting, space)
     if ratio is not None:
         chosen = chosen | {"ratio": ratio}
     return sized(profile.images, batch, chosen, split=profile.split, seed=seed, data=data, **fixed)

@@ -8,6 +8,7 @@ import pandas as pd
 from pydantic import Field
 
 from xbmlib import datasets, paper
+from xbmlib.config import Experiment
 from xbmlib.runs import Run, RunStore
 from xbmlib.study.notebook import Parameters, Verdict, clear, judge, mean_spread
 from xbmlib.study.parallel import run_all
@@ -26,25 +27,27 @@ class RatioParameters(Parameters):
     ratio: Annotated[float, Field(ge=0, le=1)] | None = None
 
 
-def frame(parameters: RatioParameters, store: RunStore | None = None) -> pd.DataFrame:
-    """Run or load the points; add whatever points of the same settings the store has.
-
-    Returns:
-        A row a run: batch, ratio, memory (M), seed, R@K in percent, run.
-    """
-    profile, seeds = parameters.size, parameters.seed_range
+def experiments(parameters: RatioParameters) -> list[Experiment]:
+    """The baseline and each R_M at batch 16; unless one R_M is asked for, the larger batch too."""
+    profile = parameters.size
     ratios = profile.ratios if parameters.ratio is None else (parameters.ratio,)
     points = [(BATCH, ratio) for ratio in (0.0, *ratios)]
     if parameters.ratio is None:
         points.append((REFERENCE, 0.0))
-    runs = run_all(
-        [
-            experiment(profile, batch, seed=seed, ratio=ratio)
-            for batch, ratio in points
-            for seed in seeds
-        ],
-        store,
-    )
+    return [
+        experiment(profile, batch, seed=seed, ratio=ratio)
+        for batch, ratio in points
+        for seed in parameters.seed_range
+    ]
+
+
+def frame(parameters: RatioParameters, store: RunStore | None = None) -> pd.DataFrame:
+    """Run or load the points; add whatever points of the same settings the store has.
+
+    Returns:
+        A row a run: data, batch, ratio, memory (M), seed, R@K in percent, run.
+    """
+    runs = run_all(experiments(parameters), store)
     runs += _stored(parameters, store or RunStore(), {run.id for run in runs})
     rows = [_row(run) for run in {run.id: run for run in runs}.values()]
     return pd.DataFrame(rows).sort_values(["batch", "ratio", "seed"], ignore_index=True)
@@ -64,9 +67,10 @@ def _stored(parameters: RatioParameters, store: RunStore, have: set[str]) -> lis
 
 def _row(run: Run) -> dict[str, float | str]:
     e = run.experiment
-    size = e.memory_size(len(datasets.load(e.data, e.split).train))
+    size = e.memory_size(len(datasets.load(e.data, e.split, e.view).train))
     recall = {k: 100 * v for k, v in run.recall.items()}
     return {
+        "data": e.data,
         "batch": e.batch,
         "ratio": e.ratio,
         "memory": size,
@@ -83,7 +87,8 @@ def verdicts(data: pd.DataFrame, parameters: RatioParameters) -> list[Verdict]:
     points = {ratio: r1.get_group(ratio) for ratio in r1.groups}
     base = points.pop(0.0)
     common: dict[str, Any] = {
-        "data": f"hanzi (drawn), batch {BATCH}, contrastive, profile {parameters.profile}",
+        "data": f"{parameters.size.first_told}, batch {BATCH}, contrastive, "
+        f"profile {parameters.profile}",
         "seeds": len(base),
     }
     if not points:

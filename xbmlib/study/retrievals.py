@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
 from xbmlib import datasets
+from xbmlib.config import Experiment
 from xbmlib.datasets import Images
 from xbmlib.runs import RunStore
 from xbmlib.study.notebook import Parameters, Verdict, judge, mean_spread
@@ -18,7 +19,6 @@ from xbmlib.study.profiles import experiment
 
 BATCH = 16
 RATIOS = {"without": 0.0, "with": 1.0}
-DATA = ("hanzi",)
 SAMPLED = 2000
 # A query by whether its nearest image is right (without memory, with memory).
 KINDS = {
@@ -40,28 +40,41 @@ class RetrievalsParameters(Parameters):
     notebook: ClassVar[str] = "retrievals"
 
 
+def _cases(parameters: RetrievalsParameters) -> list[tuple[str, int, str]]:
+    return [(d, s, m) for d in parameters.size.data for s in parameters.seed_range for m in RATIOS]
+
+
+def experiments(parameters: RetrievalsParameters) -> list[Experiment]:
+    """The tuned arms without memory and with all of it, each with what it finds."""
+    return [
+        experiment(
+            parameters.size, BATCH, seed=seed, ratio=RATIOS[memory], data=data, neighbours=SAMPLED
+        )
+        for data, seed, memory in _cases(parameters)
+    ]
+
+
 def frame(parameters: RetrievalsParameters, store: RunStore | None = None) -> pd.DataFrame:
     """Run or load: the tuned arms without memory and with all of it, each with what it finds.
 
     Both are asked the same ``SAMPLED`` queries (:func:`xbmlib.retrieved.sample`).
 
     Returns:
-        A row an image found, queries as drawn and nearest first: data, split, seed, memory
+        A row an image found, queries as drawn and nearest first: data, split, view, seed, memory
         ("without" or "with"), kind (one of KINDS), query, rank, neighbour, similarity, right (as
         :func:`xbmlib.retrieved.retrieved`), pixels (correlation of the two pictures' pixels), run.
     """
-    cases = [(d, s, m) for d in DATA for s in parameters.seed_range for m in RATIOS]
-    experiments = [
-        experiment(
-            parameters.size, BATCH, seed=seed, ratio=RATIOS[memory], data=data, neighbours=SAMPLED
-        )
-        for data, seed, memory in cases
-    ]
+    runs = run_all(experiments(parameters), store)
     rows = [
         run.neighbours.assign(
-            data=data, split=parameters.size.split, seed=seed, memory=memory, run=run.id
+            data=data,
+            split=run.experiment.split,
+            view=run.experiment.view,
+            seed=seed,
+            memory=memory,
+            run=run.id,
         )
-        for (data, seed, memory), run in zip(cases, run_all(experiments, store), strict=True)
+        for (data, seed, memory), run in zip(_cases(parameters), runs, strict=True)
     ]
     found = pd.concat(rows, ignore_index=True)
     found["pixels"] = pd.concat([_correlation(part) for _, part in found.groupby("data")])
@@ -74,7 +87,7 @@ def frame(parameters: RetrievalsParameters, store: RunStore | None = None) -> pd
     )
     return found.join(kinds, on=asked)[
         [
-            *("data", "split", "seed", "memory", "kind", "query", "rank", "neighbour"),
+            *("data", "split", "view", "seed", "memory", "kind", "query", "rank", "neighbour"),
             *("similarity", "right", "pixels", "run"),
         ]
     ]
@@ -92,7 +105,7 @@ def _correlation(found: pd.DataFrame) -> pd.Series:
 
 def _images(found: pd.DataFrame) -> tuple[Images, Images]:
     """The queries and what is searched; of one data set."""
-    data = datasets.load(found["data"].iloc[0], found["split"].iloc[0])
+    data = datasets.load(*found[["data", "split", "view"]].iloc[0])
     return data.query, data.query if data.gallery is None else data.gallery
 
 
@@ -124,16 +137,13 @@ def chosen(found: pd.DataFrame, each: int, kinds: tuple[str, ...]) -> pd.DataFra
 
 
 def pictures(found: pd.DataFrame) -> Pictures:
-    """Every picture of the rows, as (data, "query" or "neighbour", id) to (C, H, W) uint8.
-
-    One channel is ink on a background of 0, and is turned to dark on light.
-    """
+    """Every picture of the rows: (data, "query" or "neighbour", id) to (C, H, W) uint8."""
     out: Pictures = {}
     for data, part in found.groupby("data"):
         for side, images in zip(SIDES, _images(part), strict=True):
-            for id in part[side].unique():
-                image = images.fetch(torch.tensor([int(id)]))[0]
-                out[data, side, int(id)] = 255 - image if len(image) == 1 else image
+            ids = part[side].unique()
+            shown = images.show(torch.tensor(ids))
+            out |= {(data, side, int(id)): image for id, image in zip(ids, shown, strict=True)}
     return out
 
 
@@ -150,7 +160,7 @@ def verdicts(found: pd.DataFrame, parameters: RetrievalsParameters) -> list[Verd
     closer = (paired["with"] - paired["without"]).groupby(["data", "seed"])
     gain, error = (part.reindex(number.index) for part in (closer.mean(), closer.sem()))
     common: Any = {
-        "data": f"{', '.join(DATA)} (drawn), batch {BATCH}, R_M = {RATIOS['with']:g}, contrastive, "
+        "data": f"{parameters.size.told()}, batch {BATCH}, R_M = {RATIOS['with']:g}, contrastive, "
         f"{asked.min():,} queries, profile {parameters.profile}",
         "seeds": found["seed"].nunique(),
     }

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from itertools import product
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import pandas as pd
 
+from xbmlib.config import Experiment
 from xbmlib.runs import RunStore
 from xbmlib.study.notebook import Parameters, Verdict, judge, mean_spread
 from xbmlib.study.parallel import run_all
@@ -14,7 +15,7 @@ from xbmlib.study.profiles import experiment
 
 BATCH, RATIO = 16, 0.1
 FAST = 8e-4
-STARTS: dict[str, str | None] = {"pretrained": "scripts", "scratch": None}
+STARTS = ("pretrained", "scratch")
 
 
 class ScratchParameters(Parameters):
@@ -23,33 +24,45 @@ class ScratchParameters(Parameters):
     notebook: ClassVar[str] = "from_scratch"
 
 
+def _cases(parameters: ScratchParameters) -> list[tuple[str, float, float | None, int]]:
+    """Start, R_M, learning rate (None: the tuned) and seed of each run."""
+    return list(product(STARTS, (0.0, RATIO), (None, FAST), parameters.seed_range))
+
+
+def experiments(parameters: ScratchParameters) -> list[Experiment]:
+    """Both starts, without and with memory, at two learning rates."""
+    out = []
+    for start, ratio, lr, seed in _cases(parameters):
+        e = experiment(parameters.size, BATCH, seed=seed, ratio=ratio)
+        e = e if start == "pretrained" else e.but(weights=None)
+        out.append(e if lr is None else e.but(lr=lr))
+    return out
+
+
 def frame(parameters: ScratchParameters, store: RunStore | None = None) -> pd.DataFrame:
     """Run or load: both starts, two learning rates, without and with a memory of 10%.
 
     All else is the tuned setting of each arm.
 
     Returns:
-        A row a run: start, memory ("none" or "10%"), lr ("tuned" or a number), seed, R@1
+        A row a run: data, start, memory ("none" or "10%"), lr ("tuned" or a number), seed, R@1
         (percent), run.
     """
-    listed: list[dict[str, Any]] = []
-    experiments = []
-    cases = product(STARTS, (0.0, RATIO), (None, FAST), parameters.seed_range)
-    for start, ratio, lr, seed in cases:
-        e = experiment(parameters.size, BATCH, seed=seed, ratio=ratio).but(weights=STARTS[start])
-        experiments.append(e if lr is None else e.but(lr=lr))
-        listed.append(
+    runs = run_all(experiments(parameters), store)
+    return pd.DataFrame(
+        [
             {
+                "data": run.experiment.data,
                 "start": start,
                 "memory": f"{RATIO:.0%}" if ratio else "none",
                 "lr": "tuned" if lr is None else f"{lr:g}",
                 "seed": seed,
+                "R@1": 100 * run.recall["R@1"],
+                "run": run.id,
             }
-        )
-    rows = []
-    for row, run in zip(listed, run_all(experiments, store), strict=True):
-        rows.append(row | {"R@1": 100 * run.recall["R@1"], "run": run.id})
-    return pd.DataFrame(rows)
+            for (start, ratio, lr, seed), run in zip(_cases(parameters), runs, strict=True)
+        ]
+    )
 
 
 def verdicts(data: pd.DataFrame, parameters: ScratchParameters) -> list[Verdict]:
@@ -72,7 +85,7 @@ def verdicts(data: pd.DataFrame, parameters: ScratchParameters) -> list[Verdict]
             ours=f"gain in points of R@1: {told}",
             rule="every one of the four mean gains is above 0",
             outcome=judge(all(g.mean() > 0 for g in gains.values())),
-            data=f"hanzi (drawn), batch {BATCH}, R_M = {RATIO}, contrastive, "
+            data=f"{parameters.size.first_told}, batch {BATCH}, R_M = {RATIO}, contrastive, "
             f"profile {parameters.profile}",
             seeds=data["seed"].nunique(),
         )

@@ -1,0 +1,118 @@
+"""Input: images a second on one core, from loose JPEG files and from packs."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import torch
+from PIL import Image
+from torchvision import transforms
+from torchvision.datasets import ImageFolder
+
+from benchmarks.measure import Row, medians, row
+from xbmlib.datasets import ImageFiles, Images
+from xbmlib.datasets.disk import DISK
+from xbmlib.datasets.pack import pack
+from xbmlib.datasets.packed import ORIGINAL, find_pack
+from xbmlib.datasets.views import VIEWS
+
+# Files of 50 KB, seen SEEN at a time.
+IMAGES, SIDE, SEEN, ROUNDS = 200, 600, 50, 5
+# What a GPU takes of GoogLeNet or ResNet50 in training, in images a second.
+WANTED = 1000
+# What is read, and how many times faster than the peer it should at least be.
+KEPT = {
+    "loose": ("loose files", 1.2),
+    "original": ("a pack of the original bytes", 1.2),
+    "resized": ("a pack of resized images", 3.0),
+}
+# The same views, composed of torchvision's transforms as the released code composes them.
+PEERS = {
+    "paper": [transforms.Resize((256, 256)), transforms.RandomCrop(224)],
+    "released": [transforms.Resize(256), transforms.RandomResizedCrop(224, (0.2, 1.0))],
+}
+
+
+def photograph(seed: int) -> bytes:
+    """JPEG of textures of every size, such as photographs have: half as strong at half the size."""
+    random = np.random.default_rng(seed)
+    pixels = np.zeros((SIDE, SIDE, 3))
+    for octave in range(2, 9):
+        coarse = random.normal(0, 1, (3, 2**octave, 2**octave)).astype(np.float32)
+        planes = [np.asarray(Image.fromarray(plane).resize((SIDE, SIDE))) for plane in coarse]
+        pixels += np.stack(planes, 2) * 180 / 2 ** (octave - 1)
+    out = io.BytesIO()
+    Image.fromarray((pixels + 128).clip(0, 255).astype(np.uint8)).save(out, "JPEG", quality=90)
+    return out.getvalue()
+
+
+def tree(base: Path) -> Path:
+    """A data set in the layout of SOP, whose folders are its classes, as ImageFolder has them."""
+    root = base / "SOP"
+    lists = {part: ["image_id class_id super_class_id path"] for part in ("train", "test")}
+    for i in range(IMAGES):
+        part, label = ("train", "test")[i % 2], i % 20
+        path = root / f"class{label}" / f"{i}.JPG"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(photograph(i))
+        lists[part].append(f"{i} {label} 1 class{label}/{i}.JPG")
+    for part, lines in lists.items():
+        (root / f"Ebay_{part}.txt").write_text("\n".join(lines) + "\n")
+    return root
+
+
+def measured(base: Path, name: str) -> dict[str, float]:
+    """Images a second of one core's time in a training view, by where they are read from."""
+    root, rows = base / "SOP", torch.arange(SEEN) * (IMAGES // SEEN)
+    listing = DISK["sop"].listing(root)
+    flip = transforms.RandomHorizontalFlip()
+    peer = ImageFolder(root, transforms.Compose([*PEERS[name], flip, transforms.PILToTensor()]))
+    sets: dict[str, Images] = {
+        "loose": ImageFiles(root, listing.paths, listing.labels, VIEWS[name])
+    }
+    for kept in (ORIGINAL, name):
+        # Each in a folder of its own, or the one for this view would always be found.
+        pack("sop", kept, base, base / kept)
+        found = find_pack(base / kept, "sop", VIEWS[name], listing)
+        assert found is not None
+        sets["original" if kept == ORIGINAL else "resized"] = found
+    generator = torch.Generator().manual_seed(0)
+    calls: dict[str, Callable[[], object]] = {
+        kept: partial(images.fetch, rows, generator) for kept, images in sets.items()
+    }
+    calls["peer"] = lambda: torch.stack([peer[i][0] for i in rows.tolist()])
+    return {
+        kept: 1e3 * SEEN / ms for kept, ms in medians(ROUNDS, time.process_time, **calls).items()
+    }
+
+
+def rows() -> Iterator[Row]:
+    """Every file is in the system's cache: this is what decoding, resizing and cropping cost."""
+    with TemporaryDirectory() as folder:
+        base = Path(folder)
+        tree(base)
+        for name in PEERS:
+            rate = measured(base, name)
+            for kept, (what, bar) in KEPT.items():
+                yield row(
+                    f"input, view {name}, {what}: images a second on a core",
+                    "torchvision's ImageFolder and transforms, loose files",
+                    rate[kept],
+                    rate["peer"],
+                    sense=">=",
+                    bar=bar,
+                    unit="images/s",
+                )
+                yield row(
+                    f"input, view {name}, {what}: cores for {WANTED} images a second",
+                    "torchvision's ImageFolder and transforms, loose files",
+                    WANTED / rate[kept],
+                    WANTED / rate["peer"],
+                    unit="cores",
+                )

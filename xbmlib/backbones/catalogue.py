@@ -1,0 +1,119 @@
+"""The backbones by name, and how to build an embedder on one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from torch import nn
+from torchvision import models
+
+from xbmlib.backbones import bninception, compact, inputs
+from xbmlib.backbones.embedder import Embedder
+from xbmlib.backbones.weights import load_trunk
+
+
+def _googlenet() -> nn.Module:
+    net = models.googlenet(weights=None, aux_logits=False, init_weights=True)
+    return _cut(net, ("aux1", "aux2", "avgpool", "dropout", "fc"))
+
+
+# The released ResNet50 has no ReLU after its first batch normalisation; the paper is silent.
+def _resnet50() -> nn.Module:
+    return _cut(models.resnet50(weights=None), ("avgpool", "fc"))
+
+
+def _cut(net: nn.Module, cut: tuple[str, ...]) -> nn.Module:
+    """The children of a torchvision classifier in order, under their names, less the last ones."""
+    trunk = nn.Sequential()
+    for name, child in net.named_children():
+        if name not in cut:
+            trunk.add_module(name, child)
+    return trunk
+
+
+class Backbone(NamedTuple):
+    """A trunk and what it takes and gives."""
+
+    trunk: Callable[..., nn.Module]  # given the channels of the images where it takes several
+    features: int  # channels of its feature maps
+    normalise: Callable[[], nn.Module]  # images in [0, 1] to what its weights expect
+    channels: tuple[int, ...] = (3,)  # of the images
+
+
+BACKBONES = {
+    "compact": Backbone(compact.Compact, compact.WIDTHS[-1], nn.Identity, (1, 3)),
+    "googlenet": Backbone(_googlenet, 1024, inputs.symmetric),
+    "bninception": Backbone(bninception.BNInception, bninception.FEATURES, inputs.caffe),
+    "resnet50": Backbone(_resnet50, 2048, inputs.imagenet),
+}
+
+
+def build(
+    name: str,
+    dim: int,
+    weights: str | None = None,
+    *,
+    pooling: str = "avg",
+    channels: int | None = None,
+    freeze_bn: bool = False,
+) -> Embedder:
+    """Build an embedder of images in [0, 1], grey or RGB, that normalises them itself.
+
+    =============  ======  ==========  ========  ===============================================
+    name           images  parameters  features  source; normalisation of its input
+    =============  ======  ==========  ========  ===============================================
+    "compact"      32×32   1.2 M       256       of the embedded study; none
+    "googlenet"    224×224 5.6 M       1024      Szegedy et al. 2015, torchvision's, without
+                                                 auxiliary heads; (x - 0.5) / 0.5
+    "bninception"  224×224 10.3 M      1024      Ioffe & Szegedy 2015, in the layout of the
+                                                 weights converted from Caffe; BGR in [0, 255]
+                                                 less (104, 117, 128)
+    "resnet50"     224×224 23.5 M      2048      He et al. 2016, torchvision's; ImageNet's mean
+                                                 and standard deviation
+    =============  ======  ==========  ========  ===============================================
+
+    Parameters are the trunk's, features the channels that the head takes. Other sizes of images
+    work too; BN-Inception says which do not.
+
+    Args:
+        name: of the backbone.
+        dim: D, embedding dimension (the paper: 512; also 64 and, with ResNet50, 128).
+        weights: of the trunk. None: random. "scripts": what ships for "compact", pretrained on
+            letters. A name of torchvision's, such as "IMAGENET1K_V1", for "googlenet" and
+            "resnet50": fetched through torchvision. Else the path of a .safetensors, .pt or .pth
+            file with the source's own keys (torchvision's; for "bninception" those of the public
+            ``bn_inception-*.pth``), read without unpickling code; a classifier's keys in it are
+            passed over. All are for the normalisation above.
+        pooling: "avg" (the paper) or "max" (the released networks).
+        channels: of the images, by default 1 for "compact" and 3 for the others. Weights of one
+            channel serve three, each with a third of them: a grey picture gives what it gave.
+        freeze_bn: keep batch normalisation as the weights have it, see
+            :meth:`Embedder.freeze_batch_norm`.
+
+    Training is fastest on a CPU after ``.to(memory_format=torch.channels_last)``.
+
+    Raises:
+        ValueError: an unknown name, channels that it does not take, or weights that do not fit
+            (WeightsError).
+    """
+    if name not in BACKBONES:
+        raise ValueError(f"name={name!r}: no such backbone; known: {', '.join(BACKBONES)}")
+    backbone = BACKBONES[name]
+    known = backbone.channels
+    channels = known[0] if channels is None else channels
+    if channels not in known:
+        raise ValueError(
+            f"channels={channels}: {name} takes images of {' or '.join(map(str, known))}"
+        )
+    embedder = Embedder(
+        backbone.trunk(channels) if len(known) > 1 else backbone.trunk(),
+        backbone.features,
+        dim,
+        pooling,
+        normalise=backbone.normalise(),
+        freeze_bn=freeze_bn,
+    )
+    if weights is not None:
+        load_trunk(embedder.trunk, name, weights)
+    return embedder

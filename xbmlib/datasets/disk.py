@@ -1,0 +1,242 @@
+"""The published data sets, as their users have them on disk."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from xbmlib.datasets import cars, cub, inshop, sop, vehicleid
+from xbmlib.datasets.encoded import EncodedImages
+from xbmlib.datasets.files import ImageFiles
+from xbmlib.datasets.images import DatasetError, Retrieval
+from xbmlib.datasets.listing import Listing
+from xbmlib.datasets.packed import find_pack
+from xbmlib.datasets.parts import retrieval
+from xbmlib.datasets.views import VIEWS, View
+from xbmlib.paper import PROTOCOLS, Part
+
+VARIABLE = "XBM_DATA"
+# A tree with this share of the published training images is meant to be whole.
+WHOLE = 0.5
+
+
+@dataclass(frozen=True)
+class DiskSet:
+    """A data set on disk.
+
+    Attributes:
+        title: its full name.
+        folders: what its folder is called, the first being the usual name.
+        files: its list files, for each the places where it may lie.
+        images: places where the folder of its images may lie; "" is the data set's own.
+        read: the list files, and the folder of the images, to what they say.
+        ks: the K of R@K.
+        published: images and classes of each part.
+        layout: what its folder has to hold.
+        source: where it comes from.
+        note: on what is published, for a message.
+    """
+
+    title: str
+    folders: tuple[str, ...]
+    files: tuple[tuple[str, ...], ...]
+    images: tuple[str, ...]
+    read: Callable[[list[Path], str], Listing]
+    ks: tuple[int, ...]
+    published: dict[str, Part]
+    layout: str
+    source: str
+    note: str = ""
+
+    def folder(self, base: Path) -> Path:
+        """The data set's folder: one of ``folders`` in ``base``, or ``base`` itself.
+
+        Raises:
+            DatasetError: none holds the lists; says what is missing and how it should look.
+        """
+        tried = [base / name for name in self.folders if (base / name).is_dir()] or [base]
+        if tried != [base]:
+            tried.append(base)
+        for folder in tried:
+            if all(_first(folder, places) for places in self.files):
+                return folder
+        missing = [places[0] for places in self.files if not _first(tried[0], places)]
+        raise DatasetError(
+            f"{tried[0]}: holds no {self.title}: {', '.join(missing)} missing. It is looked for "
+            f"in {VARIABLE}={base} as {' or '.join(f'{name}/' for name in self.folders)}, or there "
+            f"directly, and should hold {self.layout}. It comes from {self.source}"
+        )
+
+    def listing(self, folder: Path) -> Listing:
+        """What the list files in the data set's folder say.
+
+        Raises:
+            DatasetError: a list that cannot be right.
+        """
+        found = [_first(folder, places) for places in self.files]
+        images = next((at for at in self.images if (folder / at).is_dir()), self.images[0])
+        return self.read([file for file in found if file is not None], images)
+
+    def loose(self, folder: Path, listing: Listing, view: View) -> ImageFiles:
+        """The images in files of their own.
+
+        Raises:
+            DatasetError: the first image to train on or the first query is not there; the others
+                are looked for when they are read.
+        """
+        images = ImageFiles(folder, listing.paths, listing.labels, view)
+        for part in (listing.parts.train, listing.parts.query):
+            if not (path := images.path(int(part[0]))).is_file():
+                raise DatasetError(
+                    f"{path}: missing, which the lists name; {folder} should hold {self.layout}. "
+                    f"{self.title} comes from {self.source}"
+                )
+        return images
+
+
+def _first(folder: Path, places: tuple[str, ...]) -> Path | None:
+    return next((folder / at for at in places if (folder / at).is_file()), None)
+
+
+def _published(name: str) -> dict[str, Part]:
+    return {"train": PROTOCOLS[name].train, **PROTOCOLS[name].test}
+
+
+DISK = {
+    "sop": DiskSet(
+        "Stanford Online Products",
+        ("Stanford_Online_Products", "SOP", "sop"),
+        sop.FILES,
+        ("",),
+        sop.read,
+        PROTOCOLS["SOP"].ks,
+        _published("SOP"),
+        "Ebay_train.txt, Ebay_test.txt and the folders bicycle_final/ … toaster_final/",
+        "https://cvgl.stanford.edu/projects/lifted_struct/ (Stanford_Online_Products.zip)",
+    ),
+    "inshop": DiskSet(
+        "In-shop Clothes Retrieval",
+        ("In-shop", "In-shop Clothes Retrieval Benchmark", "inshop"),
+        inshop.FILES,
+        ("img", "Img/img", "img_highres", "Img/img_highres"),
+        inshop.read,
+        PROTOCOLS["In-shop"].ks,
+        _published("In-shop"),
+        "list_eval_partition.txt (or Eval/ or Anno/ with it) and img/ (or img_highres/)",
+        "https://mmlab.ie.cuhk.edu.hk/projects/DeepFashion/InShopRetrieval.html",
+    ),
+    "vehicleid": DiskSet(
+        "PKU VehicleID",
+        ("VehicleID_V1.0", "VehicleID", "vehicleid"),
+        vehicleid.FILES,
+        ("image",),
+        vehicleid.read,
+        PROTOCOLS["VehicleID"].ks,
+        _published("VehicleID"),
+        "train_test_split/ with train_list.txt and test_list_800.txt, _1600 and _2400, and image/",
+        "https://www.pkuml.org/resources/pku-vehicleid.html, on request",
+        vehicleid.VERSIONS,
+    ),
+    "cub": DiskSet(
+        "CUB-200-2011",
+        ("CUB_200_2011", "CUB-200-2011", "cub"),
+        cub.FILES,
+        ("images",),
+        cub.read,
+        (1, 2, 4, 8),
+        {"train": Part(5_864, 100), "test": Part(5_924, 100)},
+        "images.txt, image_class_labels.txt and images/",
+        "https://data.caltech.edu/records/65de6-vp158 (CUB_200_2011.tgz)",
+    ),
+    "cars": DiskSet(
+        "Cars-196",
+        ("Cars-196", "CARS196", "cars196", "stanford_cars", "cars"),
+        cars.FILES,
+        ("car_ims",),
+        cars.read,
+        (1, 2, 4, 8),
+        {"train": Part(8_054, 98), "test": Part(8_131, 98)},
+        "cars_annos.mat and car_ims/",
+        "http://ai.stanford.edu/~jkrause/cars/car_dataset.html (car_ims.tgz, cars_annos.mat)",
+    ),
+}
+
+
+def root() -> Path:
+    """The folder that holds the data sets, $XBM_DATA.
+
+    Raises:
+        DatasetError: it is not set, or no folder.
+    """
+    named = os.environ.get(VARIABLE, "")
+    if not named:
+        raise DatasetError(
+            f"{VARIABLE} is not set: export {VARIABLE}=/folder/that/holds the data sets, such as "
+            f"{DISK['sop'].folders[0]}/ or {DISK['inshop'].folders[0]}/"
+        )
+    if not (base := Path(named).resolve()).is_dir():
+        raise DatasetError(f"{VARIABLE}={named}: no such folder")
+    return base
+
+
+def load(name: str, split: str, view: str) -> Retrieval:
+    """Read the lists of a data set on disk; its images are read when they are looked at.
+
+    They come from a pack where one lies in $XBM_DATA: ``<name>-<view>.pack/``, or else
+    ``<name>-original.pack/`` (see :mod:`xbmlib.datasets.pack`).
+
+    Args:
+        name: of ``DISK``.
+        split: "test" or "validation".
+        view: of ``xbmlib.datasets.views.VIEWS``.
+
+    Raises:
+        DatasetError: lists or images are missing or cannot be right; a pack is not of these lists.
+
+    Warns:
+        UserWarning: the tree is meant to be whole, and its counts are not the published ones.
+    """
+    base, of = root(), DISK[name]
+    folder = of.folder(base)
+    listing = of.listing(folder)
+    images: EncodedImages
+    if (pack := find_pack(base, name, VIEWS[view], listing)) is not None:
+        images, fingerprint = pack, listing.fingerprint(view, pack.stored)
+    else:
+        images, fingerprint = of.loose(folder, listing, VIEWS[view]), listing.fingerprint(view)
+    data = retrieval(name, images, listing.parts, of.ks, fingerprint, split)
+    whole = split == "test" and len(data.train) >= WHOLE * of.published["train"].images
+    if whole and (told := differences(data)):
+        warnings.warn("; ".join(told), stacklevel=3)
+    return data
+
+
+def differences(data: Retrieval) -> list[str]:
+    """How the images and classes of a data set on disk differ from the published numbers.
+
+    Args:
+        data: its split "test". Embedded sets have no published numbers.
+
+    Returns:
+        A line for each part that differs, and what is known about it; none if all agree.
+    """
+    if data.name not in DISK:
+        return []
+    of, labels = DISK[data.name], {"train": data.train.labels}
+    if data.lists:
+        labels |= {name: data.query.labels[rows] for name, rows in data.lists.items()}
+    elif data.gallery is not None:
+        labels |= {"query": data.query.labels, "gallery": data.gallery.labels}
+    else:
+        labels["test"] = data.query.labels
+    found = {part: Part(len(of_part), len(of_part.unique())) for part, of_part in labels.items()}
+    told = [
+        f"{of.title}, {part}: {found[part].images:,} images of {found[part].classes:,} classes, "
+        f"published are {wanted.images:,} of {wanted.classes:,}"
+        for part, wanted in of.published.items()
+        if found[part] != wanted
+    ]
+    return [*told, of.note] if told and of.note else told

@@ -1,0 +1,31 @@
+"""In-shop Clothes Retrieval of DeepFashion (Liu et al., CVPR 2016)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from xbmlib.datasets.listing import ListedImages, Listing, lines
+
+COLUMNS = "image_name item_id evaluation_status"
+NAME = "list_eval_partition.txt"
+FILES = ((f"Eval/{NAME}", f"Anno/{NAME}", NAME),)
+PARTS = ("train", "query", "gallery")
+# The names in the list start with it, whichever folder the images lie in.
+LISTED = "img/"
+
+
+def read(files: list[Path], images: str) -> Listing:
+    """Read list_eval_partition.txt: the number of images, a header, then one image a line.
+
+    Raises:
+        DatasetError: a list that cannot be right, with its line.
+    """
+    found = ListedImages(images)
+    for line in lines(files[0], COLUMNS, head=["#", COLUMNS]):
+        path, item, part = line.fields
+        if part not in PARTS:
+            raise line.wrong(f"evaluation_status {part!r} is none of {', '.join(PARTS)}")
+        if not path.startswith(LISTED):
+            raise line.wrong(f"{path!r} should start with {LISTED!r}")
+        found.add(line, path.removeprefix(LISTED), item, part)
+    return found.listing(files, query="query", gallery="gallery")

@@ -1,0 +1,208 @@
+"""Pack the images of a data set into some large files, once.
+
+    python -m xbmlib.datasets.pack sop --view paper   # at the size that this view crops from
+    python -m xbmlib.datasets.pack sop --original     # the bytes as they are, for any view
+
+The pack goes to $XBM_DATA, where ``xbmlib.datasets.load`` finds it, unless ``--to`` says otherwise.
+Killed and started again, it makes the shards that are missing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import sys
+from collections.abc import Iterator
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from filelock import FileLock
+from PIL import Image
+from torch.utils.data import DataLoader, Dataset
+from tqdm import tqdm
+
+from xbmlib.datasets.disk import DISK, root
+from xbmlib.datasets.files import ImageFiles
+from xbmlib.datasets.images import DatasetError
+from xbmlib.datasets.packed import (
+    MANIFEST,
+    ORIGINAL,
+    QUALITY,
+    RESIZED,
+    open_shard,
+    pack_path,
+    read_manifest,
+    shard_path,
+)
+from xbmlib.datasets.views import VIEWS
+from xbmlib.runs import write_atomically, write_json
+
+PER_SHARD = 1024
+SCHEMA = pa.schema([("path", pa.string()), ("label", pa.int64()), ("image", pa.large_binary())])
+# Of a shard's metadata: the fingerprint of the pack that it belongs to.
+OF = b"fingerprint"
+
+
+class _Kept(Dataset[bytes | DatasetError]):
+    """What a pack keeps of each image; an error is handed over, to be raised as it is."""
+
+    def __init__(self, images: ImageFiles, original: bool) -> None:
+        self.images, self.original = images, original
+
+    def __getitem__(self, row: int) -> bytes | DatasetError:
+        try:
+            image = self.images.decoded(row)  # the originals too: what is damaged stays out
+            if self.original:
+                return self.images.encoded(row)
+        except DatasetError as error:
+            return error
+        jpeg = io.BytesIO()
+        pixels = self.images.view.resized(image).permute(1, 2, 0).contiguous().numpy()
+        Image.fromarray(pixels).save(jpeg, "JPEG", quality=QUALITY)
+        return jpeg.getvalue()
+
+
+def _contents(
+    images: ImageFiles, original: bool, rows: list[int], workers: int | None
+) -> Iterator[bytes]:
+    """What a pack keeps of each of these images, in their order."""
+    # Named by no variable, the loader ends its processes as soon as an error leaves this.
+    for content in DataLoader(
+        _Kept(images, original),
+        batch_size=None,
+        sampler=rows,
+        num_workers=len(os.sched_getaffinity(0)) if workers is None else workers,
+    ):
+        if isinstance(content, DatasetError):
+            raise content
+        yield content
+
+
+def pack(
+    name: str,
+    view: str,
+    base: Path,
+    to: Path,
+    *,
+    per_shard: int = PER_SHARD,
+    workers: int | None = None,
+) -> Path:
+    """Make the pack of a data set, or what is missing of it.
+
+    Args:
+        name: of a data set on disk.
+        view: that it is for: the images are resized as it does before it crops, and kept as JPEG of
+            quality 95; or "original", for the bytes as they are.
+        base: the folder that holds the data set.
+        to: the folder that the pack's folder is made in.
+        per_shard: images in a shard.
+        workers: processes that read and encode; as many as there are cores unless given.
+
+    Returns:
+        The pack's folder.
+
+    Raises:
+        DatasetError: an image cannot be read, or the folder holds a pack of other lists.
+    """
+    if per_shard < 1:
+        raise DatasetError(f"per_shard={per_shard}: a shard holds 1 image at least")
+    folder = DISK[name].folder(base)
+    listing = DISK[name].listing(folder)
+    original = view == ORIGINAL
+    images = DISK[name].loose(folder, listing, VIEWS["paper" if original else view])
+    fingerprint = listing.fingerprint(view, "" if original else RESIZED)
+    shards = [range(len(images))[at : at + per_shard] for at in range(0, len(images), per_shard)]
+    into = pack_path(to, name, view)
+    into.mkdir(parents=True, exist_ok=True)
+    with FileLock(into / ".lock"):
+        made = read_manifest(into)
+        if made is not None and made["fingerprint"] != fingerprint:
+            raise _other(into)
+        if made is not None:
+            return into
+        for leftover in into.glob(".*.tmp"):  # of a process that was killed
+            leftover.unlink()
+        missing = [
+            i
+            for i, rows in enumerate(shards)
+            if not _made(into, i, images.paths[rows.start : rows.stop], fingerprint)
+        ]
+        rows = list(chain.from_iterable(shards[i] for i in missing))
+        contents = _contents(images, original, rows, workers)
+        done = len(images) - sum(len(shards[i]) for i in missing)
+        with tqdm(total=len(images), initial=done, unit="image", mininterval=5) as bar:
+            for i in missing:
+                kept = list(islice(contents, len(shards[i])))
+                bar.update(len(kept))
+                _write(shard_path(into, i), images, shards[i], kept, fingerprint)
+        sizes = [shard_path(into, i).stat().st_size for i in range(len(shards))]
+        found = {"fingerprint": fingerprint, "per_shard": per_shard, "bytes": sizes}
+        write_json(into / MANIFEST, found)
+    return into
+
+
+def _write(
+    path: Path, images: ImageFiles, rows: range, contents: list[bytes], fingerprint: str
+) -> None:
+    """One shard, whole or not at all."""
+    at = slice(rows.start, rows.stop)
+    columns = [images.paths[at], images.labels[at].numpy(), contents]
+    batch = pa.record_batch(columns, schema=SCHEMA.with_metadata({OF: fingerprint.encode()}))
+
+    def write(temporary: Path) -> None:
+        with pa.ipc.new_file(str(temporary), batch.schema) as file:
+            file.write_batch(batch)
+
+    write_atomically(path, write)
+
+
+def _made(into: Path, number: int, paths: Any, fingerprint: str) -> bool:
+    """Whether a shard of these paths is there already.
+
+    Raises:
+        DatasetError: it is damaged, or of another pack.
+    """
+    if not (path := shard_path(into, number)).is_file():
+        return False
+    shard = open_shard(path)
+    if shard.schema.metadata.get(OF) != fingerprint.encode() or shard["path"] != paths:
+        raise _other(into)
+    return True
+
+
+def _other(into: Path) -> DatasetError:
+    return DatasetError(
+        f"{into}: holds images of other lists, or in shards of another size; remove it first"
+    )
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Read the command line, pack, and say where the pack is."""
+    parser = argparse.ArgumentParser(
+        prog="python -m xbmlib.datasets.pack",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("name", choices=DISK)
+    parser.add_argument("--root", type=Path, help="folder of the data sets; $XBM_DATA by default")
+    parser.add_argument("--to", type=Path, help="folder to make the pack in; the root by default")
+    parser.add_argument("--per-shard", type=int, default=PER_SHARD, help="images in a shard")
+    kept = parser.add_mutually_exclusive_group(required=True)
+    kept.add_argument("--view", choices=VIEWS, help="resized for this view, JPEG of quality 95")
+    kept.add_argument("--original", action="store_const", const=ORIGINAL, dest="view")
+    of = parser.parse_args(arguments)
+    try:
+        base = of.root or root()
+        into = pack(of.name, of.view, base, of.to or base, per_shard=of.per_shard)
+    except DatasetError as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(into)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

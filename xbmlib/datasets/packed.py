@@ -1,0 +1,178 @@
+"""Images in a pack: some large Arrow files instead of very many small ones.
+
+A pack is a folder ``<data set>-<view>.pack``. Its shards ``00000.arrow``, … are Arrow IPC files of
+``path`` (string), ``label`` (int64) and ``image`` (encoded bytes), a row an image, in the order of
+the lists. They are mapped into memory, so any row is read without what is before it, and processes
+share the pages. ``manifest.json`` says what the pack was made from; it is written last.
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from pathlib import Path
+from typing import Any, Self
+
+import pyarrow as pa
+import torch
+from torch import Tensor
+
+from xbmlib.datasets.encoded import EncodedImages
+from xbmlib.datasets.images import DatasetError
+from xbmlib.datasets.listing import Listing
+from xbmlib.datasets.views import View
+
+MANIFEST = "manifest.json"
+# Stands where the name of a view does in a pack of the bytes as they are, which any view reads.
+ORIGINAL = "original"
+# How the images of other packs are kept, at the size that the view crops from.
+QUALITY = 95
+RESIZED = f"JPEG {QUALITY}"
+
+
+class Packed(EncodedImages):
+    """Labelled images in a finished pack.
+
+    Args:
+        folder: the pack.
+        labels: (n,) int64.
+        view: how the images are seen.
+        rows: (n,) of the pack, one for each label.
+        per_shard: images in a shard.
+        stored: how the images were encoded anew; "" for the bytes as they were.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        labels: Tensor,
+        view: View,
+        *,
+        rows: Tensor,
+        per_shard: int,
+        stored: str,
+    ) -> None:
+        self.folder, self.labels, self.view = folder, labels, view
+        self.rows, self.per_shard, self.stored = rows, per_shard, stored
+        self._open: dict[int, Any] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the maps: another process makes its own."""
+        return {**self.__dict__, "_open": {}}
+
+    def select(self, rows: Tensor) -> Self:
+        """The images of these rows, in their order."""
+        return type(self)(
+            self.folder,
+            self.labels[rows],
+            self.view,
+            rows=self.rows[rows],
+            per_shard=self.per_shard,
+            stored=self.stored,
+        )
+
+    def encoded(self, row: int) -> bytes:
+        """The bytes of one image.
+
+        Raises:
+            DatasetError: its shard cannot be read.
+        """
+        shard, at = self._find(row)
+        return shard["image"][at].as_py()
+
+    def where(self, row: int) -> str:
+        """Shard, row in it, and the path that the image was packed from."""
+        shard, at = self._find(row)
+        file = shard_path(self.folder, int(self.rows[row]) // self.per_shard)
+        return f"{file}, row {at} ({shard['path'][at].as_py()})"
+
+    @property
+    def remedy(self) -> str:
+        """What to do about a pack."""
+        return _remedy(self.folder)
+
+    def _find(self, row: int) -> tuple[Any, int]:
+        number, at = divmod(int(self.rows[row]), self.per_shard)
+        if number not in self._open:
+            self._open[number] = open_shard(shard_path(self.folder, number))
+        return self._open[number], at
+
+
+def pack_path(base: Path, name: str, view: str) -> Path:
+    """Where the pack of a data set lies in a folder of data sets."""
+    return base / f"{name}-{view}.pack"
+
+
+def shard_path(folder: Path, number: int) -> Path:
+    """One file of a pack."""
+    return folder / f"{number:05}.arrow"
+
+
+def open_shard(path: Path) -> Any:
+    """The rows of one shard, mapped into memory.
+
+    Raises:
+        DatasetError: it is missing or damaged.
+    """
+    try:
+        return pa.ipc.open_file(pa.memory_map(str(path))).get_batch(0)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise DatasetError(f"{path}: cannot be read ({error}); {_remedy(path.parent)}") from None
+
+
+def find_pack(base: Path, name: str, view: View, listing: Listing) -> Packed | None:
+    """A finished pack of these lists for this view, of the view's own or else of the originals.
+
+    Raises:
+        DatasetError: a pack is of other lists, or its shards are not as they were written.
+
+    Warns:
+        UserWarning: a pack is not finished, and passed over.
+    """
+    for key, stored in ((view.name, RESIZED), (ORIGINAL, "")):
+        folder = pack_path(base, name, key)
+        if not folder.is_dir():
+            continue
+        if (manifest := read_manifest(folder)) is None:
+            warnings.warn(
+                f"{folder} is not finished and passed over; to finish it: {_command(folder)}",
+                stacklevel=4,
+            )
+            continue
+        if manifest["fingerprint"] != listing.fingerprint(key, stored):
+            raise DatasetError(
+                f"{folder}: stale, made from other lists than those of {listing.files[0].parent}; "
+                f"{_remedy(folder)}"
+            )
+        for number, size in enumerate(manifest["bytes"]):
+            path = shard_path(folder, number)
+            found = path.stat().st_size if path.is_file() else 0
+            if found != size:
+                raise DatasetError(
+                    f"{path}: {found:,} bytes, not {size:,}: damaged; {_remedy(folder)}"
+                )
+        return Packed(
+            folder,
+            listing.labels,
+            view,
+            rows=torch.arange(len(listing.labels)),
+            per_shard=manifest["per_shard"],
+            stored=stored,
+        )
+    return None
+
+
+def read_manifest(folder: Path) -> dict[str, Any] | None:
+    """What a finished pack was made from; None of one that is not finished."""
+    path = folder / MANIFEST
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+
+def _command(folder: Path) -> str:
+    name, view = folder.stem.split("-", 1)
+    how = "--original" if view == ORIGINAL else f"--view {view}"
+    return f"python -m xbmlib.datasets.pack {name} {how} --to {folder.parent}"
+
+
+def _remedy(folder: Path) -> str:
+    return f"remove {folder} and make it again: {_command(folder)}"

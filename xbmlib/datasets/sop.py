@@ -1,0 +1,24 @@
+"""Stanford Online Products (Oh Song et al., CVPR 2016)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from xbmlib.datasets.listing import ListedImages, Listing, lines
+
+COLUMNS = "image_id class_id super_class_id path"
+PARTS = ("train", "test")
+FILES = tuple((f"Ebay_{part}.txt",) for part in PARTS)
+
+
+def read(files: list[Path], images: str) -> Listing:
+    """Read Ebay_train.txt and Ebay_test.txt: one image a line, under a header.
+
+    Raises:
+        DatasetError: a list that cannot be right, with its line.
+    """
+    found = ListedImages(images)
+    for part, file in zip(PARTS, files, strict=True):
+        for line in lines(file, COLUMNS, head=[COLUMNS]):
+            found.add(line, line.fields[3], line.integer(1), part)
+    return found.listing(files)

@@ -1,0 +1,86 @@
+"""Which runs the notebooks need, known without running any."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from xbmlib import train
+from xbmlib.config import Experiment
+from xbmlib.study import (
+    batch_size,
+    cost,
+    drift,
+    losses,
+    make_up,
+    negatives,
+    ratio,
+    recall_tables,
+    retrievals,
+    scratch,
+)
+from xbmlib.study.notebook import Parameters, ProfileName
+
+
+@dataclass(frozen=True)
+class Study:
+    """What a notebook is about: its parameters, and the experiments that they ask for."""
+
+    parameters: type[Parameters]
+    experiments: Callable[[Any], list[Experiment]]
+
+
+# By the notebook's name, in the order in which a reader meets them.
+STUDIES = {
+    study.parameters.notebook: study
+    for study in (
+        Study(drift.DriftParameters, drift.experiments),
+        Study(negatives.NegativesParameters, negatives.experiments),
+        Study(ratio.RatioParameters, ratio.experiments),
+        Study(make_up.MakeUpParameters, make_up.experiments),
+        Study(batch_size.BatchSizeParameters, batch_size.experiments),
+        Study(losses.LossesParameters, losses.experiments),
+        Study(cost.CostParameters, cost.experiments),
+        Study(recall_tables.SopParameters, recall_tables.experiments),
+        Study(recall_tables.InShopParameters, recall_tables.experiments),
+        Study(recall_tables.VehicleIdParameters, recall_tables.experiments),
+        Study(retrievals.RetrievalsParameters, retrievals.experiments),
+        Study(scratch.ScratchParameters, scratch.experiments),
+    )
+}
+
+
+def experiments(notebook: str, profile: ProfileName) -> list[Experiment]:
+    """Every experiment that a notebook asks for, done or not; an equal one as often as it does.
+
+    Args:
+        notebook: its name, one of :data:`STUDIES`.
+        profile: the notebook's, its other parameters being at their defaults.
+
+    Raises:
+        KeyError: no such notebook.
+    """
+    study = STUDIES[notebook]
+    return study.experiments(study.parameters(profile=profile))
+
+
+def plan(profile: ProfileName, notebooks: Iterable[str] = tuple(STUDIES)) -> dict[str, Any]:
+    """What a sweep over notebooks consists of, as JSON can hold it.
+
+    Returns:
+        "profile"; "runs", ids to experiments as plain values, each id once, however many
+        notebooks need it; and "notebooks", names to the ids that each needs.
+
+    Raises:
+        KeyError: no such notebook.
+        ConfigError, DatasetError: as :func:`xbmlib.train.identify`.
+    """
+    asked = [(name, e) for name in notebooks for e in experiments(name, profile)]
+    ids = train.identify_all(e for _, e in asked)
+    needed: dict[str, list[str]] = {name: [] for name, _ in asked}
+    for id, (name, _) in zip(ids, asked, strict=True):
+        if id not in needed[name]:
+            needed[name].append(id)
+    runs = {id: e.model_dump() for id, (_, e) in zip(ids, asked, strict=True)}
+    return {"profile": profile, "runs": runs, "notebooks": needed}

@@ -1,0 +1,147 @@
+"""What runs at the paper's scale will take, told before the first one starts."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import torch
+from torch.nn.functional import normalize
+
+from xbmlib import datasets
+from xbmlib.config import Experiment
+from xbmlib.trainer import Trainer
+
+WARM, MEASURED = 1, 2  # steps of a probe
+# Bytes that a finished run leaves, metrics and neighbours; generously.
+KEPT = 4 << 20
+# Of a training step's time, what the forward pass of an evaluation takes.
+FORWARD = 1 / 3
+# Adam keeps two numbers beside each parameter, in float32.
+PER_PARAMETER = 3 * 4
+GIB = 2**30
+
+
+class PreflightError(RuntimeError):
+    """Runs that cannot fit: names what is short and the remedy."""
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What one experiment of a backbone was measured to take.
+
+    Attributes:
+        seconds: of an image, forward, backward and update, its memory full.
+        peak: bytes of GPU memory at most; 0 without a GPU.
+        checkpoint: bytes of a checkpoint.
+    """
+
+    seconds: float
+    peak: int
+    checkpoint: int
+
+
+def check(todo: Sequence[Experiment], folder: Path, workers: int = 1) -> None:
+    """Print what runs will take: images, hours, disk, GPU memory; nothing where none reads files.
+
+    Args:
+        todo: experiments that are about to run.
+        folder: that their results and checkpoints go to.
+        workers: runs side by side.
+
+    Raises:
+        PreflightError: they do not fit on the disk, or a step not into the GPU's memory.
+    """
+    large = [e for e in todo if e.view != "drawn"]
+    if not large:
+        return
+    probes: dict[str, Probe] = {
+        name: probe(_largest(large, name)) for name in sorted({e.backbone for e in large})
+    }
+    trained = sum(e.steps * e.batch for e in large)
+    hours = sum(probes[e.backbone].seconds * _work(e) for e in large) / 3600 / workers
+    disk = KEPT * len(large) + workers * max(p.checkpoint for p in probes.values())
+    folder.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(folder).free
+    nets = "; ".join(f"{name} {1 / p.seconds:,.0f} images/s" for name, p in probes.items())
+    print(
+        f"{len(large)} runs, {trained:,} training images: about {hours:,.1f} hours ({nets}, "
+        f"measured over {MEASURED} steps; evaluations counted at a third of it); "
+        f"disk {disk / GIB:.1f} of {free / GIB:.0f} GiB free; {_memory(probes)}",
+        flush=True,
+    )
+    if disk > free:
+        raise PreflightError(
+            f"{disk / GIB:.1f} GiB are needed in {folder} and {free / GIB:.1f} are free: make "
+            "room, or put the results elsewhere with XBM_ROOT"
+        )
+
+
+def _work(e: Experiment) -> float:
+    """Images of a run, those that are only embedded at what they take of one that is learnt."""
+    data = datasets.load(e.data, e.split, e.view)
+    tested = len(data.query) + (0 if data.gallery is None else len(data.gallery))
+    return e.steps * e.batch + FORWARD * e.evaluations * tested
+
+
+def _largest(experiments: Iterable[Experiment], backbone: str) -> Experiment:
+    """The one of a backbone that takes the most memory."""
+    return max(
+        (e for e in experiments if e.backbone == backbone), key=lambda e: (e.batch, e.ratio, e.dim)
+    )
+
+
+def probe(e: Experiment) -> Probe:
+    """Take a few steps of an experiment, its memory full from the start.
+
+    Raises:
+        PreflightError: a step does not fit into the GPU's memory.
+    """
+    cuda = torch.cuda.is_available()
+    if cuda:
+        torch.cuda.reset_peak_memory_stats()
+    data = datasets.load(e.data, e.split, e.view)
+    # No checkpoint is read or written: nothing lies at a path that is a folder's.
+    short = e.but(start=0, init="fill", steps=max(e.drift, default=2) + WARM + MEASURED)
+    trainer = Trainer(short, data, Path("."))
+    if trainer.memory is not None:
+        for part in torch.arange(trainer.memory.size).split(1 << 14):
+            entries = normalize(torch.randn(len(part), e.dim))
+            trainer.memory.enqueue(entries, data.train.labels[part], part)
+    began = time.perf_counter()
+    try:
+        for number, batch in enumerate(islice(trainer.batches(), WARM + MEASURED)):
+            if number == WARM:
+                _wait(cuda)
+                began = time.perf_counter()
+            trainer.update(*batch)
+        _wait(cuda)
+    except torch.OutOfMemoryError:
+        raise PreflightError(
+            f"{e.backbone} at batch={e.batch} does not fit into the GPU's "
+            f"{torch.cuda.mem_get_info()[1] / GIB:.0f} GiB: take a larger GPU or several, "
+            "or a smaller batch"
+        ) from None
+    parameters = sum(p.numel() for p in trainer.model.parameters())
+    held = trainer.memory.state_dict().values() if trainer.memory is not None else ()
+    return Probe(
+        seconds=(time.perf_counter() - began) / MEASURED / e.batch,
+        peak=torch.cuda.max_memory_allocated() if cuda else 0,
+        checkpoint=parameters * PER_PARAMETER + sum(t.nbytes for t in held),
+    )
+
+
+def _wait(cuda: bool) -> None:
+    if cuda:
+        torch.cuda.synchronize()
+
+
+def _memory(probes: Mapping[str, Probe]) -> str:
+    if not torch.cuda.is_available():
+        return "no GPU: every run takes a core"
+    most = max(p.peak for p in probes.values())
+    return f"GPU memory {most / GIB:.1f} of {torch.cuda.mem_get_info()[1] / GIB:.0f} GiB"

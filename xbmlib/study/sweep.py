@@ -1,0 +1,95 @@
+"""The jobs of workflow/Snakefile, which trains the notebooks' runs side by side.
+
+python -m xbmlib.study.sweep {plan,train,notebook,verdicts} --help
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from xbmlib import train
+from xbmlib.config import ConfigError, Experiment
+from xbmlib.runs import write_json
+from xbmlib.study.execution import execute
+from xbmlib.study.parallel import single_threaded
+from xbmlib.study.plan import STUDIES, plan
+from xbmlib.study.profiles import PROFILES
+from xbmlib.study.progress import Progress
+from xbmlib.study.summary import verdict_lines
+from xbmlib.trainer import CHECKPOINT_STEPS
+
+
+def train_planned(planned: dict[str, Any], id: str) -> None:
+    """Train one run of a plan as :func:`xbmlib.study.parallel.run_all` does, to the same bits.
+
+    Args:
+        planned: as :func:`xbmlib.study.plan.plan`, and "checkpoint_steps".
+        id: of the run.
+
+    Raises:
+        ConfigError: the experiment has another id here than when it was planned.
+    """
+    experiment = Experiment.from_dict(planned["runs"][id])
+    if (found := train.identify(experiment)) != id:
+        raise ConfigError(
+            f"run {id} of the plan would be {found} here: data, weights or TRAINING_VERSION are "
+            "not those that it was planned with; start the sweep again where they are in place"
+        )
+    single_threaded()
+    with Progress(experiment.steps, id) as bar:
+        train.run(experiment, progress=bar.update, checkpoint_steps=planned["checkpoint_steps"])
+
+
+def _notebooks(text: str) -> list[str]:
+    names = text.split(",")
+    if unknown := [name for name in names if name not in STUDIES]:
+        known = ", ".join(STUDIES)
+        raise argparse.ArgumentTypeError(f"no notebook {', '.join(unknown)}; known: {known}")
+    return names
+
+
+def _steps(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: give a whole number of at least 1")
+    return int(text)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Do one job of a sweep."""
+    parser = argparse.ArgumentParser(
+        prog="python -m xbmlib.study.sweep", description=__doc__, allow_abbrev=False
+    )
+    jobs = parser.add_subparsers(dest="job", required=True)
+    # The options are the names that `snakemake --config` takes.
+    make = jobs.add_parser("plan", help="write what a sweep consists of", allow_abbrev=False)
+    make.add_argument("plan", type=Path, help="JSON file to write")
+    make.add_argument("--profile", default="quick", choices=list(PROFILES))
+    make.add_argument("--notebooks", default=list(STUDIES), type=_notebooks, help="such as a,b")
+    make.add_argument(
+        "--checkpoint_steps", default=CHECKPOINT_STEPS, type=_steps, help="between two checkpoints"
+    )
+    one = jobs.add_parser("train", help="train one run, from its checkpoint if it has one")
+    one.add_argument("plan", type=Path)
+    one.add_argument("id")
+    for name, help in (("notebook", "execute one notebook"), ("verdicts", "print the verdicts")):
+        job = jobs.add_parser(name, help=help)
+        job.add_argument("profile", choices=list(PROFILES))
+        if name == "notebook":
+            job.add_argument("name", choices=list(STUDIES))
+    given = parser.parse_args(arguments)
+    if given.job == "plan":
+        planned = plan(given.profile, given.notebooks)
+        write_json(given.plan, planned | {"checkpoint_steps": given.checkpoint_steps})
+    elif given.job == "train":
+        train_planned(json.loads(given.plan.read_text(encoding="utf-8")), given.id)
+    elif given.job == "notebook":
+        execute(given.name, given.profile)
+    else:
+        print("\n".join(verdict_lines(given.profile)))
+
+
+if __name__ == "__main__":
+    main()
