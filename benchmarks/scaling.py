@@ -42,8 +42,8 @@ def rates() -> Row:
     """FLOP/s of a tile's product in each dtype, and bytes read a second; one thread."""
     found: Row = {}
     for dtype in DTYPES:
-        tile, probe = torch.randn(1 << 12, DIM).to(dtype), torch.randn(DIM, BATCH).to(dtype)
-        ms = medians(ROUNDS * 3, product=partial(torch.mm, tile, probe))["product"]
+        tile, probe = torch.randn(1 << 12, DIM).to(dtype), torch.randn(BATCH, DIM).to(dtype)
+        ms = medians(ROUNDS * 3, product=partial(torch.mm, tile, probe.T))["product"]
         found[f"flops_{str(dtype)[6:]}"] = 2 * tile.numel() * BATCH / ms * 1e3
     large = torch.ones(1 << 26)
     ms = medians(ROUNDS, read=large.sum)["read"]

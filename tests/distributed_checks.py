@@ -18,9 +18,10 @@ import torch
 import torch.distributed as dist
 from torch import nn
 from torch.nn import functional as F
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parallel import DistributedDataParallel
 
-from xbmlib import distributed
+from xbmlib import backbones, distributed
 from xbmlib.distributed import DistributedError, ShardedMemory, backward, gather, memory_loss
 from xbmlib.losses import (
     ContrastiveLoss,
@@ -179,7 +180,7 @@ def check_streams():
 
 def check_float32():
     """Single precision, and bfloat16 entries or their shadow: one process's with the same."""
-    for loss, sharded in product(LOSSES, (False, True)):
+    for loss, sharded in product(LOSSES[1::2], (False, True)):
         for how in ({}, {"shadow": True}, {"dtype": torch.bfloat16}):
             memory, single = kinds[sharded](20, 7, **how), CrossBatchMemory(20, 7, **how)
             for step, m in enumerate([9, 30, 4]):
@@ -366,6 +367,8 @@ def check_batch_norm():
         for a, b in zip(net.state_dict().values(), oracle.state_dict().values(), strict=True):
             close(a, b)
         close(net.eval()(x), oracle.eval()(x))
+    frozen = distributed.sync_batch_norm(backbones.build("compact", 8, freeze_bn=True)).train()
+    assert not any(isinstance(m, _BatchNorm) and m.training for m in frozen.modules())
     x = torch.ones(1 if rank() == 0 else 0, 3)
     refused(ValueError, "1 values a channel", distributed.sync_batch_norm(nn.BatchNorm1d(3)), x)
     grey = distributed.sync_batch_norm(nn.BatchNorm1d(3))

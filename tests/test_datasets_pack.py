@@ -52,7 +52,11 @@ def test_an_original_pack_is_the_files_to_the_byte(base, view):
         rows = torch.randperm(len(ours), generator=seeded())
         assert all(ours.encoded(i) == theirs.encoded(i) for i in rows.tolist())
         assert torch.equal(ours.fetch(rows), theirs.fetch(rows))
-        assert torch.equal(ours.fetch(rows, seeded()), theirs.fetch(rows, seeded()))
+        whole = theirs.fetch(rows, seeded())
+        assert torch.equal(ours.fetch(rows, seeded()), whole)
+        # One of several processes sees of a batch what one process sees.
+        for images in (ours, theirs):
+            assert torch.equal(images.fetch_part(rows, slice(2, 5), seeded()), whole[2:5])
 
 
 def test_a_pack_is_selected_from_and_pickled(base):

@@ -6,6 +6,7 @@ from typing import Self
 
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.modules.batchnorm import _BatchNorm
 
 
 class Embedder(nn.Module):
@@ -73,5 +74,5 @@ class Embedder(nn.Module):
         return self
 
     def _batch_norms(self) -> list[nn.Module]:
-        kinds = (nn.BatchNorm2d, nn.SyncBatchNorm)
-        return [module for module in self.trunk.modules() if isinstance(module, kinds)]
+        # Of one process or of many.
+        return [module for module in self.trunk.modules() if isinstance(module, _BatchNorm)]

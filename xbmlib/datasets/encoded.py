@@ -72,10 +72,17 @@ class EncodedImages(Images):
         Raises:
             DatasetError: an image is missing, truncated or cannot be decoded.
         """
-        out = torch.empty(len(rows), 3, self.view.crop, self.view.crop, dtype=torch.uint8)
+        return self.fetch_part(rows, slice(None), generator)
+
+    def fetch_part(
+        self, rows: Tensor, part: slice, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """See :meth:`Images.fetch_part`: only these are decoded."""
         u = None
         if generator is not None:
-            u = torch.rand(len(rows), DRAWS, dtype=torch.float64, generator=generator)
+            u = torch.rand(len(rows), DRAWS, dtype=torch.float64, generator=generator)[part]
+        rows = rows[part]
+        out = torch.empty(len(rows), 3, self.view.crop, self.view.crop, dtype=torch.uint8)
         for at, row in enumerate(rows.tolist()):
             image = self.decoded(row)
             out[at] = self.view.test(image) if u is None else self.view.train(image, u[at])
