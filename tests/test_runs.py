@@ -45,7 +45,9 @@ def test_id_follows_every_field():
         "data": "scripts",
         "split": "validation",
         "backbone": "resnet50",
+        "view": "paper",
         "weights": None,
+        "freeze_bn": True,
         "pooling": "max",
         "dim": 64,
         "sampler": "shuffle",
@@ -77,6 +79,7 @@ def test_id_follows_every_field():
         "drift": (3,),
         "probes": 5,
         "neighbours": 7,
+        "mined": 3,
         "lemma": 2,
     }
     assert changes.keys() == Experiment.model_fields.keys()

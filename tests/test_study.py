@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from xbmlib import paper
-from xbmlib.study import batch_size, losses, recall_tables
+from xbmlib.study import batch_size, losses, recall_tables, updates
 from xbmlib.study.notebook import clear
 from xbmlib.study.profiles import DATA, PROFILES, experiment
 
@@ -152,3 +152,38 @@ def test_the_papers_own_rows_surpass_the_published(kind, tmp_path, monkeypatch):
     data["value"] -= 10
     assert recall_tables.verdicts(data, parameters)[1].outcome == "disagrees"
     assert not recall_tables.table(data, parameters)["source"].str.contains("drawn").any()
+
+
+def lengths(gains):
+    """A frame of the study of the length: gain of each length over 50 without memory."""
+    rows = [
+        {"data": "emoji", "updates": n, "memory": memory, "seed": s, "R@1": 50 + added + 0.1 * s,
+         "run": ""}
+        for n, gain in gains.items() for memory, added in (("none", 0), ("w/ M", gain))
+        for s in SEEDS
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+@pytest.mark.parametrize(
+    ("gains", "outcome"),
+    [
+        ({500: -4, 1000: -1, 2000: 2}, "agrees"),
+        ({500: 1, 1000: 3, 2000: 0}, "disagrees"),
+        ({500: -4}, "not testable here"),
+    ],
+)
+def test_the_gain_against_the_number_of_updates(gains, outcome):
+    """Oracle: by hand: the last gain against the first."""
+    (verdict,) = updates.verdicts(lengths(gains), updates.UpdatesParameters(profile="full"))
+    assert verdict.outcome == outcome and "500 updates" in verdict.ours
+
+
+def test_lengths_differ_in_nothing_but_the_schedule():
+    """Oracle: every field but the steps, and the start, which is a share of them."""
+    found = updates.experiments(updates.UpdatesParameters(profile="full", seeds=1))
+    assert [e.steps for e in found] == [500, 500, 1000, 1000, 2000, 2000]
+    for arm in (0, 1):
+        same = {str(e.but(steps=9999, start=0)) for e in found[arm::2]}
+        assert len(same) == 1
+        assert len({e.start / e.steps for e in found[arm::2]}) == 1

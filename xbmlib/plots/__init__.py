@@ -13,6 +13,7 @@ from xbmlib.plots.retrieved import retrieved
 from xbmlib.plots.scaling import model_check, scaling
 from xbmlib.plots.scratch import starts
 from xbmlib.plots.style import COLOURS, style
+from xbmlib.plots.updates import updates
 
 __all__ = [
     "COLOURS",
@@ -33,5 +34,6 @@ __all__ = [
     "speed",
     "starts",
     "style",
+    "updates",
     "valid_negatives",
 ]

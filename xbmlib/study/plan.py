@@ -19,6 +19,7 @@ from xbmlib.study import (
     recall_tables,
     retrievals,
     scratch,
+    updates,
 )
 from xbmlib.study.notebook import Parameters, ProfileName
 
@@ -47,6 +48,7 @@ STUDIES = {
         Study(recall_tables.VehicleIdParameters, recall_tables.experiments),
         Study(retrievals.RetrievalsParameters, retrievals.experiments),
         Study(scratch.ScratchParameters, scratch.experiments),
+        Study(updates.UpdatesParameters, updates.experiments),
     )
 }
 
