@@ -21,7 +21,7 @@ help:
 	@echo "make lint                       set up, lint and check the types"
 	@echo "make setup                      build .venv from requirements.lock"
 	@echo "make search                     the search for the settings of each arm"
-	@echo "make bench                      measure results/benchmarks*.csv, cost.csv and scaling.csv, 15 minutes"
+	@echo "make bench                      measure results/benchmarks*.csv, cost, input, scaling: 20 minutes"
 	@echo "make clean                      remove .venv and caches (results stay)"
 
 # The stamp is the lock that .venv was built from, and comes last. Where there is none, or another,
@@ -47,7 +47,7 @@ reproduce: setup
 
 # On a cluster of several machines: workflow/profiles/slurm.
 sweep: setup
-	$(BIN)/snakemake --cores $(CORES) --snakefile workflow/Snakefile --config profile=$(PROFILE)
+	$(if $(DATA),XBM_DATA="$(DATA)") $(BIN)/snakemake --cores $(CORES) --snakefile workflow/Snakefile --config profile=$(PROFILE)
 
 report: reproduce
 	$(BIN)/python -m xbmlib.report $(PROFILE)
@@ -59,6 +59,7 @@ search: setup
 bench: setup
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.cost
+	$(BIN)/python -m benchmarks.input
 	$(BIN)/python -m benchmarks.scaling
 
 lint: setup

@@ -1,8 +1,8 @@
 """Measure every bar in one run: ``python -m benchmarks``, or ``make bench``.
 
 Writes results/benchmarks.csv, results/benchmarks_growth.csv and results/benchmarks_parts.csv, and
-prints what falls short. Both cores for the losses and recall, one for the input and a
-training step.
+prints what falls short. Both cores for the losses and recall, one for a training step. Cost, input
+and scaling are measured by modules of their own.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import os
 import pandas as pd
 import torch
 
-from benchmarks import input, losses, precision, recall, training
+from benchmarks import losses, precision, recall, training
 from benchmarks.measure import Row, machine
 from xbmlib.runs import ROOT, write_csv
 
@@ -39,7 +39,7 @@ def main() -> None:
     for found in [*slopes, *recall.rows(), *precision.rows()]:
         take(found)
     training.one_thread()
-    for found in [*input.rows(), *training.rows()]:
+    for found in training.rows():
         take(found)
     parts = training.parts()
     folder = ROOT / "results"

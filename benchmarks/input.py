@@ -1,4 +1,7 @@
-"""Input: images a second on one core, from loose JPEG files and from packs."""
+"""Input: images a second on one core, from loose JPEG files and from packs.
+
+    python -m benchmarks.input
+"""
 
 from __future__ import annotations
 
@@ -10,17 +13,19 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+import pandas as pd
 import torch
 from PIL import Image
 from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
-from benchmarks.measure import Row, medians, row
+from benchmarks.measure import Row, machine, medians, row
 from xbmlib.datasets import ImageFiles, Images
 from xbmlib.datasets.disk import DISK
 from xbmlib.datasets.pack import pack
 from xbmlib.datasets.packed import ORIGINAL, find_pack
 from xbmlib.datasets.views import VIEWS
+from xbmlib.runs import ROOT, write_csv
 
 # Files of 50 KB, seen SEEN at a time.
 IMAGES, SIDE, SEEN, ROUNDS = 200, 600, 50, 5
@@ -116,3 +121,15 @@ def rows() -> Iterator[Row]:
                     WANTED / rate["peer"],
                     unit="cores",
                 )
+
+
+def main() -> None:
+    """Measure on one thread and write results/input.csv."""
+    torch.set_num_threads(1)
+    table = pd.DataFrame([found | {"machine": machine()} for found in rows()])
+    write_csv(ROOT / "results" / "input.csv", table)
+    print(table[["what", "ours", "reference", "ratio"]].to_string(index=False))
+
+
+if __name__ == "__main__":
+    main()

@@ -64,6 +64,7 @@ BOUNDS = {
     "probes": (0, None),
     "lemma": (-1, None),
     "neighbours": (-1, None),
+    "mined": (-1, None),
 }
 
 
@@ -78,7 +79,7 @@ def refusal(**values):
 
 def test_every_field_is_listed_here():
     """Oracle: the lists above and the fields of other kinds."""
-    others = {"data", "weights", "batch_loss", "memory_shards", "drift"}
+    others = {"data", "weights", "freeze_bn", "batch_loss", "memory_shards", "drift"}
     assert {*INTEGERS, *NUMBERS, *CHOICES, *others} == Experiment.model_fields.keys()
     assert BOUNDS.keys() == {*INTEGERS, *NUMBERS}
 
@@ -148,6 +149,7 @@ def test_listed_choices_only(name, value):
         ("weights", 3, "string"),
         ("batch_loss", 1, "boolean"),
         ("batch_loss", "yes", "boolean"),
+        ("freeze_bn", 1, "boolean"),
     ],
 )
 def test_other_types(name, value, told):

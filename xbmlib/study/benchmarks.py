@@ -41,6 +41,11 @@ def table() -> pd.DataFrame:
     return measured("benchmarks")
 
 
+def input_rates() -> pd.DataFrame:
+    """Reading images, from results/input.csv: what, ours and the peer's figure, unit, ratio."""
+    return measured("input")[["what", "ours", "reference", "unit", "ratio"]]
+
+
 def parts() -> pd.DataFrame:
     """Seconds of a whole quick run by part: a row a part, a column a run."""
     data = measured("benchmarks_parts")
