@@ -26,7 +26,8 @@ from xbmlib import datasets
 from xbmlib.report import ReportError, build, claims
 from xbmlib.retrieved import TOP
 from xbmlib.study import retrievals
-from xbmlib.study.__main__ import NOTEBOOKS, SOURCES
+from xbmlib.study.__main__ import NOTEBOOKS
+from xbmlib.study.execution import SOURCES
 from xbmlib.study.profiles import PROFILES, experiment
 from xbmlib.trainer import Trainer
 

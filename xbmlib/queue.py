@@ -11,7 +11,40 @@ from torch import Tensor, nn
 DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
 
 
-class CrossBatchMemory(nn.Module):
+class Ring(nn.Module):
+    """Places that are written in turn: the oldest entry's is the next one's.
+
+    Attributes:
+        size: M, the number of places.
+    """
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.size = size
+        # The one number from which the pointer and the fill follow. A Python int, so that
+        # neither costs a device synchronisation.
+        self._enqueued = 0
+
+    def __len__(self) -> int:
+        """Number of entries held, at most M."""
+        return min(self._enqueued, self.size)
+
+    def __bool__(self) -> bool:
+        """True even when empty: a module, not a container, to code that asks ``if memory``."""
+        return True
+
+    @property
+    def full(self) -> bool:
+        """Whether M entries are held, so that the next one displaces the oldest."""
+        return self._enqueued >= self.size
+
+    @property
+    def pointer(self) -> int:
+        """Slot that the next entry is written to, in [0, M)."""
+        return self._enqueued % self.size
+
+
+class CrossBatchMemory(Ring):
     """Queue of the last ``size`` embeddings with their labels (Algorithm 1, Section 3.3).
 
     ``state_dict()`` holds the whole state, the pointer included, so that a resumed run goes on
@@ -44,7 +77,6 @@ class CrossBatchMemory(nn.Module):
         device: torch.device | str | None = None,
         shadow: bool = False,
     ) -> None:
-        super().__init__()
         for name, value in (("size", size), ("dim", dim)):
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise ValueError(f"{name}={value!r}: the memory needs a whole number of at least 1")
@@ -52,7 +84,8 @@ class CrossBatchMemory(nn.Module):
             raise ValueError(f"dtype={dtype}: use one of {', '.join(map(str, DTYPES))}")
         if shadow and dtype != torch.float32:
             raise ValueError(f"shadow of {dtype}: a bfloat16 copy is of use beside float32 only")
-        self.size, self.dim = size, dim
+        super().__init__(size)
+        self.dim = dim
         self.register_buffer("features", torch.zeros(size, dim, dtype=dtype, device=device))
         self.register_buffer("classes", torch.zeros(size, dtype=torch.int64, device=device))
         self.register_buffer("instances", torch.full((size,), -1, device=device))
@@ -61,27 +94,6 @@ class CrossBatchMemory(nn.Module):
         lengths = torch.zeros(size, device=device) if shadow else None
         self.register_buffer("copies", copies, persistent=False)
         self.register_buffer("lengths", lengths, persistent=False)
-        # The one number from which the pointer and the fill follow. A Python int, so that
-        # neither costs a device synchronisation; the state_dict carries it as extra state.
-        self._enqueued = 0
-
-    def __len__(self) -> int:
-        """Number of entries held, at most M."""
-        return min(self._enqueued, self.size)
-
-    def __bool__(self) -> bool:
-        """True even when empty: a module, not a container, to code that asks ``if memory``."""
-        return True
-
-    @property
-    def full(self) -> bool:
-        """Whether M entries are held, so that the next one displaces the oldest."""
-        return self._enqueued >= self.size
-
-    @property
-    def pointer(self) -> int:
-        """Slot that the next entry is written to, in [0, M)."""
-        return self._enqueued % self.size
 
     @property
     def embeddings(self) -> Tensor:

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from torch import Tensor, nn
+from torch import Tensor
 
 from xbmlib.distributed.group import (
     DistributedError,
@@ -17,10 +17,10 @@ from xbmlib.distributed.group import (
     rank_and_size,
     tell,
 )
-from xbmlib.queue import CrossBatchMemory
+from xbmlib.queue import CrossBatchMemory, Ring
 
 
-class ShardedMemory(nn.Module):
+class ShardedMemory(Ring):
     """The queue of :class:`xbmlib.queue.CrossBatchMemory`, divided over R ranks.
 
     Slot s of the queue lives on rank s mod R, there in place s div R: so the shards fill evenly,
@@ -57,7 +57,7 @@ class ShardedMemory(nn.Module):
         shadow: bool = False,
         group: Group = None,
     ) -> None:
-        super().__init__()
+        super().__init__(size)
         self.rank, self.ranks = rank_and_size(group)
         sizes, dims, dtypes = zip(*tell([size, dim, code(dtype)], group), strict=True)
         remedy = "make the memory alike on all ranks"
@@ -68,33 +68,14 @@ class ShardedMemory(nn.Module):
             raise ValueError(
                 f"size={size}: a memory over {self.ranks} ranks needs at least one entry on each"
             )
-        self.size, self.dim, self.group = size, dim, group
+        self.dim, self.group = dim, group
         self.shard = CrossBatchMemory(
             self._below(size), dim, dtype=dtype, device=device, shadow=shadow
         )
-        self._enqueued = 0
 
     def _below(self, slot: int) -> int:
         """How many of the slots below this one are ours."""
         return len(range(self.rank, slot, self.ranks))
-
-    def __len__(self) -> int:
-        """Number of entries held on all ranks together, at most M."""
-        return min(self._enqueued, self.size)
-
-    def __bool__(self) -> bool:
-        """True even when empty."""
-        return True
-
-    @property
-    def full(self) -> bool:
-        """Whether M entries are held, so that the next one displaces the oldest."""
-        return self._enqueued >= self.size
-
-    @property
-    def pointer(self) -> int:
-        """Slot of the whole queue that the next entry is written to, in [0, M)."""
-        return self._enqueued % self.size
 
     @property
     def slots(self) -> Tensor:
