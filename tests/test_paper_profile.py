@@ -12,6 +12,7 @@ from xbmlib.runs import RunStore
 from xbmlib.study import losses, preflight, recall_tables
 from xbmlib.study.notebook import ParameterError
 from xbmlib.study.parallel import run_all
+from xbmlib.study.plan import STUDIES
 from xbmlib.study.profiles import PROFILES, experiment
 
 NETS = {"googlenet": 512, "bninception": 512, "resnet50": 128}
@@ -130,3 +131,24 @@ def test_drawings_need_no_preflight(capsys, tmp_path):
     """Oracle: nothing is printed, nothing is made."""
     preflight.check([Experiment()], tmp_path / "runs")
     assert capsys.readouterr().out == "" and not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("profile", ["paper", "released"])
+def test_every_notebook_has_experiments_at_this_scale(profile, tmp_path, monkeypatch):
+    """Oracle: the paper's data sets, nets, batch sizes and iterations; the released code's."""
+    monkeypatch.setenv("XBM_DATA", str(tmp_path))
+    for name, study in STUDIES.items():
+        found = study.experiments(study.parameters(profile=profile))
+        assert found, name
+        for e in found:
+            assert e.data in ("sop", "inshop", "vehicleid") and e.view == profile
+            assert e.steps * e.batch == 35_000 * 64 and e.k == 4
+            assert e.weight_decay == 5e-4 and e.lr in (1e-4, 8e-4)
+            if name == "drift_curves":
+                assert (e.weights, e.ratio, e.drift) == (None, 0, (10, 100, 1000))
+            elif not name.startswith("recall_"):
+                assert e.dim == {"paper": 512, "released": 128}[profile]
+                assert e.schedule == "plateau" and (e.weights or name == "from_scratch")
+    losses = {e.loss for e in STUDIES["losses_with_memory"].experiments(
+        STUDIES["losses_with_memory"].parameters(profile=profile))}  # fmt: skip
+    assert losses == {"contrastive", "triplet", "multi_similarity"}
