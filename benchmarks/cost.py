@@ -5,7 +5,7 @@
 Each case has a process of its own, so that none inherits another's memory. Two nets: the compact
 one of the embedded study, in the study's own trainer, and GoogLeNet at the paper's size (224×224,
 D = 512, a memory of SOP's 59,551 training images) on random images and weights, which cost what
-real ones do. Writes results/cost.csv.
+real ones do. On the GPU where there is one; writes results/cost.csv, or results/cost_gpu.csv.
 """
 
 from __future__ import annotations
@@ -23,18 +23,17 @@ import torch
 from torch.nn import functional as F
 
 from benchmarks.losses import CLASSES, DIM, ENTRIES
-from benchmarks.measure import machine, peak_mib
+from benchmarks.measure import device, finish, machine, peak_mib, write
 from benchmarks.training import trainer
 from xbmlib import backbones
 from xbmlib.losses import ContrastiveLoss
 from xbmlib.queue import CrossBatchMemory
-from xbmlib.runs import ROOT, write_csv
 from xbmlib.study.profiles import PROFILES, experiment
 
 # Batch size and R_M of Table 2's rows.
 CASES = ((64, 0.0), (256, 0.0), (64, 0.01), (64, 1.0))
-# Steps measured, after a tenth of them to warm up; GoogLeNet takes seconds for one.
-STEPS = {"compact": 60, "googlenet": 3}
+# Steps measured, after a tenth of them to warm up; GoogLeNet takes seconds for one on a CPU.
+STEPS = {"compact": 60, "googlenet": 60 if torch.cuda.is_available() else 3}
 SIDE = 224
 
 Step = Callable[[], None]
@@ -55,20 +54,22 @@ def compact(batch: int, ratio: float) -> tuple[Step, int]:
 def googlenet(batch: int, ratio: float) -> tuple[Step, int]:
     """A step at the paper's size, the memory full; and M."""
     torch.manual_seed(0)
-    net = backbones.build("googlenet", DIM).to(memory_format=torch.channels_last)
+    on = device()
+    net = backbones.build("googlenet", DIM).to(on, memory_format=torch.channels_last)
     optimiser = torch.optim.Adam(net.parameters(), 1e-4, weight_decay=5e-4, fused=True)
     loss = ContrastiveLoss()
     size = round(ratio * ENTRIES)
-    memory = CrossBatchMemory(size, DIM, shadow=True) if size else None
+    memory = CrossBatchMemory(size, DIM, device=on, shadow=True) if size else None
     if memory is not None:
         for rows in torch.arange(size).split(1 << 13):
             entries = F.normalize(torch.randn(len(rows), DIM))
             memory.enqueue(entries, torch.randint(0, CLASSES, (len(rows),)))
 
     def step() -> None:
-        x = torch.rand(batch, 3, SIDE, SIDE).contiguous(memory_format=torch.channels_last)
-        labels = torch.randint(0, CLASSES, (batch // 4,)).repeat_interleave(4)
-        with torch.autocast("cpu", torch.bfloat16):
+        x = torch.rand(batch, 3, SIDE, SIDE, device=on)
+        x = x.contiguous(memory_format=torch.channels_last)
+        labels = torch.randint(0, CLASSES, (batch // 4,), device=on).repeat_interleave(4)
+        with torch.autocast(on.type, torch.bfloat16):
             v = net(x)
         total = loss(v, labels)
         if memory is not None:
@@ -98,6 +99,7 @@ def case(net: str, batch: int, ratio: float) -> dict[str, Any]:
     for _ in range(1 + steps // 10 + steps):
         began = time.perf_counter()
         step()
+        finish()
         times.append(1e3 * (time.perf_counter() - began))
     return {
         "net": net, "batch": batch, "ratio": ratio, "M": size,
@@ -114,7 +116,7 @@ def main() -> None:
             with ProcessPoolExecutor(1, mp.get_context("spawn")) as pool:
                 rows.append(pool.submit(case, net, batch, ratio).result())
             print({k: v for k, v in rows[-1].items() if k != "machine"}, flush=True)
-    write_csv(ROOT / "results" / "cost.csv", pd.DataFrame(rows))
+    write("cost", pd.DataFrame(rows))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Input: images a second on one core, from loose JPEG files and from packs.
 
-    python -m benchmarks.input
+python -m benchmarks.input
 """
 
 from __future__ import annotations

@@ -44,7 +44,13 @@ class Case(NamedTuple):
     labels: Tensor
 
 
-def case(noise: float, size: int = ENTRIES, dim: int = DIM, classes: int = CLASSES) -> Case:
+def case(
+    noise: float,
+    size: int = ENTRIES,
+    dim: int = DIM,
+    classes: int = CLASSES,
+    on: torch.device | str = "cpu",
+) -> Case:
     """Unit vectors in classes, four alike classes to a group.
 
     Args:
@@ -54,8 +60,14 @@ def case(noise: float, size: int = ENTRIES, dim: int = DIM, classes: int = CLASS
         size: M.
         dim: D.
         classes: to draw from.
+        on: the device that all lives on.
     """
     torch.manual_seed(0)
+    with torch.device(on):
+        return _drawn(noise, size, dim, classes)
+
+
+def _drawn(noise: float, size: int, dim: int, classes: int) -> Case:
     scale = (DIM / dim) ** 0.5
     group = F.normalize(torch.randn(classes // 4 + 1, dim))
     own = 0.02 * scale * torch.randn(classes, dim)
@@ -76,7 +88,8 @@ TRAINED, UNTRAINED = 0.03, 0.5
 
 def ours(loss: PairLoss, of: Case, **named: object) -> Callable[[], Tensor]:
     """One step: enqueue, loss, gradient of the batch."""
-    memory = CrossBatchMemory(*of.entries.shape, **named)  # type: ignore[arg-type]
+    device = of.entries.device
+    memory = CrossBatchMemory(*of.entries.shape, device=device, **named)  # type: ignore[arg-type]
     memory.enqueue(of.entries, of.entry_labels)
     batches = cycle(zip(of.batches, of.labels, strict=True))
 
@@ -95,6 +108,7 @@ def ours(loss: PairLoss, of: Case, **named: object) -> Callable[[], Tensor]:
 def theirs(loss: torch.nn.Module, of: Case, miner: object = None) -> Callable[[], Tensor]:
     """The same step by pytorch-metric-learning."""
     memory = peers.CrossBatchMemory(loss, of.entries.shape[1], len(of.entries), miner=miner)
+    memory.to(of.entries.device)
     memory.embedding_memory.copy_(of.entries)
     memory.label_memory.copy_(of.entry_labels)
     memory.has_been_filled = True
@@ -110,15 +124,17 @@ def theirs(loss: torch.nn.Module, of: Case, miner: object = None) -> Callable[[]
     return step
 
 
-def rows() -> Iterator[Row]:
-    """Every loss at the paper's sizes."""
-    of = case(TRAINED)
+PEER = "pytorch-metric-learning"
+
+
+def steps(of: Case) -> dict[str, Callable[[], Tensor]]:
+    """Bare products, and a step of each loss and of the peer's two."""
     batch = of.batches[0]
     low = batch.bfloat16(), of.entries.bfloat16()
     cosine = distances.CosineSimilarity()
     contrastive = peers.ContrastiveLoss(pos_margin=1, neg_margin=0.5, distance=cosine)
     mined = peers.MultiSimilarityLoss(alpha=2, beta=40, base=0.5)
-    calls = {
+    return {
         "bare": lambda: batch @ of.entries.T,
         "entries_first": lambda: of.entries @ batch.T,
         "bare16": lambda: low[0] @ low[1].T,
@@ -130,9 +146,14 @@ def rows() -> Iterator[Row]:
         "peer": theirs(contrastive, of),
         "peer_ms": theirs(mined, of, miners.MultiSimilarityMiner(0.1)),
     }
+
+
+def rows() -> Iterator[Row]:
+    """Every loss at the paper's sizes."""
+    of = case(TRAINED)
+    calls = steps(of)
     t = medians(ROUNDS, **calls)
-    product, product16 = "bare product, fp32", "bare product, bf16"
-    peer = "pytorch-metric-learning"
+    product, product16, peer = "bare product, fp32", "bare product, bf16", PEER
     yield row("contrastive, fp32", product, t["contrastive"], t["bare"], sense="<=", bar=1.2)
     # The quicker way to have the same product, so that a reader sees what the layout alone gives.
     yield row("contrastive, fp32", "entries-first product, fp32", t["contrastive"],

@@ -13,7 +13,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import torch
+
+from xbmlib.runs import ROOT, write_csv
 
 Row = dict[str, Any]
 
@@ -71,9 +74,27 @@ def medians(
         for name, call in calls.items():
             began = clock()
             call()
+            finish()
             if i:
                 times[name].append(1e3 * (clock() - began))
     return {name: statistics.median(found) for name, found in times.items()}
+
+
+def device() -> torch.device:
+    """What is measured: the GPU, where there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def finish() -> None:
+    """Wait until the GPU, if any, has done what it was told."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
+def write(name: str, table: pd.DataFrame) -> None:
+    """Write results/<name>.csv; with a GPU results/<name>_gpu.csv, beside the CPU's."""
+    ending = "_gpu" if torch.cuda.is_available() else ""
+    write_csv(ROOT / "results" / f"{name}{ending}.csv", table)
 
 
 def extra_mib(call: Callable[[], Any]) -> float:
@@ -102,7 +123,9 @@ def peak_mib() -> float:
 
 
 def machine() -> str:
-    """The processor, its threads, and the library that multiplies."""
+    """The GPU or else the processor and its threads, and the library that multiplies."""
+    if torch.cuda.is_available():
+        return f"{torch.cuda.get_device_name()}, torch {torch.__version__}"
     cpu = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.exists():

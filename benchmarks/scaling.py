@@ -3,9 +3,10 @@
     python -m benchmarks.scaling
 
 The rates of the machine (products, reading, the exchange of two processes), and steps against
-memories of several sizes: by one process, and by two with the memory replicated or sharded. One
-thread a process. Traffic is what the kernel counted on the loopback device, so no other program
-may use it meanwhile. Writes results/scaling.csv, in less than a minute.
+memories of several sizes: by one process, and on a CPU by two with the memory replicated or
+sharded. One thread a process. Traffic is what the kernel counted on the loopback device, so no
+other program may use it meanwhile. Writes results/scaling.csv, or of a GPU
+results/scaling_gpu.csv, in less than a minute.
 """
 
 from __future__ import annotations
@@ -25,13 +26,13 @@ import torch.multiprocessing as mp
 from torch import Tensor
 
 from benchmarks.losses import BATCH, DIM, TRAINED, Case, case
-from benchmarks.measure import machine, medians
+from benchmarks.measure import device, machine, medians, write
 from xbmlib import distributed
-from xbmlib.losses import ContrastiveLoss
+from xbmlib.losses import ContrastiveLoss, candidates
 from xbmlib.queue import CrossBatchMemory
-from xbmlib.runs import ROOT, write_csv
 
 SIZES = (1 << 13, 1 << 15, 1 << 17)
+GPU_SIZES = (1 << 17, 1 << 20, 1 << 23)
 RANKS = 2
 DTYPES = (torch.float32, torch.bfloat16)
 ROUNDS = 7
@@ -39,15 +40,25 @@ Row = dict[str, Any]
 
 
 def rates() -> Row:
-    """FLOP/s of a tile's product in each dtype, and bytes read a second; one thread."""
-    found: Row = {}
+    """FLOP/s of the products of a search in each dtype, bytes read a second, seconds of a tile."""
+    on, larger = device(), candidates.GPU if torch.cuda.is_available() else 1
+    rows = larger * candidates.PAIRS // BATCH
+    found: Row = {"larger": larger}
     for dtype in DTYPES:
-        tile, probe = torch.randn(1 << 12, DIM).to(dtype), torch.randn(BATCH, DIM).to(dtype)
+        tile, probe = (torch.randn(n, DIM, device=on).to(dtype) for n in (rows, BATCH))
         ms = medians(ROUNDS * 3, product=partial(torch.mm, tile, probe.T))["product"]
         found[f"flops_{str(dtype)[6:]}"] = 2 * tile.numel() * BATCH / ms * 1e3
-    large = torch.ones(1 << 26)
+    large = torch.ones(1 << 26, device=on)
     ms = medians(ROUNDS, read=large.sum)["read"]
-    return found | {"bandwidth": 4 * large.numel() / ms * 1e3}
+    few = torch.randn(1, DIM, device=on)
+
+    def tile_alone() -> None:
+        """What a search does for each tile, next to nothing in it."""
+        high = torch.mm(few, probe.float().T).amax(1)
+        (high <= 0).logical_not_().nonzero()
+
+    waiting = medians(ROUNDS * 3, tile=tile_alone)["tile"]
+    return found | {"bandwidth": 4 * large.numel() / ms * 1e3, "tile": waiting / 1e3}
 
 
 def columns(of: Case, entries: Tensor) -> Row:
@@ -63,7 +74,7 @@ def columns(of: Case, entries: Tensor) -> Row:
 
 def one(of: Case, dtype: torch.dtype) -> tuple[Row, Callable[[], object]]:
     """A step by one process: enqueue, loss, gradient."""
-    memory = CrossBatchMemory(*of.entries.shape, dtype=dtype)
+    memory = CrossBatchMemory(*of.entries.shape, dtype=dtype, device=of.entries.device)
     memory.enqueue(of.entries, of.entry_labels)
     loss, batches = ContrastiveLoss(), cycle(zip(of.batches, of.labels, strict=True))
 
@@ -148,14 +159,23 @@ def worker(rank: int, file: str, out: str) -> None:
     dist.destroy_process_group()
 
 
+def shared() -> tuple[Row, list[Row]]:
+    """The exchange of two processes, and their steps."""
+    with tempfile.TemporaryDirectory() as folder:
+        files = f"{folder}/init", f"{folder}/out.pt"
+        mp.spawn(worker, files, RANKS)  # type: ignore[attr-defined]
+        found: tuple[Row, list[Row]] = torch.load(files[1], weights_only=True)
+        return found
+
+
 def main() -> None:
     """Measure and write the table."""
     torch.set_num_threads(1)
-    load = os.getloadavg()[0]
+    load, gpu = os.getloadavg()[0], torch.cuda.is_available()
     found = rates()
     rows: list[Row] = []
-    for size in SIZES:
-        of = case(TRAINED, size)
+    for size in GPU_SIZES if gpu else SIZES:
+        of = case(TRAINED, size, on=device())
         for dtype in DTYPES:
             facts, step = one(of, dtype)
             ms = medians(ROUNDS, step=step)["step"]
@@ -163,15 +183,13 @@ def main() -> None:
                 {"design": "one process", "ranks": 1, "dtype": str(dtype)[6:], "M": size, "ms": ms,
                  "traffic": 0} | facts
             )  # fmt: skip
-    with tempfile.TemporaryDirectory() as folder:
-        files = f"{folder}/init", f"{folder}/out.pt"
-        mp.spawn(worker, files, RANKS)  # type: ignore[attr-defined]
-        link, shared = torch.load(files[1], weights_only=True)
+    # One process a GPU, and its traffic does not pass the kernel's counters.
+    link, many_rows = ({}, []) if gpu else shared()
     common = {"m": BATCH, "D": DIM} | found | link | {"load": load, "machine": machine()}
-    table = pd.DataFrame([row | common for row in rows + shared])
+    table = pd.DataFrame([row | common for row in rows + many_rows])
     print(table[["design", "dtype", "M", "ms", "traffic", "matched", "near"]].to_string())
     print(found | link)
-    write_csv(ROOT / "results" / "scaling.csv", table)
+    write("scaling", table)
 
 
 if __name__ == "__main__":

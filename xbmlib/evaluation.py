@@ -23,14 +23,17 @@ def evaluate(data: Retrieval, embed: Callable[[Images], Tensor]) -> dict[str, fl
     """
     query = data.query
     args: dict[str, Tensor] = {}
-    if data.gallery is not None:
-        args = {"gallery": embed(data.gallery), "gallery_labels": data.gallery.labels}
     embeddings = embed(query)
-    whole = recall_at_k(embeddings, query.labels, data.ks, **args)
+    # Recall is measured where the embeddings are.
+    on = embeddings.device
+    all_labels = query.labels.to(on)
+    if data.gallery is not None:
+        args = {"gallery": embed(data.gallery), "gallery_labels": data.gallery.labels.to(on)}
+    whole = recall_at_k(embeddings, all_labels, data.ks, **args)
     out = _named("", whole)
-    out["MAP@R"] = map_at_r(embeddings, query.labels, **args)
+    out["MAP@R"] = map_at_r(embeddings, all_labels, **args)
     for name, rows in data.lists.items():
-        part, labels = embeddings[rows.to(embeddings.device)], query.labels[rows]
+        part, labels = embeddings[rows.to(on)], all_labels[rows.to(on)]
         # The largest list is all queries.
         alone = whole if len(rows) == len(query) else recall_at_k(part, labels, data.ks)
         out |= _named(f"{name} ", alone)

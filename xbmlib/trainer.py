@@ -156,7 +156,7 @@ class Trainer:
                 # Randomness is a function of (seed, step): a resumed run needs no history of it.
                 generator, first = crop_generator(e.seed, t), self.ranks.share(e.batch).start
                 x = random_resized_crop(x, e.crop, generator, batch=e.batch, first=first)
-        labels = labels.to(self.device)
+        labels, ids = labels.to(self.device), ids.to(self.device)
         rate = self.schedule.set(t)
         with record_function("xbm: forward"), self._autocast():
             v = self.model(x.contiguous(memory_format=torch.channels_last))

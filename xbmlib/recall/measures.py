@@ -36,7 +36,8 @@ def recall_at_k(
         K to a fraction in [0, 1].
 
     Raises:
-        ValueError: no queries, K below 1, shapes that do not agree, or embeddings with NaN.
+        ValueError: no queries, K below 1, shapes or devices that do not agree, or embeddings with
+            NaN.
     """
     if not ks or min(ks) < 1:
         raise ValueError(f"ks={tuple(ks)}: give at least one K, each at least 1")

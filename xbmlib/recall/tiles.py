@@ -86,6 +86,8 @@ def labelled(
     for labels, vectors in ((query_labels, query), (target_labels, targets)):
         if labels.shape != vectors.shape[:1]:
             raise ValueError(f"labels {tuple(labels.shape)} of {tuple(vectors.shape)}: give (n,)")
+        if labels.device != vectors.device:
+            raise ValueError(f"labels on {labels.device}, embeddings on {vectors.device}: move one")
     return targets, target_labels
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Annotated, ClassVar, Literal
 
 import pandas as pd
@@ -34,6 +35,13 @@ def measured(name: str) -> pd.DataFrame:
         if (path := folder / "results" / f"{name}.csv").is_file():
             return pd.read_csv(path)
     raise FileNotFoundError(f"{name}.csv is not in {ROOT / 'results'}: run `make bench` first")
+
+
+def measured_twice(name: str) -> pd.DataFrame:
+    """:func:`measured`, and below it what a GPU was measured at, where results/ has that."""
+    with suppress(FileNotFoundError):
+        return pd.concat([measured(name), measured(f"{name}_gpu")], ignore_index=True)
+    return measured(name)
 
 
 def table() -> pd.DataFrame:
