@@ -20,10 +20,11 @@ ROOT = Path(__file__).resolve().parent.parent
 def torchrun(ranks, *arguments, **environment):
     """Start processes by torchrun's own module; standalone, so that launches do not meet."""
     command = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(ranks)]
+    path = os.pathsep.join([str(ROOT), *os.environ.get("PYTHONPATH", "").split(os.pathsep)])
     return subprocess.run(
         [sys.executable, *command, *map(str, arguments)],
         cwd=ROOT,
-        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)} | environment,
+        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": path} | environment,
         capture_output=True,
         text=True,
         check=False,

@@ -143,11 +143,12 @@ def test_recall():
     v[::7] = v[1::7][: len(v[::7])]
     labels = torch.randint(0, 900, (5000,), generator=generator)
     on = v.to(GPU), labels.to(GPU)
-    assert recall_at_k(*on, (1, 10, 100)) == recall_at_k(v, labels, (1, 10, 100))
+    # Counts are the same; the mean of them may differ in its last bit.
+    assert recall_at_k(*on, (1, 10, 100)) == pytest.approx(recall_at_k(v, labels, (1, 10, 100)))
     assert map_at_r(*on) == pytest.approx(map_at_r(v, labels), abs=1e-6)
     halves = on[0][:2500], on[1][:2500], (1, 5), on[0][2500:], on[1][2500:]
-    assert recall_at_k(*halves) == recall_at_k(v[:2500], labels[:2500], (1, 5), v[2500:],
-                                               labels[2500:])  # fmt: skip
+    wanted = recall_at_k(v[:2500], labels[:2500], (1, 5), v[2500:], labels[2500:])
+    assert recall_at_k(*halves) == pytest.approx(wanted)
     assert one_per_class(*on, (1, 5)) == pytest.approx(one_per_class(v, labels, (1, 5)))
 
 
@@ -248,7 +249,7 @@ def test_the_probe_of_a_large_net(tmp_path, monkeypatch, capsys):
     torch.cuda.set_per_process_memory_fraction(2 * found.peak / whole)
     try:
         with pytest.raises(preflight.PreflightError, match="resnet50 at batch=32 does not fit"):
-            preflight.probe(e.but(batch=32, k=8, backbone="resnet50"))
+            preflight.probe(e.but(batch=32, k=8, ratio=0.0, backbone="resnet50"))
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0)
 
