@@ -55,7 +55,7 @@ def googlenet(batch: int, ratio: float) -> tuple[Step, int]:
     """A step at the paper's size, the memory full; and M."""
     torch.manual_seed(0)
     on = device()
-    net = backbones.build("googlenet", DIM).to(on, memory_format=torch.channels_last)
+    net = backbones.build("googlenet", DIM).to(on).to(memory_format=torch.channels_last)
     optimiser = torch.optim.Adam(net.parameters(), 1e-4, weight_decay=5e-4, fused=True)
     loss = ContrastiveLoss()
     size = round(ratio * ENTRIES)

@@ -32,7 +32,8 @@ from xbmlib.losses import ContrastiveLoss, candidates
 from xbmlib.queue import CrossBatchMemory
 
 SIZES = (1 << 13, 1 << 15, 1 << 17)
-GPU_SIZES = (1 << 17, 1 << 20, 1 << 23)
+# Of a GPU those that are searched.
+GPU_SIZES = (1 << 19, 1 << 21, 1 << 23)
 RANKS = 2
 DTYPES = (torch.float32, torch.bfloat16)
 ROUNDS = 7
@@ -42,7 +43,7 @@ Row = dict[str, Any]
 def rates() -> Row:
     """FLOP/s of the products of a search in each dtype, bytes read a second, seconds of a tile."""
     on, larger = device(), candidates.GPU if torch.cuda.is_available() else 1
-    rows = larger * candidates.PAIRS // BATCH
+    rows = candidates.WHOLE.get(on.type, candidates.PAIRS) // BATCH
     found: Row = {"larger": larger}
     for dtype in DTYPES:
         tile, probe = (torch.randn(n, DIM, device=on).to(dtype) for n in (rows, BATCH))

@@ -69,16 +69,17 @@ def test_losses_by_the_loops(kind, settings):
 @pytest.mark.parametrize("named", [{}, {"shadow": True}, {"dtype": torch.bfloat16}], ids=str)
 @pytest.mark.parametrize("loss", LOSSES, ids=lambda x: type(x).__name__)
 @pytest.mark.parametrize("noise", [0.5, 1.0], ids=["trained", "untrained"])
-def test_losses_at_size(loss, named, noise):
-    """Oracle: the same call on the CPU; more entries than a GPU's tile has."""
+@pytest.mark.parametrize("size", [40_000, 300_000], ids=["whole", "searched"])
+def test_losses_at_size(loss, named, noise, size):
+    """Oracle: the same call on the CPU; up to more entries than a GPU takes whole."""
     generator = torch.Generator().manual_seed(0)
     centres = F.normalize(torch.randn(5000, 24, generator=generator))
-    labels = torch.randint(0, 5000, (300_064,), generator=generator)
+    labels = torch.randint(0, 5000, (size + 64,), generator=generator)
     v = F.normalize(torch.randn(len(labels), 24, generator=generator))
     v = F.normalize(centres[labels] + noise * v)
     found = []
     for device in ("cpu", GPU):
-        memory = CrossBatchMemory(300_000, 24, device=device, **named)
+        memory = CrossBatchMemory(size, 24, device=device, **named)
         memory.enqueue(v[:-64], labels[:-64])
         anchors, classes = v[-64:].to(device), labels[-64:].to(device)
         found.append(outcome(loss, anchors, classes, memory, memory.enqueue(anchors, classes)))
@@ -121,19 +122,28 @@ def test_the_queue_is_the_cpus():
             assert torch.equal(getattr(there, name).cpu(), getattr(here, name)), name
 
 
-def test_enqueueing_waits_for_nothing():
+@pytest.mark.parametrize("loss", [ContrastiveLoss(), MultiSimilarityLoss()], ids=str)
+def test_a_step_waits_for_nothing(loss):
     """Oracle: torch's own debugging of synchronisations, made errors."""
     memory = CrossBatchMemory(100, 8, device=GPU, shadow=True)
     v, labels = torch.randn(64, 8, device=GPU), torch.arange(64, device=GPU)
     torch.cuda.set_sync_debug_mode("error")
     try:
         for _ in range(4):
-            memory.enqueue(v, labels, labels)
-            assert memory.shadow is not None
+            z = v.clone().requires_grad_()
+            own = memory.enqueue(z, labels, labels)
+            given = memory.embeddings, memory.labels
+            total = loss(z, labels, *given, own=own, shadow=memory.shadow) + loss(z, labels)
+            total.backward()
     finally:
         torch.cuda.set_sync_debug_mode("default")
+
+
+def test_labels_have_to_be_with_the_embeddings():
+    """Oracle: one error that names both places."""
+    v, labels = torch.randn(4, 8, device=GPU), torch.arange(4)
     with pytest.raises(ValueError, match="labels on cpu, embeddings on cuda"):
-        recall_at_k(v, labels.cpu(), (1,))
+        recall_at_k(v, labels, (1,))
 
 
 def test_recall():

@@ -151,7 +151,7 @@ class Trainer:
         if self.memory is not None and t == e.start and e.init == "sample":
             self._initialise(self.memory)
         with record_function("xbm: crop"):
-            x = to_float(images.to(self.device))
+            x = to_float(images.to(self.device, non_blocking=True))
             if e.view == "drawn":
                 # Randomness is a function of (seed, step): a resumed run needs no history of it.
                 generator, first = crop_generator(e.seed, t), self.ranks.share(e.batch).start

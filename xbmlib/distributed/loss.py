@@ -98,6 +98,8 @@ class ByEntries(Exchange):
         group: of the processes.
     """
 
+    alone = False
+
     def __init__(self, group: Group) -> None:
         self.group = group
         self.rank, _ = rank_and_size(group)

@@ -2,7 +2,8 @@
 
 A memory holds few pairs of the anchors' classes, and few negatives above a loss's bound. So the
 pass over it is one product and one maximum, tile by tile in the cache; what is kept are the
-entries ("columns") in which at least one anchor has such a pair.
+entries ("columns") in which at least one anchor has such a pair. On a GPU that costs some ten waits
+for an answer, so a memory that is small to a GPU is taken whole there, every entry a column.
 """
 
 from __future__ import annotations
@@ -23,9 +24,12 @@ ANY = 1 << 40
 # Entries of one tile: with 64 anchors, 1 MiB of float32 similarities, which stay in the cache.
 # With fewer anchors a tile of the search holds more entries, for as many similarities.
 TILE, PAIRS = 1 << 12, 1 << 18
-# A GPU takes so many times as much at once: its cache is larger, and what a launch and the wait for
-# its answer cost does not depend on the size.
+# A GPU keeps so many times as many: what a launch and the wait for its answer cost does not depend
+# on the size.
 GPU = 16
+# Similarities of one tile there, and up to which all are kept; 64 MiB of float32. A batch of 64 and
+# a memory of 262,144 entries, more than any training set of the paper.
+WHOLE = {"cuda": GPU * BLOCK}
 # |error| of a bfloat16 product of unit vectors: each factor and the result are rounded by at most
 # 2^-9 of them, by Cauchy-Schwarz; a third more for the sum, which is float32's.
 BF16_ERROR = 4 * 2.0**-9
@@ -55,6 +59,7 @@ class Block(NamedTuple):
         own_positives: columns of ``positives`` that are those of ``matched``: all of them, unless
             other processes hold entries too.
         own_negatives: columns of ``negatives`` that are those of ``near``.
+        whole: whether every entry is a column of both.
     """
 
     at: slice
@@ -64,6 +69,7 @@ class Block(NamedTuple):
     negatives: Tensor
     own_positives: slice
     own_negatives: slice
+    whole: bool = False
 
 
 def blocks(
@@ -106,6 +112,8 @@ def _block(
     # bf16 or fp16 similarities would round pairs across the bound.
     dtype = torch.promote_types(torch.promote_types(anchors.dtype, vectors.dtype), torch.float32)
     v = anchors[at].to(dtype)
+    if refs.exchange.alone and v.numel() and len(v) * len(vectors) <= WHOLE.get(v.device.type, 0):
+        return _whole(v, vectors, labels, refs, at)
     most = _scale(v) * BLOCK // len(v) if len(v) > 1 else ANY
     matched = _members(refs.labels, labels)
     # Whether to split is decided by what all processes hold, so that they go on alike.
@@ -124,6 +132,20 @@ def _block(
     same = labels[:, None] == refs.labels[near]
     negatives, own_negatives = refs.exchange.join(negatives.masked_fill_(same, -torch.inf))
     return Block(at, matched, positives, near, negatives, own_positives, own_negatives)
+
+
+def _whole(v: Tensor, vectors: Tensor, labels: Tensor, refs: References, at: slice) -> Block:
+    """All pairs of a slice of anchors; nothing here waits for a GPU's answer."""
+    columns = torch.arange(len(vectors), device=v.device)
+    # Entries are brought to the anchors' dtype a part at a time.
+    parts = vectors.split(4 * TILE)
+    s = torch.cat([v.new_empty(len(v), 0), *(v @ part.to(v.dtype).T for part in parts)], 1)
+    same = labels[:, None] == refs.labels
+    positives = s.masked_fill(~same, torch.inf)
+    if refs.own is not None:
+        positives.masked_fill_(refs.own[at, None] == columns, torch.inf)
+    negatives = s.masked_fill_(same, -torch.inf)
+    return Block(at, columns, positives, columns, negatives, slice(None), slice(None), whole=True)
 
 
 def _members(values: Tensor, wanted: Tensor) -> Tensor:
@@ -169,7 +191,8 @@ def _above(
         bound = bound - BF16_ERROR * v.norm(dim=1).amax() * shadow.length.to(v)
     least, alike = float(bound.amin()), bool(bound.amin() == bound.amax())
     by_bits = finite and least >= 0
-    step = min(max(TILE, _scale(v) * PAIRS // max(1, len(v))), len(vectors))
+    pairs = WHOLE.get(v.device.type, PAIRS)
+    step = min(max(TILE, pairs // max(1, len(v))), len(vectors))
     s = probe.new_empty(step, len(v))
     columns: list[Tensor] = []
     kept: list[Tensor] = []

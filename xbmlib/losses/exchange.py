@@ -33,7 +33,13 @@ class Sums(NamedTuple):
 
 
 class Exchange:
-    """One process that holds everything; others are asked for nothing."""
+    """One process that holds everything; others are asked for nothing.
+
+    Attributes:
+        alone: whether this process holds every entry.
+    """
+
+    alone = True
 
     def columns(self, n: int) -> int:
         """Columns that all processes hold together, of which this one holds n."""

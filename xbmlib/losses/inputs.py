@@ -74,7 +74,9 @@ def references(
             raise ValueError(
                 f"own {tuple(own.shape)}: give a slot for each of {len(labels)} anchors"
             )
-        if own.numel() and not (int(own.min()) >= -1 and int(own.max()) < len(memory)):
+        # To ask a GPU would make it wait; there, such a slot is no entry's.
+        known = own.numel() and not own.is_cuda
+        if known and not (int(own.min()) >= -1 and int(own.max()) < len(memory)):
             raise ValueError(
                 f"own from {int(own.min())} to {int(own.max())}: give slots of a memory of "
                 f"{len(memory)} entries, or -1 for an anchor with no entry there"

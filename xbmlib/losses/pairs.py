@@ -124,7 +124,8 @@ class PairLoss(nn.Module):
             Scalar. Zero, with a gradient of zeros, where there is no valid pair.
 
         Raises:
-            ValueError: shapes that do not agree, or ``own`` outside [-1, M).
+            ValueError: shapes that do not agree, or ``own`` outside [-1, M); a GPU is not made to
+                wait for that, and such a slot is no entry's.
         """
         return self.over(
             anchors, labels, references(anchors, labels, memory, memory_labels, own, shadow)
@@ -183,12 +184,16 @@ class _PairSum(torch.autograd.Function):
             terms += weighting.terms.sum()
             pushed = weighting.negatives[:, block.own_negatives]
             pulled = weighting.positives[:, block.own_positives]
-            signed = torch.cat([pushed, pulled.neg()], 1).to(dtype)
-            columns = torch.cat([block.near, block.matched])
-            _push(grad, block.at, signed, columns, anchors, refs.memory)
+            if block.whole:
+                _push_all(grad, block.at, (pushed - pulled).to(dtype), anchors, refs.memory)
+            else:
+                signed = torch.cat([pushed, pulled.neg()], 1).to(dtype)
+                columns = torch.cat([block.near, block.matched])
+                _push(grad, block.at, signed, columns, anchors, refs.memory)
+                del signed
             negatives.append((weighting.negatives > 0).sum(1))
             positives.append((weighting.positives > 0).sum(1))
-            del block, weighting, signed, pushed, pulled
+            del block, weighting, pushed, pulled
         sums = refs.exchange.finish(
             Sums(grad, total, terms, len(anchors), torch.cat(negatives), torch.cat(positives))
         )
@@ -222,3 +227,15 @@ def _push(
             grad[at].addmm_(weights, refs.index_select(0, there).to(grad.dtype))
             if memory is None:
                 grad.index_add_(0, there, weights.T @ anchors[at].to(grad.dtype))
+
+
+def _push_all(
+    grad: Tensor, at: slice, signed: Tensor, anchors: Tensor, memory: Tensor | None
+) -> None:
+    """:func:`_push` where every entry has a column, in their order."""
+    refs = anchors if memory is None else memory
+    with torch.autocast(anchors.device.type, enabled=False):
+        for weights, part in zip(signed.split(4 * TILE, 1), refs.split(4 * TILE), strict=True):
+            grad[at].addmm_(weights, part.to(grad.dtype))
+        if memory is None:
+            grad.addmm_(signed.T, anchors[at].to(grad.dtype))

@@ -155,7 +155,8 @@ def cost(load: Load, rates: Rates) -> Cost:
     each = anchors / passes
     arithmetic = 2 * each * load.dim * entries / rates.flops
     reading = entries * load.dim * load.entry_bytes / rates.bandwidth
-    tile = max(candidates.TILE, rates.larger * candidates.PAIRS / each)
+    pairs = candidates.PAIRS if rates.larger == 1 else candidates.WHOLE["cuda"]
+    tile = max(candidates.TILE, pairs / each)
     product = passes * (max(arithmetic, reading) + entries / tile * rates.tile)
     # Similarities that are kept, in all passes; every rank weighs those of its anchors.
     kept = anchors * (load.matched + load.near) * each / load.m
