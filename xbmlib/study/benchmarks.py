@@ -38,10 +38,15 @@ def measured(name: str) -> pd.DataFrame:
 
 
 def measured_twice(name: str) -> pd.DataFrame:
-    """:func:`measured`, and below it what a GPU was measured at, where results/ has that."""
+    """:func:`measured`, and below it what a GPU was measured at, where results/ has that.
+
+    Returns:
+        The table's columns and device, "CPU" or "GPU".
+    """
+    found = [measured(name).assign(device="CPU")]
     with suppress(FileNotFoundError):
-        return pd.concat([measured(name), measured(f"{name}_gpu")], ignore_index=True)
-    return measured(name)
+        found.append(measured(f"{name}_gpu").assign(device="GPU"))
+    return pd.concat(found, ignore_index=True)
 
 
 def table() -> pd.DataFrame:
@@ -52,6 +57,14 @@ def table() -> pd.DataFrame:
 def input_rates() -> pd.DataFrame:
     """Reading images, from results/input.csv: what, ours and the peer's figure, unit, ratio."""
     return measured("input")[["what", "ours", "reference", "unit", "ratio"]]
+
+
+def on_gpu() -> pd.DataFrame:
+    """The losses on a GPU, from results/losses_gpu.csv: what, against, both figures, ratio.
+
+    Of the peers' rows the ratio is how many times faster ours is.
+    """
+    return measured("losses_gpu")[["what", "against", "ours", "reference", "unit", "ratio"]]
 
 
 def parts() -> pd.DataFrame:
