@@ -6,7 +6,7 @@ import pytest
 from xbmlib import paper
 from xbmlib.study import batch_size, losses, recall_tables, updates
 from xbmlib.study.notebook import clear
-from xbmlib.study.profiles import DATA, PROFILES, experiment
+from xbmlib.study.profiles import DATA, LOSSES, PROFILES, experiment
 
 SEEDS = range(3)
 
@@ -154,13 +154,13 @@ def test_the_papers_own_rows_surpass_the_published(kind, tmp_path, monkeypatch):
     assert not recall_tables.table(data, parameters)["source"].str.contains("drawn").any()
 
 
-def lengths(gains):
-    """A frame of the study of the length: gain of each length over 50 without memory."""
+def trained(part, gains):
+    """A part of the study's frame: gains over 50 without memory, by (loss, batch, updates)."""
     rows = [
-        {"data": "emoji", "updates": n, "memory": memory, "seed": s, "R@1": 50 + added + 0.1 * s,
-         "run": ""}
-        for n, gain in gains.items() for memory, added in (("none", 0), ("w/ M", gain))
-        for s in SEEDS
+        {"part": part, "data": "emoji", "loss": loss, "batch": batch, "updates": n,
+         "memory": memory, "seed": s, "R@1": 50 + added + 0.1 * s, "run": ""}
+        for (loss, batch, n), gain in gains.items()
+        for memory, added in (("none", 0), ("w/ M", gain)) for s in SEEDS
     ]  # fmt: skip
     return pd.DataFrame(rows)
 
@@ -175,14 +175,33 @@ def lengths(gains):
 )
 def test_the_gain_against_the_number_of_updates(gains, outcome):
     """Oracle: by hand: the last gain against the first."""
-    (verdict,) = updates.verdicts(lengths(gains), updates.UpdatesParameters(profile="full"))
+    data = trained("length", {("contrastive", 64, n): gain for n, gain in gains.items()})
+    (verdict,) = updates.verdicts(data, updates.UpdatesParameters(profile="full"))
     assert verdict.outcome == outcome and "500 updates" in verdict.ours
+
+
+@pytest.mark.parametrize(("last", "outcome"), [(3, "agrees"), (-2, "disagrees")])
+def test_the_gain_at_a_small_batch(last, outcome):
+    """Oracle: by hand: every loss has to gain more at batch 16; one that does not decides."""
+    small = dict(zip(LOSSES, (2, 1, last), strict=True))
+    gains = {(loss, 16, 4000): gain for loss, gain in small.items()}
+    gains |= {(loss, 64, 1000): -1 for loss in LOSSES}
+    longer = trained("length", {("contrastive", 64, n): n / 100 for n in (500, 1000)})
+    data = pd.concat([longer, trained("batch", gains)])
+    verdict = updates.verdicts(data, updates.UpdatesParameters(profile="full"))[1]
+    assert verdict.outcome == outcome and verdict.ours.startswith("contrastive 2.0 ± 0.0")
+    table = updates.by_batch(data)
+    assert table["gain"].tolist()[:2] == ["2.0 ± 0.0 (n=3)", "1.0 ± 0.0 (n=3)"]
+    assert table["updates"].tolist() == [4000] * 3 + [1000] * 3
 
 
 def test_lengths_differ_in_nothing_but_the_schedule():
     """Oracle: every field but the steps, and the start, which is a share of them."""
     found = updates.experiments(updates.UpdatesParameters(profile="full", seeds=1))
-    assert [e.steps for e in found] == [500, 500, 1000, 1000, 2000, 2000]
+    assert [(e.batch, e.steps) for e in found[8:]] == [(16, 4000)] * 2 + [(64, 1000)] * 2 + [
+        (16, 4000)] * 2 + [(64, 1000)] * 2 + [(16, 4000)] * 2 + [(64, 1000)] * 2  # fmt: skip
+    found = found[:8]
+    assert [e.steps for e in found] == [500, 500, 1000, 1000, 2000, 2000, 4000, 4000]
     for arm in (0, 1):
         same = {str(e.but(steps=9999, start=0)) for e in found[arm::2]}
         assert len(same) == 1

@@ -23,10 +23,13 @@ class LossesParameters(Parameters):
     notebook: ClassVar[str] = "losses_with_memory"
 
 
-def case(profile: Profile, data: str, loss: str, memory: str, seed: int) -> Experiment:
+def case(
+    profile: Profile, data: str, loss: str, memory: str, seed: int, batch: int | None = None
+) -> Experiment:
     """A loss on a data set, "none" or "w/ M" (with the R_M that its search found)."""
     ratio = None if memory == "w/ M" else 0.0
-    return experiment(profile, BATCH, seed=seed, ratio=ratio, space=LOSSES[loss], data=data)
+    batch = batch or BATCH
+    return experiment(profile, batch, seed=seed, ratio=ratio, space=LOSSES[loss], data=data)
 
 
 def _listed(parameters: LossesParameters) -> list[dict[str, Any]]:
