@@ -159,7 +159,8 @@ def test_explorer_agrees_with_brute_force(site, tmp_path):
 
     Of two neighbours closer than float32 tells apart either may come first.
     """
-    (hanzi,) = shown(site)
+    hanzi, *others = shown(site)
+    assert [d["data"] for d in (hanzi, *others)] == ["hanzi", "emoji", "hangul"]
     data = datasets.load("hanzi", "validation")
     pictures = [
         torch.tensor(np.array(Image.open(BytesIO(base64.b64decode(uri.split(",")[1])))))
@@ -255,7 +256,7 @@ def test_pages_open_from_disk(site, browser):
 
 def test_a_click_shows_what_was_found(site, browser):
     """Oracle: the explorer's data; a click, the arrow keys and the choice of kind."""
-    (hanzi,) = shown(site)
+    hanzi, *_ = shown(site)
     browser.goto((site / "explorer.html").as_uri())
 
     def expect(query):

@@ -76,8 +76,8 @@ def test_a_run_keeps_what_its_model_finds(tmp_path, monkeypatch):
 def found(firsts, seeds=1):
     """A study's frame in which the nearest images are right as told; hanzi's first test images."""
     rows = [
-        {"data": "hanzi", "split": "test", "seed": seed, "memory": memory, "query": 7 * q,
-         "kind": study.KINDS[pair], "rank": rank, "neighbour": 7 * q + rank,
+        {"data": "hanzi", "split": "test", "view": "drawn", "seed": seed, "memory": memory,
+         "query": 7 * q, "kind": study.KINDS[pair], "rank": rank, "neighbour": 7 * q + rank,
          "similarity": 1 / rank, "right": right if rank == 1 else False,
          "pixels": 0.3 * (memory == "with") + 0.01 * q, "run": memory}
         for seed in range(seeds)
@@ -123,15 +123,19 @@ def test_frame(tmp_path, monkeypatch):
     monkeypatch.setattr(study, "SAMPLED", 20)
     size = study.RetrievalsParameters(profile="smoke")
     data = study.frame(size, RunStore(tmp_path))
-    queries = datasets.load("hanzi", "validation").query
-    asked = {m: part["query"].tolist() for m, part in data.groupby("memory")}
-    assert asked["with"] == asked["without"] and len(set(asked["with"])) == 20
-    first = {(r.query, r.memory): r.right for r in data[data["rank"] == 1].itertuples()}
-    for row in data.itertuples():
-        pair = queries.images[[row.query, row.neighbour]].flatten(1)
-        assert row.pixels == pytest.approx(float(torch.corrcoef(pair.double())[0, 1]), abs=1e-5)
-        assert row.right == bool(queries.labels[row.query] == queries.labels[row.neighbour])
-        assert row.kind == study.KINDS[first[row.query, "without"], first[row.query, "with"]]
+    assert set(data["data"]) == {"hanzi", "emoji", "hangul"}
+    for name, part in data.groupby("data"):
+        loaded = datasets.load(name, "validation")
+        queries = loaded.query
+        images = queries if loaded.gallery is None else loaded.gallery
+        asked = {m: rows["query"].tolist() for m, rows in part.groupby("memory")}
+        assert asked["with"] == asked["without"] and len(set(asked["with"])) == 20
+        first = {(r.query, r.memory): r.right for r in part[part["rank"] == 1].itertuples()}
+        for row in part.itertuples():
+            pair = torch.stack([queries.images[row.query], images.images[row.neighbour]]).flatten(1)
+            assert row.pixels == pytest.approx(float(torch.corrcoef(pair.double())[0, 1]), abs=1e-5)
+            assert row.right == bool(queries.labels[row.query] == images.labels[row.neighbour])
+            assert row.kind == study.KINDS[first[row.query, "without"], first[row.query, "with"]]
 
 
 def test_figure():

@@ -150,7 +150,7 @@ def pictures(found: pd.DataFrame) -> Pictures:
 def verdicts(found: pd.DataFrame, parameters: RetrievalsParameters) -> list[Verdict]:
     """Section 4.4 on Fig. 7: better retrieval with memory, and closer misses."""
     number = counts(found)
-    asked = number.sum(axis=1)
+    asked, names = number.sum(axis=1), list(found["data"].unique())
     gained, lost = number[KINDS[False, True]], number[KINDS[True, False]]
     # McNemar's test: of the queries that changed, how far from half became right.
     changed = (gained - lost) / (gained + lost) ** 0.5
@@ -164,16 +164,18 @@ def verdicts(found: pd.DataFrame, parameters: RetrievalsParameters) -> list[Verd
         f"{asked.min():,} queries, profile {parameters.profile}",
         "seeds": found["seed"].nunique(),
     }
+    more, fewer = (
+        {d: mean_spread(100 * part[d] / asked[d], "%") for d in names} for part in (gained, lost)
+    )
     return [
         Verdict(
             claim="The memory promotes a more discriminative encoder: images retrieved with it "
             "are right where those without are wrong.",
             paper="examples shown (Fig. 7, Section 4.4)",
-            ours=f"the nearest image is right with memory only for "
-            f"{mean_spread(100 * gained / asked, '%')} of the queries, without only for "
-            f"{mean_spread(100 * lost / asked, '%')}",
+            ours="of the queries, the nearest image is right with memory only, without only: "
+            + "; ".join(f"{d} {more[d]}, {fewer[d]}" for d in names),
             rule=f"more queries become right than wrong, by at least {CLEAR} standard errors "
-            "(McNemar) in every seed",
+            "(McNemar), on every data set in every seed",
             outcome=judge(changed >= CLEAR, changed),
             **common,
         ),
@@ -181,10 +183,10 @@ def verdicts(found: pd.DataFrame, parameters: RetrievalsParameters) -> list[Verd
             claim="Where the results are wrong, those with memory are visually closer to the "
             "query than the baseline's.",
             paper="bad cases shown (Fig. 7, Section 4.4)",
-            ours=f"{mean_spread(gain, digits=3)} more correlation of the nearest image's pixels "
-            "with the query's, where both are wrong",
+            ours="where both are wrong, the correlation of the nearest image's pixels with the "
+            "query's rises by " + "; ".join(f"{d} {mean_spread(gain[d], digits=3)}" for d in names),
             rule=f"the correlation of pixels, which stands for the eye here, rises by at least "
-            f"{CLEAR} standard errors in every seed",
+            f"{CLEAR} standard errors, on every data set in every seed",
             outcome=judge(gain >= CLEAR * error, error),
             **common,
         ),
