@@ -9,7 +9,10 @@ from test_notebooks import ROOT, papermill
 from benchmarks.measure import extra_mib, faster, medians, row
 from xbmlib.study import benchmarks
 
-TABLES = ("benchmarks", "benchmarks_growth", "benchmarks_parts", "cost", "scaling")
+TABLES = (
+    "benchmarks", "benchmarks_growth", "benchmarks_parts", "cost", "cost_gpu", "input", "losses_gpu",
+    "scaling", "scaling_gpu",
+)  # fmt: skip
 
 
 def test_bars():
