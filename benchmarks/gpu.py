@@ -59,7 +59,9 @@ def main() -> None:
     if not torch.cuda.is_available():
         sys.exit("no GPU: `make bench` measures what a CPU does")
     named = {"m": BATCH, "M": ENTRIES, "D": DIM, "machine": machine()}
+    # No bars: what holds on one GPU says little of another.
     table = pd.DataFrame([found | named for found in rows()])
+    table = table.drop(columns=["sense", "bar", "holds"])
     print(table[["what", "against", "unit", "ours", "reference", "ratio"]].to_string(), flush=True)
     write("losses", table)
     cost.main()

@@ -10,8 +10,8 @@ from benchmarks.measure import extra_mib, faster, medians, row
 from xbmlib.study import benchmarks
 
 TABLES = (
-    "benchmarks", "benchmarks_growth", "benchmarks_parts", "cost", "cost_gpu", "input", "losses_gpu",
-    "scaling", "scaling_gpu",
+    "benchmarks", "benchmarks_growth", "benchmarks_parts", "cost", "cost_gpu", "input",
+    "losses_gpu", "scaling", "scaling_gpu",
 )  # fmt: skip
 
 
