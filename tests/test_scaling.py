@@ -6,8 +6,10 @@ import pandas as pd
 import pytest
 from test_notebooks import ROOT, papermill
 
+from xbmlib.losses import candidates
 from xbmlib.study import scaling
-from xbmlib.study.scaling import Load, Rates, ScalingParameters, cost
+from xbmlib.study.cost_model import Load, Rates, cost
+from xbmlib.study.scaling import ScalingParameters
 
 # Round numbers, so that each term can be told from the others.
 RATES = Rates(flops=1e9, exact=1e8, bandwidth=1e7, link=1e6, latency=1e-3)
@@ -29,6 +31,18 @@ def test_kept_pairs_by_hand():
     load = Load("one process", 1, 64, 10, 1000, 4, 10, 20)
     extra = cost(load, RATES).product - cost(load._replace(matched=0, near=0), RATES).product
     assert extra == pytest.approx(64 * 30 * 12 * 4 / 1e7 + 2 * 64 * 30 * 10 / 1e8)
+
+
+def test_a_gpu_by_hand():
+    """Oracle: similarities pass its memory twice, those of bfloat16 once more in float32."""
+    load, gpu = Load("one process", 1, 64, 10, 10**6, 4, 0, 0), RATES._replace(larger=16)
+    pairs = 64 * 10**6
+    assert cost(load, gpu).product == pytest.approx(2 * pairs * 10 / 1e9 + 8 * pairs / 1e7)
+    low = cost(load._replace(entry_bytes=2), gpu).product
+    assert low == pytest.approx(2 * pairs * 10 / 1e9 + 12 * pairs / 1e7)
+    # Tiles of 2^24 pairs.
+    tiled = cost(load, gpu._replace(tile=1e-3)).product - cost(load, gpu).product
+    assert tiled == pytest.approx(pairs / candidates.WHOLE["cuda"] * 1e-3)
 
 
 def test_two_designs_by_hand():
@@ -115,3 +129,15 @@ def test_the_notebook(tmp_path):
     assert len(verdicts) == 2 and all("64 GPUs" in verdict["data"] for verdict in verdicts)
     with pytest.raises(ValueError, match="efficiency"):
         ScalingParameters(efficiency=2.0)
+
+
+def test_what_one_gpu_reached_by_hand():
+    """Oracle: the stored table's own figures; 64 anchors a number read bound bfloat16."""
+    stored = pd.read_csv(ROOT / "results" / "scaling_gpu.csv").iloc[0]
+    p = ScalingParameters(efficiency=0.5, tb_per_second=2.0, fp32_tflops=60.0)
+    table = scaling.reached(p).set_index("what")
+    assert table["assumed"].tolist() == [30.0, 64.0, 1.0, p.tile_us]
+    assert table["measured"].tolist() == pytest.approx(
+        [stored.flops_float32 / 1e12, stored.flops_bfloat16 / 1e12, stored.bandwidth / 1e12,
+         stored.tile * 1e6]
+    )  # fmt: skip

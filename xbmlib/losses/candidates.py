@@ -9,13 +9,12 @@ for an answer, so a memory that is small to a GPU is taken whole there, every en
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from xbmlib.losses.inputs import References
+from xbmlib.losses.inputs import References, Shadow
 
 # Similarities kept of one block of anchors: 1 Mi of float32 are 4 MiB, and a few such live.
 BLOCK = 1 << 20
@@ -33,18 +32,6 @@ WHOLE = {"cuda": GPU * BLOCK}
 # |error| of a bfloat16 product of unit vectors: each factor and the result are rounded by at most
 # 2^-9 of them, by Cauchy-Schwarz; a third more for the sum, which is float32's.
 BF16_ERROR = 4 * 2.0**-9
-
-
-class Shadow(NamedTuple):
-    """A memory's entries in bfloat16, to search it by.
-
-    Attributes:
-        entries: (M, D) bfloat16.
-        length: scalar, at least the length of every entry.
-    """
-
-    entries: Tensor
-    length: Tensor
 
 
 class Block(NamedTuple):

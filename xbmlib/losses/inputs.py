@@ -8,8 +8,19 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from xbmlib.losses.candidates import Shadow
 from xbmlib.losses.exchange import Exchange
+
+
+class Shadow(NamedTuple):
+    """A memory's entries in bfloat16, to search it by.
+
+    Attributes:
+        entries: (M, D) bfloat16.
+        length: scalar, at least the length of every entry.
+    """
+
+    entries: Tensor
+    length: Tensor
 
 
 class References(NamedTuple):
@@ -19,7 +30,7 @@ class References(NamedTuple):
         memory: (M, D) without gradient; None for the batch itself.
         labels: (M,).
         own: (m,) column of each anchor itself, -1 for none; None where no anchor has one.
-        shadow: see :class:`xbmlib.losses.candidates.Shadow`.
+        shadow: see :class:`Shadow`.
         exchange: with the processes that hold the other entries or anchors, if there are any.
     """
 
