@@ -9,7 +9,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from torch import Tensor
 
-from xbmlib.plots.pictures import GAP, SIDE, finish, frame, show
+from xbmlib.plots.pictures import GAP, finish, frame, show
 
 # Source to its colour and its heading, as in the paper's figure.
 SOURCES = {
@@ -45,4 +45,4 @@ def mined(
             x = left[pair.source] + pair.rank - 1
             show(ax, x, GAP + y, pictures[pair.id])
             frame(ax, x, GAP + y, SOURCES[pair.source][0])
-    return finish(ax, width, height - (1 - SIDE))
+    return finish(ax, width, height)

@@ -81,7 +81,8 @@ def table(data: pd.DataFrame) -> pd.DataFrame:
     """Table 2's rows, then ours.
 
     Returns:
-        source, setting, time (of an image, as a multiple of the first row's), extra_gb (beyond the
+        source, setting, time (of an image, and of the paper's whole training, whose length it does
+        not state, as a multiple of the first row's), extra_gb (beyond the
         first row's), R@1 and gain (means, in percent and points), spread (of the gain), seeds; R@1
         is of the net that was trained, once.
     """
