@@ -21,7 +21,7 @@ from xbmlib.study.profiles import LOSSES, Profile
 
 # Lengths as multiples of the profile's images, and the batch beside that of Table 1, where it is
 # for the profile to tell.
-LENGTHS = {"full": (0.5, 1.0, 2.0, 4.0)}
+LENGTHS = {"full": (0.5, 1.0, 2.0)}
 SMALL = {"full": 16}
 LOSS = "contrastive"
 PLACE = 1  # of the data set among the profile's: that on which the memory loses most
