@@ -180,17 +180,30 @@ def test_the_gain_against_the_number_of_updates(gains, outcome):
     assert verdict.outcome == outcome and "500 updates" in verdict.ours
 
 
-@pytest.mark.parametrize(("last", "outcome"), [(3, "agrees"), (-2, "disagrees")])
-def test_the_gain_at_a_small_batch(last, outcome):
-    """Oracle: by hand: every loss has to gain more at batch 16; one that does not decides."""
+@pytest.mark.parametrize(
+    ("last", "added", "as_many", "outcomes"),
+    [
+        (3, 6, {16: 5, 64: 3, 256: 0}, ["agrees"] * 3),
+        (-2, 6, {16: 2, 64: 2, 256: 0}, ["disagrees", "agrees", "disagrees"]),
+        (3, -6, {16: 0, 64: 0, 256: 0}, ["agrees", "disagrees", "disagrees"]),
+    ],
+)
+def test_the_gain_at_other_batch_sizes(last, added, as_many, outcomes):
+    """Oracle: by hand: every loss has to gain more at batch 16, one that does not decides; after as
+    many updates, batch 256 has to be ahead, and with memory by less than half.
+    """
     small = dict(zip(LOSSES, (2, 1, last), strict=True))
     gains = {(loss, 16, 4000): gain for loss, gain in small.items()}
     gains |= {(loss, 64, 1000): -1 for loss in LOSSES}
     longer = trained("length", {("contrastive", 64, n): n / 100 for n in (500, 1000)})
-    data = pd.concat([longer, trained("batch", gains)])
-    verdict = updates.verdicts(data, updates.UpdatesParameters(profile="full"))[1]
-    assert verdict.outcome == outcome and verdict.ours.startswith("contrastive 2.0 ± 0.0")
-    table = updates.by_batch(data)
+    as_long = trained("updates", {("contrastive", b, 1000): gain for b, gain in as_many.items()})
+    as_long.loc[as_long["batch"] == 256, "R@1"] += added
+    data = pd.concat([longer, trained("batch", gains), as_long])
+    found = updates.verdicts(data, updates.UpdatesParameters(profile="full"))
+    assert [v.outcome for v in found[1:]] == outcomes
+    assert found[1].ours.startswith("contrastive 2.0 ± 0.0")
+    assert found[2].ours.startswith(f"{added:.1f} ± 0.0 (n=3) points, batch 16 to 256")
+    table = updates.gains(data, "batch")
     assert table["gain"].tolist()[:2] == ["2.0 ± 0.0 (n=3)", "1.0 ± 0.0 (n=3)"]
     assert table["updates"].tolist() == [4000] * 3 + [1000] * 3
 
@@ -198,10 +211,10 @@ def test_the_gain_at_a_small_batch(last, outcome):
 def test_lengths_differ_in_nothing_but_the_schedule():
     """Oracle: every field but the steps, and the start, which is a share of them."""
     found = updates.experiments(updates.UpdatesParameters(profile="full", seeds=1))
-    assert [(e.batch, e.steps) for e in found[6:]] == [(16, 4000)] * 2 + [(64, 1000)] * 2 + [
-        (16, 4000)] * 2 + [(64, 1000)] * 2 + [(16, 4000)] * 2 + [(64, 1000)] * 2  # fmt: skip
-    found = found[:6]
-    assert [e.steps for e in found] == [500, 500, 1000, 1000, 2000, 2000]
+    assert [(e.batch, e.steps) for e in found[8::2]] == [
+        *[(16, 4000), (64, 1000)] * 3, (16, 1000), (64, 1000), (256, 1000)]  # fmt: skip
+    found = found[:8]
+    assert [e.steps for e in found] == [500, 500, 1000, 1000, 2000, 2000, 4000, 4000]
     for arm in (0, 1):
         same = {str(e.but(steps=9999, start=0)) for e in found[arm::2]}
         assert len(same) == 1

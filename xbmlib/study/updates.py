@@ -1,8 +1,9 @@
-"""Does the memory need more updates? Its gain against the length of training, and at batch 16.
+"""Is it the number of updates? The memory's gain, and the batch's, where that is set apart.
 
 At batch 64 the memory lowers R@1 of some losses on some data sets (Table 1) after as many images as
-batch 16 needs to gain from it. As many images are a quarter of the updates there. This tells
-whether it is that: with longer training, and for each loss at batch 16.
+batch 16 needs to gain from it, and without memory a larger batch is no better (Fig. 1). As many
+images are fewer updates there. This tells whether it is that: with longer training, for each loss
+at batch 16, and with as many updates at every batch size.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any, ClassVar
 
 import pandas as pd
 
+from xbmlib import paper
 from xbmlib.config import Experiment
 from xbmlib.runs import RunStore
 from xbmlib.study import losses
@@ -21,8 +23,11 @@ from xbmlib.study.profiles import LOSSES, Profile
 
 # Lengths as multiples of the profile's images, and the batch beside that of Table 1, where it is
 # for the profile to tell.
-LENGTHS = {"full": (0.5, 1.0, 2.0)}
+LENGTHS = {"full": (0.5, 1.0, 2.0, 4.0)}
 SMALL = {"full": 16}
+# Updates of every batch size, and the batch sizes, where these are set apart from the images.
+UPDATES = {"full": 1000}
+BATCHES = (16, 64, 256)
 LOSS = "contrastive"
 PLACE = 1  # of the data set among the profile's: that on which the memory loses most
 
@@ -34,7 +39,7 @@ class UpdatesParameters(Parameters):
 
 
 def cases(profile: Profile) -> list[dict[str, Any]]:
-    """What is run: part ("length" or "batch"), data, loss, batch and length."""
+    """What is run: part ("length", "batch" or "updates"), data, loss, batch and length."""
     longer = [
         {"part": "length", "data": profile.data[PLACE], "loss": LOSS, "batch": losses.BATCH,
          "length": length}
@@ -46,7 +51,13 @@ def cases(profile: Profile) -> list[dict[str, Any]]:
         if profile.name in SMALL
         for batch in (SMALL[profile.name], losses.BATCH)
     ]
-    return longer + smaller
+    as_long = [
+        {"part": "updates", "data": profile.first, "loss": LOSS, "batch": batch,
+         "length": batch * UPDATES[profile.name] / profile.images}
+        for batch in BATCHES
+        if profile.name in UPDATES
+    ]  # fmt: skip
+    return longer + smaller + as_long
 
 
 def _listed(parameters: UpdatesParameters) -> list[dict[str, Any]]:
@@ -74,8 +85,8 @@ def frame(parameters: UpdatesParameters, store: RunStore | None = None) -> pd.Da
     """Run or load every case; all else is the tuned setting of each arm.
 
     Returns:
-        A row a run: part ("length" or "batch"), data, loss, batch, length (a multiple of the
-        profile's images), memory ("none" or "w/ M"), seed, updates, R@1 (percent), run.
+        A row a run: part ("length", "batch" or "updates"), data, loss, batch, length (a multiple of
+        the profile's images), memory ("none" or "w/ M"), seed, updates, R@1 (percent), run.
     """
     runs = run_all(experiments(parameters), store)
     return pd.DataFrame(
@@ -91,11 +102,11 @@ def by_length(data: pd.DataFrame) -> pd.DataFrame:
     return data[data["part"] == "length"]
 
 
-def by_batch(data: pd.DataFrame) -> pd.DataFrame:
-    """What the memory gains at each batch size: loss, batch, updates, R@1 of both, gain."""
+def gains(data: pd.DataFrame, part: str) -> pd.DataFrame:
+    """What the memory gains in a part: loss, batch, updates, R@1 of both, gain."""
     rows = []
-    part = data[data["part"] == "batch"]
-    for (loss, batch, updates), cell in part.groupby(["loss", "batch", "updates"], sort=False):
+    of = data[data["part"] == part]
+    for (loss, batch, updates), cell in of.groupby(["loss", "batch", "updates"], sort=False):
         r1 = cell.set_index(["memory", "seed"])["R@1"]
         rows.append(
             {"loss": loss, "batch": batch, "updates": updates,
@@ -106,7 +117,7 @@ def by_batch(data: pd.DataFrame) -> pd.DataFrame:
 
 
 def verdicts(data: pd.DataFrame, parameters: UpdatesParameters) -> list[Verdict]:
-    """Whether the memory's gain grows with the number of updates, and at a small batch."""
+    """Whether the memory's gain grows with the number of updates, and what else follows it."""
     told, profile = parameters.size.told, f"profile {parameters.profile}"
     common: Any = {"seeds": data["seed"].nunique()}
     r1 = by_length(data).set_index(["memory", "updates", "seed"])["R@1"].sort_index()
@@ -131,27 +142,63 @@ def verdicts(data: pd.DataFrame, parameters: UpdatesParameters) -> list[Verdict]
             **common,
         )
     ]
+    if (data["part"] == "batch").any():
+        found.append(_small_batch(data, f"{told(parameters.size.first)}, {profile}", common))
+    if (data["part"] == "updates").any():
+        found += _as_many(data, f"{told(parameters.size.first)}, {profile}", common)
+    return found
+
+
+def _small_batch(data: pd.DataFrame, where: str, common: Any) -> Verdict:
+    """The gain of each loss at a small batch against that at a large one."""
     batches = data[data["part"] == "batch"]
-    if not len(batches):
-        return found
     r1 = batches.set_index(["memory", "batch", "loss", "seed"])["R@1"].sort_index()
     gain = r1["w/ M"] - r1["none"]
     small, large = batches["batch"].min(), batches["batch"].max()
+    return Verdict(
+        claim=f"The memory gains more at batch {small} than at batch {large} after as many images, "
+        "whatever the loss (not claimed as such: Fig. 6 is of the contrastive loss).",
+        paper="no figure",
+        ours="; ".join(
+            f"{loss} {mean_spread(gain[small, loss])} points at batch {small}, "
+            f"{mean_spread(gain[large, loss])} at batch {large}"
+            for loss in LOSSES
+        ),
+        rule="for every loss the gain is larger by more than twice the standard error over seeds",
+        outcome=clear(*(gain[small, loss] - gain[large, loss] for loss in LOSSES)),
+        data=f"R_M as searched, {where}",
+        **common,
+    )
+
+
+def _as_many(data: pd.DataFrame, where: str, common: Any) -> list[Verdict]:
+    """The claims of Fig. 1 and 6 after as many updates at every batch size."""
+    part = data[data["part"] == "updates"]
+    r1 = part.set_index(["memory", "batch", "seed"])["R@1"].sort_index()
+    updates = f"after {part['updates'].iloc[0]:,} updates at every batch size"
+    least, most = min(BATCHES), max(BATCHES)
+    without, with_memory = (r1[arm, most] - r1[arm, least] for arm in ("none", "w/ M"))
+    common = common | {"data": f"contrastive, R_M as searched, {where}"}
+    stated = f"{paper.SOP_GAIN_16_TO_256.value} points, batch 16 to 256"
     return [
-        *found,
         Verdict(
-            claim=f"The memory gains more at batch {small} than at batch {large} after as many "
-            "images, whatever the loss (not claimed as such: Fig. 6 is of the contrastive loss).",
-            paper="no figure",
-            ours="; ".join(
-                f"{loss} {mean_spread(gain[small, loss])} points at batch {small}, "
-                f"{mean_spread(gain[large, loss])} at batch {large}"
-                for loss in LOSSES
-            ),
-            rule="for every loss the gain is larger by more than twice the standard error over "
-            "seeds",
-            outcome=clear(*(gain[small, loss] - gain[large, loss] for loss in LOSSES)),
-            data=f"{told(parameters.size.first)}, R_M as searched, {profile}",
+            claim=f"The contrastive loss needs a large batch, {updates}.",
+            paper=f"{stated} (SOP, {paper.SOP_GAIN_16_TO_256.where})",
+            ours=f"{mean_spread(without)} points, batch {least} to {most}: "
+            f"{mean_spread(r1['none', least])} to {mean_spread(r1['none', most])}",
+            rule=f"R@1 at batch {most} exceeds that at batch {least} by more than twice the "
+            "standard error over seeds",
+            outcome=clear(without),
+            **common,
+        ),
+        Verdict(
+            claim=f"With memory the size of the batch matters little, {updates}.",
+            paper=f"{paper.SOP_MEMORY_GAIN_16_TO_256.value} points with memory, {stated} without "
+            f"(SOP, {paper.SOP_MEMORY_GAIN_16_TO_256.where})",
+            ours=f"{mean_spread(with_memory)} points with memory, {mean_spread(without)} without",
+            rule="half of the change without memory exceeds the change with memory by more than "
+            "twice the standard error over seeds",
+            outcome=clear(without.abs() / 2 - with_memory.abs()),
             **common,
         ),
     ]
