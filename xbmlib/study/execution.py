@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 from xbmlib.runs import ROOT, write_atomically
@@ -29,17 +30,20 @@ def execute(name: str, profile: str, data_root: str | None = None) -> None:
     # Takes a second to import, and nothing else here needs it.
     from papermill import execute_notebook
 
-    write_atomically(
-        executed(profile) / f"{name}.ipynb",
-        lambda path: execute_notebook(
-            SOURCES / f"{name}.ipynb",
-            path,
-            parameters={"profile": profile, "data_root": data_root},
-            progress_bar=False,
-            log_output=False,
-            stdout_file=_Console(),
-        ),
-    )
+    with warnings.catch_warnings():
+        # It is written under another name first, which has another ending.
+        warnings.filterwarnings("ignore", "The specified file", UserWarning)
+        write_atomically(
+            executed(profile) / f"{name}.ipynb",
+            lambda path: execute_notebook(
+                SOURCES / f"{name}.ipynb",
+                path,
+                parameters={"profile": profile, "data_root": data_root},
+                progress_bar=False,
+                log_output=False,
+                stdout_file=_Console(),
+            ),
+        )
 
 
 class _Console:
