@@ -254,30 +254,33 @@ def test_pages_open_from_disk(site, browser):
     browser.locator("#search-results a[href*='notebooks/drift_curves']").first.wait_for()
 
 
-def test_a_click_shows_what_was_found(site, browser):
+@pytest.mark.parametrize("place", range(3), ids=["hanzi", "emoji", "hangul"])
+def test_a_click_shows_what_was_found(site, browser, place):
     """Oracle: the explorer's data; a click, the arrow keys and the choice of kind."""
-    hanzi, *_ = shown(site)
+    data = shown(site)[place]
     browser.goto((site / "explorer.html").as_uri())
+    section = browser.locator(".explorer").nth(place)
+    assert section.locator("h2").inner_text() == data["data"]
 
     def expect(query):
-        assert f"query {query['query']}, class" in browser.locator("figcaption").inner_text()
-        query_picture, *found = browser.locator(".result img").all()
-        assert query_picture.get_attribute("src") == hanzi["pictures"][query["picture"]]
+        assert f"query {query['query']}, class" in section.locator("figcaption").inner_text()
+        query_picture, *found = section.locator(".result img").all()
+        assert query_picture.get_attribute("src") == data["pictures"][query["picture"]]
         results = [r for memory in ("without", "with") for r in query["found"][memory]]
-        sources = [hanzi["pictures"][r["picture"]] for r in results]
+        sources = [data["pictures"][r["picture"]] for r in results]
         assert [image.get_attribute("src") for image in found] == sources
-        for item, result in zip(browser.locator(".result li").all(), results, strict=True):
+        for item, result in zip(section.locator(".result li").all(), results, strict=True):
             word = "✓ right" if result["right"] else "✗ wrong"
             told = [word, f"class {result['label']}", f"{result['similarity']:.3f}"]
             assert item.inner_text().split("\n") == told
 
-    for kind in filter(lambda kind: any(q["kind"] == kind for q in hanzi["queries"]),
-                       reversed(hanzi["kinds"])):  # fmt: skip
-        queries = [q for q in hanzi["queries"] if q["kind"] == kind]
-        browser.locator("select").select_option(kind)
-        assert browser.locator(".queries img").count() == len(queries) > 2
+    for kind in filter(lambda kind: any(q["kind"] == kind for q in data["queries"]),
+                       reversed(data["kinds"])):  # fmt: skip
+        queries = [q for q in data["queries"] if q["kind"] == kind]
+        section.locator("select").select_option(kind)
+        assert section.locator(".queries img").count() == len(queries) > 2
         expect(queries[0])
-        browser.locator(".queries label").nth(1).click()
+        section.locator(".queries label").nth(1).click()
         expect(queries[1])
         browser.keyboard.press("ArrowRight")
         expect(queries[2])
