@@ -16,7 +16,7 @@ import torch
 
 from benchmarks import cost, scaling
 from benchmarks.losses import BATCH, DIM, ENTRIES, PEER, TRAINED, case, steps
-from benchmarks.measure import Row, faster, machine, medians, row, write
+from benchmarks.measure import Row, faster, finish, machine, medians, row, write
 
 ROUNDS = 50
 NAMES = {
@@ -31,7 +31,7 @@ NAMES = {
 def extra_mib(call: Callable[[], Any]) -> float:
     """Peak of the GPU's memory during a call above what was held before, in MiB."""
     call()
-    torch.cuda.synchronize()
+    finish()
     torch.cuda.reset_peak_memory_stats()
     before = torch.cuda.memory_allocated()
     call()

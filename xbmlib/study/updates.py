@@ -97,16 +97,16 @@ def frame(parameters: UpdatesParameters, store: RunStore | None = None) -> pd.Da
     )
 
 
-def by_length(data: pd.DataFrame) -> pd.DataFrame:
-    """The rows of the lengths."""
-    return data[data["part"] == "length"]
+def of(data: pd.DataFrame, part: str) -> pd.DataFrame:
+    """The rows of a part: "length", "batch" or "updates"."""
+    return data[data["part"] == part]
 
 
 def gains(data: pd.DataFrame, part: str) -> pd.DataFrame:
     """What the memory gains in a part: loss, batch, updates, R@1 of both, gain."""
     rows = []
-    of = data[data["part"] == part]
-    for (loss, batch, updates), cell in of.groupby(["loss", "batch", "updates"], sort=False):
+    cells = of(data, part).groupby(["loss", "batch", "updates"], sort=False)
+    for (loss, batch, updates), cell in cells:
         r1 = cell.set_index(["memory", "seed"])["R@1"]
         rows.append(
             {"loss": loss, "batch": batch, "updates": updates,
@@ -120,9 +120,10 @@ def verdicts(data: pd.DataFrame, parameters: UpdatesParameters) -> list[Verdict]
     """Whether the memory's gain grows with the number of updates, and what else follows it."""
     told, profile = parameters.size.told, f"profile {parameters.profile}"
     common: Any = {"seeds": data["seed"].nunique()}
-    r1 = by_length(data).set_index(["memory", "updates", "seed"])["R@1"].sort_index()
+    longer = of(data, "length")
+    r1 = longer.set_index(["memory", "updates", "seed"])["R@1"].sort_index()
     gain = r1["w/ M"] - r1["none"]
-    lengths = sorted(by_length(data)["updates"].unique())
+    lengths = sorted(longer["updates"].unique())
     # One length says nothing of how the gain changes.
     growth = [gain[lengths[-1]] - gain[lengths[0]]] if len(lengths) > 1 else [gain.iloc[:0]]
     found = [
@@ -142,16 +143,15 @@ def verdicts(data: pd.DataFrame, parameters: UpdatesParameters) -> list[Verdict]
             **common,
         )
     ]
-    if (data["part"] == "batch").any():
-        found.append(_small_batch(data, f"{told(parameters.size.first)}, {profile}", common))
-    if (data["part"] == "updates").any():
-        found += _as_many(data, f"{told(parameters.size.first)}, {profile}", common)
+    if len(batches := of(data, "batch")):
+        found.append(_small_batch(batches, f"{told(parameters.size.first)}, {profile}", common))
+    if len(as_long := of(data, "updates")):
+        found += _as_many(as_long, f"{told(parameters.size.first)}, {profile}", common)
     return found
 
 
-def _small_batch(data: pd.DataFrame, where: str, common: Any) -> Verdict:
+def _small_batch(batches: pd.DataFrame, where: str, common: Any) -> Verdict:
     """The gain of each loss at a small batch against that at a large one."""
-    batches = data[data["part"] == "batch"]
     r1 = batches.set_index(["memory", "batch", "loss", "seed"])["R@1"].sort_index()
     gain = r1["w/ M"] - r1["none"]
     small, large = batches["batch"].min(), batches["batch"].max()
@@ -171,9 +171,8 @@ def _small_batch(data: pd.DataFrame, where: str, common: Any) -> Verdict:
     )
 
 
-def _as_many(data: pd.DataFrame, where: str, common: Any) -> list[Verdict]:
+def _as_many(part: pd.DataFrame, where: str, common: Any) -> list[Verdict]:
     """The claims of Fig. 1 and 6 after as many updates at every batch size."""
-    part = data[data["part"] == "updates"]
     r1 = part.set_index(["memory", "batch", "seed"])["R@1"].sort_index()
     updates = f"after {part['updates'].iloc[0]:,} updates at every batch size"
     least, most = min(BATCHES), max(BATCHES)
