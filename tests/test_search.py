@@ -50,3 +50,9 @@ def test_both_arms_try_the_same_shared_settings(space, batch):
     for plain, memory in zip(*arms, strict=True):
         assert plain == {name: memory[name] for name in plain}
         assert all(plain[name] in values for name, values in SPACES[space].shared.items())
+
+
+def test_random_batches_with_memory_choose_what_pk_batches_choose():
+    """Oracle: the recorded winners: Fig. 6 gives both the same, neither the worse for it."""
+    pk, random = (TUNED[DATA[0], space, "memory", 64][0] for space in ("free", "shuffle"))
+    assert random == pk | {"sampler": "shuffle"}

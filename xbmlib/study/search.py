@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Any
 
@@ -62,10 +62,12 @@ class Space:
     Attributes:
         trials: batch size to number of trials of each arm.
         shared: settings of both arms.
+        fixed: what every trial has beside them.
     """
 
     trials: dict[int, int]
     shared: Choices
+    fixed: dict[str, Any] = field(default_factory=dict)
 
 
 COMMON: Choices = {
@@ -79,10 +81,12 @@ LAM: Choices = {"lam": (0.5, 0.6, 0.7, 0.8)}
 # The order is that in which the trials are drawn.
 FREE = {"lr": COMMON["lr"]} | LAM | COMMON
 # "K=4" holds the batch to the images of a class that the authors' code has; its learning rates go
-# higher, since the best of "free" lay at the edge. Both are of the contrastive loss.
+# higher, since the best of "free" lay at the edge. "shuffle" is "free" for random batches, trial by
+# trial, K meaning nothing there. All three are of the contrastive loss.
 SPACES = {
     "free": Space({16: 16, 64: 8}, FREE),
     "K=4": Space({16: 16}, FREE | {"lr": (2e-4, 4e-4, 8e-4, 1.6e-3), "k": (4,)}),
+    "shuffle": Space({64: 8}, FREE, {"sampler": "shuffle"}),
     "triplet": Space(
         {16: 8, 64: 8},
         COMMON | {"loss": ("triplet",), "eta": (0.05, 0.1, 0.2), "reduction": ("sum", "mean")},
@@ -107,7 +111,7 @@ def trials(space: str, arm: str, batch: int) -> list[dict[str, Any]]:
     for _ in range(where.trials[batch]):
         shared = {name: draw.choice(values) for name, values in where.shared.items()}
         memory = {name: draw.choice(values) for name, values in MEMORY.items()}
-        out.append(shared | memory if arm == "memory" else shared)
+        out.append((shared | memory if arm == "memory" else shared) | where.fixed)
     return out
 
 
