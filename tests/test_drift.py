@@ -9,6 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from xbmlib.backbones import Embedder
 from xbmlib.drift import DriftProbe, feature_drift, gradient_errors
 
 
@@ -123,7 +124,7 @@ def test_gradient_errors_are_those_of_eq_3():
     model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(6, 4), torch.nn.Tanh()).double()
     images = torch.randn(5, 1, 2, 3, dtype=torch.float64)
     now, then = torch.randn(2, 5, 4, dtype=torch.float64)
-    found = gradient_errors(model, images, now - then)
+    found = gradient_errors(model, images, now - then)["all"]
     for i in range(5):
         flat = []
         for other in (now[i], then[i]):
@@ -146,3 +147,25 @@ def test_a_linear_map_has_its_inputs_length_for_c():
     assert row["C"] == pytest.approx(float(lengths.mean()))
     assert row["below_one"] == float((lengths < 1).double().mean())
     assert row["epsilon"] == pytest.approx(row["drift"])
+
+
+def test_the_error_in_the_head_alone_of_unit_vectors():
+    """Oracle: v = u / ||u||, u = Wh + b: (||h||² + 1) / ||u||² × ||d - (v · d) v||², and no more.
+
+    The head's weight and bias are a part of all; the trunk's are the rest.
+    """
+    torch.manual_seed(0)
+    trunk = torch.nn.Conv2d(1, 6, 3, bias=False)
+    model = Embedder(trunk, features=6, dim=4).double().eval()
+    torch.nn.init.normal_(model.head.bias)
+    images, differences = torch.randn(5, 1, 5, 5).double(), torch.randn(5, 4).double()
+    # The vectors leave the embedder in float32.
+    found = gradient_errors(model, images, differences.float(), {"head": model.head})
+    pooled = trunk(images).mean((2, 3))
+    raw = model.head(pooled)
+    v = torch.nn.functional.normalize(raw)
+    across = differences - (v * differences).sum(1, keepdim=True) * v
+    wanted = (pooled.square().sum(1) + 1) / raw.square().sum(1) * across.square().sum(1)
+    torch.testing.assert_close(found["head"], wanted, rtol=1e-5, atol=0)
+    rest = gradient_errors(model, images, differences.float(), {"trunk": trunk})["trunk"]
+    torch.testing.assert_close(found["head"] + rest, found["all"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -27,7 +27,12 @@ def feature_drift(now: Tensor, then: Tensor) -> Tensor:
     return (now - then).square().sum(1)
 
 
-def gradient_errors(model: nn.Module, images: Tensor, differences: Tensor) -> Tensor:
+def gradient_errors(
+    model: nn.Module,
+    images: Tensor,
+    differences: Tensor,
+    parts: Mapping[str, nn.Module] | None = None,
+) -> dict[str, Tensor]:
     """||∂L/∂θ - ∂L̃/∂θ||² of Eq. 3 for pairs L = v_i · v_j, of which v_j alone has drifted.
 
     L - L̃ = v_i · (v_j - ṽ_j), and the memory takes no gradient: what is left is that of v_i.
@@ -36,18 +41,37 @@ def gradient_errors(model: nn.Module, images: Tensor, differences: Tensor) -> Te
         model: f(x; θ), images to embeddings; used as it stands, so put it in evaluation mode.
         images: (n, C, H, W) float, the x_i.
         differences: (n, D), the v_j - ṽ_j; Lemma 1's ε is the square of their length.
+        parts: modules of the model by name, whose own parameters are taken for θ besides.
 
     Returns:
-        (n,), >= 0.
+        (n,), >= 0, in all of the parameters as "all", and in those of each part by its name.
     """
     parameters = [p for p in model.parameters() if p.requires_grad]
+    thetas = {"all": model, **(parts or {})}
+    members = {name: {id(p) for p in module.parameters()} for name, module in thetas.items()}
+    chosen = {
+        name: torch.tensor([id(p) in ids for p in parameters], device=differences.device)
+        for name, ids in members.items()
+    }
     found = []
     with torch.enable_grad():
         for image, difference in zip(images, differences, strict=True):
             product = (model(image[None])[0] * difference).sum()
             gradients = torch.autograd.grad(product, parameters)
-            found.append(torch.stack([g.square().sum() for g in gradients]).sum())
-    return torch.stack(found) if found else differences.new_zeros(0)
+            found.append(torch.stack([g.square().sum() for g in gradients]))
+    squares = torch.stack(found) if found else differences.new_zeros(0, len(parameters))
+    return {name: squares[:, columns].sum(1) for name, columns in chosen.items()}
+
+
+def _lemma(error: Tensor, epsilon: Tensor, suffix: str) -> dict[str, float]:
+    """What Lemma 1 relates, on average over the pairs."""
+    c = error / epsilon.clamp_min(torch.finfo(error.dtype).tiny)
+    return {
+        "epsilon": float(epsilon.mean()),
+        f"error{suffix}": float(error.mean()),
+        f"C{suffix}": float(c.mean()),
+        f"below_one{suffix}": float((c < 1).double().mean()),
+    }
 
 
 class DriftProbe:
@@ -84,7 +108,7 @@ class DriftProbe:
         self,
         step: int,
         embeddings: Tensor,
-        errors: Callable[[Tensor], Tensor] | None = None,
+        errors: Callable[[Tensor], Mapping[str, Tensor]] | None = None,
     ) -> list[dict[str, float]]:
         """Take the probes' embeddings; give the drifts that they complete.
 
@@ -92,12 +116,14 @@ class DriftProbe:
             step: t, number of updates made.
             embeddings: (n, D) of the probes, always in the same order.
             errors: differences (n, D) of the probes' embeddings to gradient errors (p,), p <= n,
-                of the first p of them (:func:`gradient_errors`); left out, none are measured.
+                of the first p of them, as "all" and of any parts (:func:`gradient_errors`); left
+                out, none are measured.
 
         Returns:
             A row for each Δt: step, delta, drift (mean over the probes), spread (their
             standard deviation); with ``errors`` also epsilon and error (their means over the p),
-            C (mean of error / epsilon) and below_one (share of the p in which that is under 1).
+            C (mean of error / epsilon) and below_one (share of the p in which that is under 1);
+            those three of a part as error_<part> and so on.
         """
         self._held[step] = embeddings.detach().clone()
         rows = []
@@ -110,15 +136,8 @@ class DriftProbe:
                 "spread": float(drift.std(correction=0)),
             }
             if errors is not None:
-                error = errors(self._held[step] - self._held[then])
-                epsilon = drift[: len(error)]
-                c = error / epsilon.clamp_min(torch.finfo(error.dtype).tiny)
-                row |= {
-                    "epsilon": float(epsilon.mean()),
-                    "error": float(error.mean()),
-                    "C": float(c.mean()),
-                    "below_one": float((c < 1).double().mean()),
-                }
+                for part, error in errors(self._held[step] - self._held[then]).items():
+                    row |= _lemma(error, drift[: len(error)], "" if part == "all" else f"_{part}")
             rows.append(row)
         self._held = {t: e for t, e in self._held.items() if self._last_use[t] > step}
         return rows

@@ -256,13 +256,15 @@ class Trainer:
             self.drifts += rows
             self._tell("drift", *rows)
 
-    def _gradient_errors(self, differences: Tensor) -> Tensor:
+    def _gradient_errors(self, differences: Tensor) -> dict[str, Tensor]:
         """Lemma 1: the next probe stands for the x_i of each v_j."""
         count = self.experiment.lemma
         rows = torch.arange(len(self.probes)).roll(-1)[:count]
         images = to_float(self.probes.fetch(rows).to(self.device))
         self.model.eval()
-        errors = gradient_errors(self.model, images, differences[:count])
+        # A model of one's own has no part that is known to be one.
+        parts = {"head": self.model.head} if isinstance(self.model, backbones.Embedder) else {}
+        errors = gradient_errors(self.model, images, differences[:count], parts)
         self.model.train()
         return errors
 

@@ -33,11 +33,13 @@ def lemma(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     """The empirical C = error / ε of Lemma 1 against t, a curve for each Δt.
 
     Args:
-        data: tidy: step, delta, C, seed.
+        data: tidy: step, delta, C and C_head (its embedding layer's part, over all Δt), seed.
         ax: where to draw; a new figure when left out.
     """
     ax = axes(ax)
     _by_delta(data, "C", ax)
+    sns.lineplot(data, x="step", y="C_head", color=COLOURS["bare"], ls="--", lw=1, errorbar="sd",
+                 ax=ax, label="embedding layer alone")  # fmt: skip
     ax.axhline(1, color=COLOURS["paper"], lw=0.8, ls=":", label='paper: "often less than 1"')
     ax.set(yscale="log", xlabel="iteration t", ylabel="C = gradient error / ε")
     ax.legend(ncols=2)
