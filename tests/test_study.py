@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from xbmlib import paper
-from xbmlib.study import batch_size, losses, recall_tables, updates
+from xbmlib.study import batch_size, losses, recall_tables, updates, updates_claims
 from xbmlib.study.notebook import clear
 from xbmlib.study.profiles import DATA, LOSSES, PROFILES, experiment
 
@@ -154,11 +154,11 @@ def test_the_papers_own_rows_surpass_the_published(kind, tmp_path, monkeypatch):
     assert not recall_tables.table(data, parameters)["source"].str.contains("drawn").any()
 
 
-def trained(part, gains):
+def trained(part, gains, sampler="pk"):
     """A part of the study's frame: gains over 50 without memory, by (loss, batch, updates)."""
     rows = [
         {"part": part, "data": "emoji", "loss": loss, "batch": batch, "updates": n,
-         "memory": memory, "seed": s, "R@1": 50 + added + 0.1 * s, "run": ""}
+         "sampler": sampler, "memory": memory, "seed": s, "R@1": 50 + added + 0.1 * s, "run": ""}
         for (loss, batch, n), gain in gains.items()
         for memory, added in (("none", 0), ("w/ M", gain)) for s in SEEDS
     ]  # fmt: skip
@@ -176,43 +176,66 @@ def trained(part, gains):
 def test_the_gain_against_the_number_of_updates(gains, outcome):
     """Oracle: by hand: the last gain against the first."""
     data = trained("length", {("contrastive", 64, n): gain for n, gain in gains.items()})
-    (verdict,) = updates.verdicts(data, updates.UpdatesParameters(profile="full"))
+    (verdict,) = updates_claims.verdicts(data, updates.UpdatesParameters(profile="full"))
     assert verdict.outcome == outcome and "500 updates" in verdict.ours
 
 
 @pytest.mark.parametrize(
-    ("last", "added", "as_many", "outcomes"),
+    ("small", "last", "wide", "added", "as_many", "random", "outcomes"),
     [
-        (3, 6, {16: 5, 64: 3, 256: 0}, ["agrees"] * 3),
-        (-2, 6, {16: 2, 64: 2, 256: 0}, ["disagrees", "agrees", "disagrees"]),
-        (3, -6, {16: 0, 64: 0, 256: 0}, ["agrees", "disagrees", "disagrees"]),
+        (3, 4, 10, 6, {16: 5, 64: 3, 256: 0}, {1000: -7, 4000: -0.5}, "+++++++"),
+        (-4, 4, 2, 6, {16: 2, 64: 2, 256: 0}, {1000: -7, 4000: -5}, "-+-+--+"),
+        (3, -1, 10, -6, {16: 0, 64: 0, 256: 0}, {1000: -7, 4000: -8}, "+-+----"),
     ],
 )
-def test_the_gain_at_other_batch_sizes(last, added, as_many, outcomes):
-    """Oracle: by hand: every loss has to gain more at batch 16, one that does not decides; after as
-    many updates, batch 256 has to be ahead, and with memory by less than half.
+def test_the_gain_at_other_batch_sizes(small, last, wide, added, as_many, random, outcomes):
+    """Oracle: by hand. Every loss has to gain more at batch 16, and to gain at batch 64 after as
+    many updates: the one that does not decides. Batch 64 and 256 have to be ahead after as many
+    updates, with memory by less than half; random batches have to come within a point of PK, and
+    closer than after fewer updates.
     """
-    small = dict(zip(LOSSES, (2, 1, last), strict=True))
-    gains = {(loss, 16, 4000): gain for loss, gain in small.items()}
-    gains |= {(loss, 64, 1000): -1 for loss in LOSSES}
+    gains = {(loss, 16, 4000): g for loss, g in zip(LOSSES, (9, 1, small), strict=True)}
+    gains |= {(loss, 64, 1000): -3 for loss in LOSSES}
+    gains |= {(loss, 64, 4000): g for loss, g in zip(LOSSES, (3, 4, last), strict=True)}
+    batches = trained("batch", gains)
+    batches.loc[(batches["batch"] == 64) & (batches["updates"] == 4000), "R@1"] += wide
     longer = trained("length", {("contrastive", 64, n): n / 100 for n in (500, 1000)})
     as_long = trained("updates", {("contrastive", b, 1000): gain for b, gain in as_many.items()})
     as_long.loc[as_long["batch"] == 256, "R@1"] += added
-    data = pd.concat([longer, trained("batch", gains), as_long])
-    found = updates.verdicts(data, updates.UpdatesParameters(profile="full"))
-    assert [v.outcome for v in found[1:]] == outcomes
-    assert found[1].ours.startswith("contrastive 2.0 ± 0.0")
-    assert found[2].ours.startswith(f"{added:.1f} ± 0.0 (n=3) points, batch 16 to 256")
+    # Of PK's with memory at batch 64: 50 - 3 after 1,000 updates, 50 + wide + 3 after 4,000.
+    behind = {1000: -3 + random[1000], 4000: wide + 3 + random[4000]}
+    behind = {("contrastive", 64, n): more for n, more in behind.items()}
+    others = trained("random", behind, sampler="shuffle").query("memory == 'w/ M'")
+    data = pd.concat([longer, batches, as_long, others])
+    found = updates_claims.verdicts(data, updates.UpdatesParameters(profile="full"))[1:]
+    assert [v.outcome for v in found] == [
+        {"+": "agrees", "-": "disagrees"}[sign] for sign in outcomes
+    ]
+    starts = [
+        "contrastive 9.0 ± 0.0",
+        "contrastive 3.0 ± 0.0",
+        f"{wide - 6:.1f} ± 0.0 (n=3) points with memory, {wide:.1f} ± 0.0 (n=3) without",
+        f"{added:.1f} ± 0.0 (n=3) points, batch 16 to 256",
+        f"{added - as_many[16]:.1f} ± 0.0 (n=3) points with memory",
+        f"{-random[1000]:.1f} ± 0.0 (n=3) points behind at batch 64 after 1,000 updates",
+    ]
+    for verdict, start in zip(found, starts, strict=False):
+        assert verdict.ours.startswith(start)
     table = updates.gains(data, "batch")
-    assert table["gain"].tolist()[:2] == ["2.0 ± 0.0 (n=3)", "1.0 ± 0.0 (n=3)"]
-    assert table["updates"].tolist() == [4000] * 3 + [1000] * 3
+    assert table["gain"].tolist()[:2] == ["9.0 ± 0.0 (n=3)", "1.0 ± 0.0 (n=3)"]
+    assert table["updates"].tolist() == [4000] * 3 + [1000] * 3 + [4000] * 3
 
 
 def test_lengths_differ_in_nothing_but_the_schedule():
     """Oracle: every field but the steps, and the start, which is a share of them."""
-    found = updates.experiments(updates.UpdatesParameters(profile="full", seeds=1))
-    assert [(e.batch, e.steps) for e in found[8::2]] == [
-        *[(16, 4000), (64, 1000)] * 3, (16, 1000), (64, 1000), (256, 1000)]  # fmt: skip
+    parameters = updates.UpdatesParameters(profile="full", seeds=1)
+    found = updates.experiments(parameters)
+    assert [(e.batch, e.steps) for e in found[8:32:2]] == [
+        *[(16, 4000), (64, 1000), (64, 4000)] * 3, (16, 1000), (64, 1000), (256, 1000)]  # fmt: skip
+    random = found[32:]
+    assert [(e.batch, e.steps) for e in random] == [(16, 4000), (64, 1000), (64, 4000)]
+    assert {(e.sampler, e.ratio > 0) for e in random} == {("shuffle", True)}
+    assert {e.sampler for e in found[:32]} == {"pk"}
     found = found[:8]
     assert [e.steps for e in found] == [500, 500, 1000, 1000, 2000, 2000, 4000, 4000]
     for arm in (0, 1):

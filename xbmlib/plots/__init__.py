@@ -6,7 +6,7 @@ from xbmlib.plots.drift import drift_and_lemma, drift_curves, lemma
 from xbmlib.plots.losses import losses
 from xbmlib.plots.make_up import make_up
 from xbmlib.plots.mined import mined
-from xbmlib.plots.negatives import valid_negatives
+from xbmlib.plots.negatives import valid_negatives, valid_negatives_by_length
 from xbmlib.plots.ratio import memory_ratio
 from xbmlib.plots.recall_table import recall_table
 from xbmlib.plots.retrieved import retrieved
@@ -36,4 +36,5 @@ __all__ = [
     "style",
     "updates",
     "valid_negatives",
+    "valid_negatives_by_length",
 ]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from xbmlib import paper
 from xbmlib.plots.style import COLOURS, axes, seeds, sets
@@ -15,7 +17,7 @@ def valid_negatives(data: pd.DataFrame, *, window: int = 25, ax: Axes | None = N
 
     Args:
         data: tidy: step, source, negatives, seed.
-        window: iterations that a point averages over, for counts as noisy as the batch's.
+        window: logged iterations that a point averages over, for counts as noisy as the batch's.
         ax: where to draw; a new figure when left out.
     """
     ax = axes(ax)
@@ -41,3 +43,17 @@ def valid_negatives(data: pd.DataFrame, *, window: int = 25, ax: Axes | None = N
     ax.legend(handles, [f"ours, {t}" if t in stated else t for t in labels], title=None)
     ax.set_title(f"ours: {sets(data)}, batch 64, R_M = 1, {seeds(data)}")
     return ax
+
+
+def valid_negatives_by_length(data: pd.DataFrame) -> Figure:
+    """A panel for each length of training.
+
+    Args:
+        data: as :func:`valid_negatives` takes it, with the updates of each run.
+    """
+    lengths = sorted(data["updates"].unique())
+    width = 3.6 * len(lengths)
+    figure, panels = plt.subplots(1, len(lengths), figsize=(width, 2.8), squeeze=False)
+    for updates, ax in zip(lengths, panels[0], strict=True):
+        valid_negatives(data[data["updates"] == updates], ax=ax)
+    return figure

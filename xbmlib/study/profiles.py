@@ -41,6 +41,9 @@ class Profile:
         split: classes that are measured on.
         data: the data sets that stand for SOP, In-shop and VehicleID, or those themselves.
         setting: of :data:`xbmlib.paper.SETTINGS`; None for what the searches found.
+        ratio_seeds: seeds of Fig. 1 right, where they are not those of the rest.
+        brief: leaves Fig. 7 and Table 1's triplet and multi-similarity loss to the first data set,
+            and the make-up of the batch to one setting of its baseline and two memories.
     """
 
     name: str
@@ -53,6 +56,8 @@ class Profile:
     split: str = "test"
     data: tuple[str, ...] = DATA
     setting: str | None = None
+    ratio_seeds: int | None = None
+    brief: bool = False
 
     @property
     def first(self) -> str:
@@ -63,6 +68,11 @@ class Profile:
     def first_told(self) -> str:
         """The first data set as a verdict names it."""
         return self.told(self.first)
+
+    @property
+    def pictured(self) -> tuple[str, ...]:
+        """The data sets of Fig. 7, and of all of Table 1's losses."""
+        return self.data[:1] if self.brief else self.data
 
     def told(self, *names: str) -> str:
         """Data sets as a verdict names them, all of the profile's unless named."""
@@ -76,7 +86,7 @@ PROFILES = {
     p.name: p
     for p in (
         Profile("smoke", 480, 1, (0.01, 1.0), (1, 2, 4), 640, (16, 32), "validation"),
-        Profile("quick", 32_000, 1, (0.01, 0.1, 1.0), (1, 10, 100), 38_400, (16, 64, 256)),
+        Profile("quick", 24_000, 1, (0.01, 0.1, 1.0), (1, 10, 100), 38_400, (16, 64), brief=True),
         Profile(
             "full",
             64_000,
@@ -85,6 +95,7 @@ PROFILES = {
             paper.DRIFT_DELTAS,
             192_000,
             (16, 32, 64, 128, 256),
+            ratio_seeds=5,
         ),
         *(
             Profile(

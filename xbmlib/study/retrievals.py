@@ -41,7 +41,9 @@ class RetrievalsParameters(Parameters):
 
 
 def _cases(parameters: RetrievalsParameters) -> list[tuple[str, int, str]]:
-    return [(d, s, m) for d in parameters.size.data for s in parameters.seed_range for m in RATIOS]
+    return [
+        (d, s, m) for d in parameters.size.pictured for s in parameters.seed_range for m in RATIOS
+    ]
 
 
 def experiments(parameters: RetrievalsParameters) -> list[Experiment]:
