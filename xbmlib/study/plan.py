@@ -53,18 +53,22 @@ STUDIES = {
 }
 
 
-def experiments(notebook: str, profile: ProfileName) -> list[Experiment]:
+def experiments(
+    notebook: str, profile: ProfileName, data_root: str | None = None
+) -> list[Experiment]:
     """Every experiment that a notebook asks for, done or not; an equal one as often as it does.
 
     Args:
         notebook: its name, one of :data:`STUDIES`.
         profile: the notebook's, its other parameters being at their defaults.
+        data_root: folder of the paper's data sets, where the profile needs them.
 
     Raises:
         KeyError: no such notebook.
+        ParameterError: a profile or folder that cannot be.
     """
     study = STUDIES[notebook]
-    return study.experiments(study.parameters(profile=profile))
+    return study.experiments(study.parameters.of({"profile": profile, "data_root": data_root}))
 
 
 def plan(profile: ProfileName, notebooks: Iterable[str] = tuple(STUDIES)) -> dict[str, Any]:
