@@ -14,28 +14,34 @@ import nbformat
 import pytest
 import websocket
 
+from xbmlib.study.plan import STUDIES
+
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-FIGURES = (
-    "ablation_batch_size",
-    "ablation_memory_ratio",
-    "batch_make_up",
-    "cost",
-    "drift_curves",
-    "from_scratch",
-    "losses_with_memory",
-    "recall_inshop",
-    "recall_sop",
-    "recall_vehicleid",
-    "retrievals",
-    "valid_negatives",
-)
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    """A root of its own for results and figures."""
-    return tmp_path_factory.mktemp("root")
+def study(tmp_path_factory):
+    """What `python -m xbmlib.study smoke` leaves and prints, from an unrelated folder."""
+    folder = tmp_path_factory.mktemp("study")
+    (folder / "here").mkdir()
+    done = subprocess.run(
+        [sys.executable, "-m", "xbmlib.study", "smoke"],
+        cwd=folder / "here",
+        env=os.environ | {"XBM_ROOT": str(folder / "root")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert not list((folder / "here").iterdir())
+    return folder / "root", done.stdout
+
+
+@pytest.fixture(scope="module")
+def root(study):
+    """A root of its own for results and figures, where the study has run."""
+    return study[0]
 
 
 def papermill(notebook, out, root, *parameters, cwd=ROOT):
@@ -51,25 +57,19 @@ def papermill(notebook, out, root, *parameters, cwd=ROOT):
     )
 
 
-@pytest.mark.parametrize("name", FIGURES)
-def test_figure(name, root, tmp_path):
-    """Oracle: the files that the README promises, from an unrelated folder."""
-    done = papermill(
-        ROOT / "notebooks" / f"{name}.ipynb",
-        "out.ipynb",
-        root,
-        "-p",
-        "profile",
-        "smoke",
-        cwd=tmp_path,
-    )
-    assert done.returncode == 0, done.stderr
+@pytest.mark.parametrize("name", STUDIES)
+def test_figure(name, study):
+    """Oracle: the files that the README promises, and each verdict on the console."""
+    root, told = study
     for kind in ("svg", "png", "csv"):
         assert (root / "figures" / "smoke" / f"{name}.{kind}").stat().st_size > 100
     verdicts = json.loads((root / "results" / "verdicts" / "smoke" / f"{name}.json").read_text())
     assert verdicts
-    assert {v["outcome"] for v in verdicts} <= {"agrees", "disagrees", "not testable here"}
-    assert [p.name for p in tmp_path.iterdir()] == ["out.ipynb"]
+    for v in verdicts:
+        assert v["outcome"] in {"agrees", "disagrees", "not testable here"}
+        assert f"[{v['outcome']}] {v['claim']}" in told
+    executed = nbformat.read(root / "results" / "notebooks" / "smoke" / f"{name}.ipynb", 4)
+    assert all(c.execution_count for c in executed.cells if c.cell_type == "code")
 
 
 @pytest.mark.parametrize("cwd", [ROOT, ROOT / "notebooks"], ids=["root", "notebooks"])

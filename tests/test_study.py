@@ -4,9 +4,9 @@ import pandas as pd
 import pytest
 
 from xbmlib import paper
-from xbmlib.study import batch_size, losses, recall_tables, updates, updates_claims
+from xbmlib.study import batch_size, losses, ratio, recall_tables, retrievals
 from xbmlib.study.notebook import clear
-from xbmlib.study.profiles import DATA, LOSSES, PROFILES, experiment
+from xbmlib.study.profiles import DATA, PROFILES, experiment
 
 SEEDS = range(3)
 
@@ -96,6 +96,28 @@ def test_the_papers_own_table_1_agrees():
     assert worse == ["disagrees", "agrees", "agrees", "disagrees", "disagrees"]
 
 
+def test_a_brief_profile_has_every_loss_on_the_first_data_set_alone():
+    """Oracle: by hand: 2 runs of each loss there, and the contrastive loss's elsewhere."""
+    parameters = losses.LossesParameters(profile="quick")
+    runs = {(e.data, e.loss, e.ratio > 0) for e in losses.experiments(parameters)}
+    assert len(runs) == 6 + 2 + 2
+    assert {data for data, loss, _ in runs if loss == "contrastive"} == set(DATA)
+    data = table_1()
+    data = data[(data["data"] == DATA[0]) | (data["loss"] == "contrastive")]
+    found = losses.verdicts(data, parameters)
+    assert [v.data.split(" (")[0] for v in found] == ["hanzi, emoji, hangul", *["hanzi"] * 4]
+    assert [v.outcome for v in found] == ["agrees"] * 5
+    first = {e.data for e in retrievals.experiments(retrievals.RetrievalsParameters())}
+    assert first == {DATA[0]}
+
+
+def test_the_memory_ratio_has_seeds_of_its_own():
+    """Oracle: 5 at profile full, as many as are asked for otherwise."""
+    for given, n in (({"profile": "full"}, 5), ({"profile": "full", "seeds": 2}, 2), ({}, 1)):
+        found = ratio.experiments(ratio.RatioParameters(**given))
+        assert {e.seed for e in found} == set(range(n))
+
+
 @pytest.mark.parametrize(
     "kind",
     [
@@ -152,93 +174,3 @@ def test_the_papers_own_rows_surpass_the_published(kind, tmp_path, monkeypatch):
     data["value"] -= 10
     assert recall_tables.verdicts(data, parameters)[1].outcome == "disagrees"
     assert not recall_tables.table(data, parameters)["source"].str.contains("drawn").any()
-
-
-def trained(part, gains, sampler="pk"):
-    """A part of the study's frame: gains over 50 without memory, by (loss, batch, updates)."""
-    rows = [
-        {"part": part, "data": "emoji", "loss": loss, "batch": batch, "updates": n,
-         "sampler": sampler, "memory": memory, "seed": s, "R@1": 50 + added + 0.1 * s, "run": ""}
-        for (loss, batch, n), gain in gains.items()
-        for memory, added in (("none", 0), ("w/ M", gain)) for s in SEEDS
-    ]  # fmt: skip
-    return pd.DataFrame(rows)
-
-
-@pytest.mark.parametrize(
-    ("gains", "outcome"),
-    [
-        ({500: -4, 1000: -1, 2000: 2}, "agrees"),
-        ({500: 1, 1000: 3, 2000: 0}, "disagrees"),
-        ({500: -4}, "not testable here"),
-    ],
-)
-def test_the_gain_against_the_number_of_updates(gains, outcome):
-    """Oracle: by hand: the last gain against the first."""
-    data = trained("length", {("contrastive", 64, n): gain for n, gain in gains.items()})
-    (verdict,) = updates_claims.verdicts(data, updates.UpdatesParameters(profile="full"))
-    assert verdict.outcome == outcome and "500 updates" in verdict.ours
-
-
-@pytest.mark.parametrize(
-    ("small", "last", "wide", "added", "as_many", "random", "outcomes"),
-    [
-        (3, 4, 10, 6, {16: 5, 64: 3, 256: 0}, {1000: -7, 4000: -0.5}, "+++++++"),
-        (-4, 4, 2, 6, {16: 2, 64: 2, 256: 0}, {1000: -7, 4000: -5}, "-+-+--+"),
-        (3, -1, 10, -6, {16: 0, 64: 0, 256: 0}, {1000: -7, 4000: -8}, "+-+----"),
-    ],
-)
-def test_the_gain_at_other_batch_sizes(small, last, wide, added, as_many, random, outcomes):
-    """Oracle: by hand. Every loss has to gain more at batch 16, and to gain at batch 64 after as
-    many updates: the one that does not decides. Batch 64 and 256 have to be ahead after as many
-    updates, with memory by less than half; random batches have to come within a point of PK, and
-    closer than after fewer updates.
-    """
-    gains = {(loss, 16, 4000): g for loss, g in zip(LOSSES, (9, 1, small), strict=True)}
-    gains |= {(loss, 64, 1000): -3 for loss in LOSSES}
-    gains |= {(loss, 64, 4000): g for loss, g in zip(LOSSES, (3, 4, last), strict=True)}
-    batches = trained("batch", gains)
-    batches.loc[(batches["batch"] == 64) & (batches["updates"] == 4000), "R@1"] += wide
-    longer = trained("length", {("contrastive", 64, n): n / 100 for n in (500, 1000)})
-    as_long = trained("updates", {("contrastive", b, 1000): gain for b, gain in as_many.items()})
-    as_long.loc[as_long["batch"] == 256, "R@1"] += added
-    # Of PK's with memory at batch 64: 50 - 3 after 1,000 updates, 50 + wide + 3 after 4,000.
-    behind = {1000: -3 + random[1000], 4000: wide + 3 + random[4000]}
-    behind = {("contrastive", 64, n): more for n, more in behind.items()}
-    others = trained("random", behind, sampler="shuffle").query("memory == 'w/ M'")
-    data = pd.concat([longer, batches, as_long, others])
-    found = updates_claims.verdicts(data, updates.UpdatesParameters(profile="full"))[1:]
-    assert [v.outcome for v in found] == [
-        {"+": "agrees", "-": "disagrees"}[sign] for sign in outcomes
-    ]
-    starts = [
-        "contrastive 9.0 ± 0.0",
-        "contrastive 3.0 ± 0.0",
-        f"{wide - 6:.1f} ± 0.0 (n=3) points with memory, {wide:.1f} ± 0.0 (n=3) without",
-        f"{added:.1f} ± 0.0 (n=3) points, batch 16 to 256",
-        f"{added - as_many[16]:.1f} ± 0.0 (n=3) points with memory",
-        f"{-random[1000]:.1f} ± 0.0 (n=3) points behind at batch 64 after 1,000 updates",
-    ]
-    for verdict, start in zip(found, starts, strict=False):
-        assert verdict.ours.startswith(start)
-    table = updates.gains(data, "batch")
-    assert table["gain"].tolist()[:2] == ["9.0 ± 0.0 (n=3)", "1.0 ± 0.0 (n=3)"]
-    assert table["updates"].tolist() == [4000] * 3 + [1000] * 3 + [4000] * 3
-
-
-def test_lengths_differ_in_nothing_but_the_schedule():
-    """Oracle: every field but the steps, and the start, which is a share of them."""
-    parameters = updates.UpdatesParameters(profile="full", seeds=1)
-    found = updates.experiments(parameters)
-    assert [(e.batch, e.steps) for e in found[8:32:2]] == [
-        *[(16, 4000), (64, 1000), (64, 4000)] * 3, (16, 1000), (64, 1000), (256, 1000)]  # fmt: skip
-    random = found[32:]
-    assert [(e.batch, e.steps) for e in random] == [(16, 4000), (64, 1000), (64, 4000)]
-    assert {(e.sampler, e.ratio > 0) for e in random} == {("shuffle", True)}
-    assert {e.sampler for e in found[:32]} == {"pk"}
-    found = found[:8]
-    assert [e.steps for e in found] == [500, 500, 1000, 1000, 2000, 2000, 4000, 4000]
-    for arm in (0, 1):
-        same = {str(e.but(steps=9999, start=0)) for e in found[arm::2]}
-        assert len(same) == 1
-        assert len({e.start / e.steps for e in found[arm::2]}) == 1
