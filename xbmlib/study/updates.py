@@ -45,8 +45,8 @@ def cases(profile: Profile) -> list[Case]:
     """What is run: part, data, loss, sampler, batch, length and memory ("none", "w/ M").
 
     Parts: "length", of longer training; "batch", each loss at the small batch, and at the large one
-    after as many images and after as many updates; "updates", as many at every batch size;
-    "random", random batches with memory at the sizes of "batch".
+    after as many images, the contrastive after as many updates too; "updates", fewer, as many at
+    every batch size; "random", random batches with memory at the sizes of "batch".
     """
     told = profile.name == TOLD
     base: Case = {"data": profile.first, "loss": LOSS, "sampler": "pk"}
@@ -55,8 +55,10 @@ def cases(profile: Profile) -> list[Case]:
         {"part": "length", "data": profile.data[PLACE], "length": length}
         for length in (LENGTHS if told else (1,))
     ]
-    sizes: list[Case] = [{"batch": SMALL}, {}, {"length": losses.BATCH / SMALL}]
-    batches = [size | {"part": "batch", "loss": loss} for loss in LOSSES for size in sizes]
+    images: list[Case] = [{"batch": SMALL}, {}]
+    sizes = [*images, {"length": losses.BATCH / SMALL}]
+    batches = [size | {"part": "batch", "loss": loss} for loss in LOSSES for size in images]
+    batches.append(sizes[-1] | {"part": "batch"})
     random = [size | {"part": "random", "sampler": "shuffle"} for size in sizes]
     updates: list[Case] = [
         {"part": "updates", "batch": batch, "length": batch * UPDATES / profile.images}

@@ -21,12 +21,12 @@ def verdicts(data: pd.DataFrame, parameters: UpdatesParameters) -> list[Verdict]
     size, profile = parameters.size, f"profile {parameters.profile}"
     seeds: Any = {"seeds": data["seed"].nunique()}
     where = f"R_M as searched, {size.told(size.first)}, {profile}"
-    all_losses, first = seeds | {"data": where}, seeds | {"data": f"{LOSS}, {where}"}
+    first = seeds | {"data": f"{LOSS}, {where}"}
     length = f"{size.told(size.data[PLACE])}, batch {losses.BATCH}, R_M as searched, {profile}"
     found = [_longer(of(data, "length"), seeds | {"data": f"{LOSS}, {length}"})]
     if len(part := of(data, "batch")):
         at = _indexed(part)
-        found += [_small_batch(at, all_losses), _as_long(at, all_losses), _little(at, first)]
+        found += [_small_batch(at, seeds | {"data": where}), _little(at, first)]
     if len(part := of(data, "updates")):
         at = _indexed(part)
         found += [_large(at, first), _little(at, first)]
@@ -85,21 +85,6 @@ def _small_batch(at: pd.Series, common: Any) -> Verdict:
         ),
         rule=f"for every loss the gain is larger {BY_SEED}",
         outcome=clear(*(small[loss] - large[loss] for loss in LOSSES)),
-        **common,
-    )
-
-
-def _as_long(at: pd.Series, common: Any) -> Verdict:
-    """Table 1's claim after as many updates as the small batch has."""
-    _, many = _ends(at)
-    gains = {loss: _gain(at, loss, many, losses.BATCH) for loss in LOSSES}
-    return Verdict(
-        claim=f"The memory improves every loss at batch {losses.BATCH}, after {many:,} updates.",
-        paper="; ".join(f"{loss} {losses.stated_gain('SOP', loss):+.1f}" for loss in LOSSES)
-        + " points (SOP, Table 1)",
-        ours="; ".join(f"{loss} {mean_spread(gain)} points" for loss, gain in gains.items()),
-        rule="for every loss the gain of R@1 exceeds twice its standard error over seeds",
-        outcome=clear(*gains.values()),
         **common,
     )
 
