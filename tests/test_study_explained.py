@@ -105,7 +105,7 @@ def test_lemma_1_in_each_network_and_its_embedding_layer():
     not more; 0.6 and 0.8 are.
     """
     rows = [
-        {"backbone": name, "seed": s, "steps": steps, "C": 30.0 + s, "C_head": 0.5,
+        {"backbone": name, "data": "hanzi", "seed": s, "steps": steps, "C": 30.0 + s, "C_head": 0.5,
          "below_one": 0.5 + less, "below_one_head": 0.7 + less}
         for name, steps in (("compact", 3000), ("googlenet", 600))
         for s in SEEDS for less in (-0.1, 0.1)

@@ -13,8 +13,9 @@ from xbmlib.study.profiles import PROFILES, Profile
 
 # Pairs whose gradient error is measured at each probing.
 PAIRS = 32
-# Beside the study's own network, where it is for the profile to tell: the paper's, from scratch.
-NETWORKS = {"full": ("googlenet",)}
+# Beside the study's own network, where it is for the profile to tell: the paper's, from scratch, on
+# the data set (its place among the profile's) that has colours, as it wants them.
+NETWORKS, PLACE = {"full": ("googlenet",)}, 1
 # What θ stands for, by the suffix of its columns.
 THETA = {"": "all parameters", "_head": "the embedding layer's alone"}
 
@@ -24,7 +25,8 @@ def networks(profile: Profile) -> list[tuple[Profile, dict[str, Any]]]:
     short = PROFILES["quick"]
     shorter = replace(profile, drift_images=short.drift_images, deltas=short.deltas)
     return [(profile, {})] + [
-        (shorter, {"backbone": name}) for name in NETWORKS.get(profile.name, ())
+        (shorter, {"backbone": name, "data": profile.data[PLACE]})
+        for name in NETWORKS.get(profile.name, ())
     ]
 
 
@@ -35,16 +37,17 @@ def table(data: pd.DataFrame) -> pd.DataFrame:
         data: as :func:`xbmlib.study.drift.frame`.
 
     Returns:
-        backbone, parameters, iterations, C, C < 1 (percent of the pairs): means over the run and
-        all Δt, their spread over seeds.
+        backbone, data, parameters, iterations, C, C < 1 (percent of the pairs): means over the run
+        and all Δt, their spread over seeds.
     """
     rows = []
     for backbone, part in data.groupby("backbone", sort=False):
         for suffix, told in THETA.items():
             c, below = _of(part, suffix)
             rows.append(
-                {"backbone": backbone, "parameters": told, "iterations": part["steps"].iloc[0],
-                 "C": mean_spread(c, digits=2), "C < 1": mean_spread(100 * below, "%")}
+                {"backbone": backbone, "data": part["data"].iloc[0], "parameters": told,
+                 "iterations": part["steps"].iloc[0], "C": mean_spread(c, digits=2),
+                 "C < 1": mean_spread(100 * below, "%")}
             )  # fmt: skip
     return pd.DataFrame(rows)
 
@@ -72,7 +75,7 @@ def verdicts(data: pd.DataFrame, parameters: Parameters) -> list[Verdict]:
                     rule="in every seed it is below 1 for more than half of the pairs, over the "
                     "whole run and all Δt",
                     outcome=judge(below > 0.5, below),
-                    data=f"{parameters.size.first_told}, batch 64, from scratch, "
+                    data=f"{parameters.size.told(part['data'].iloc[0])}, batch 64, from scratch, "
                     f"{part['steps'].iloc[0]:,} steps, profile {parameters.profile}",
                     seeds=len(below),
                 )
