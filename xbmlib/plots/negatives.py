@@ -56,4 +56,6 @@ def valid_negatives_by_length(data: pd.DataFrame) -> Figure:
     figure, panels = plt.subplots(1, len(lengths), figsize=(width, 2.8), squeeze=False)
     for updates, ax in zip(lengths, panels[0], strict=True):
         valid_negatives(data[data["updates"] == updates], ax=ax)
+        if ax is not panels[0][0]:
+            ax.legend().remove()
     return figure
