@@ -17,7 +17,7 @@ PAIRS = 32
 # the data set (its place among the profile's) that has colours, as it wants them.
 NETWORKS, PLACE = {"full": ("googlenet",)}, 1
 # What θ stands for, by the suffix of its columns.
-THETA = {"": "all parameters", "_head": "the embedding layer's alone"}
+THETA = {"": "all parameters", "_head": "those of the embedding layer alone"}
 
 
 def networks(profile: Profile) -> list[tuple[Profile, dict[str, Any]]]:
@@ -67,7 +67,7 @@ def verdicts(data: pd.DataFrame, parameters: Parameters) -> list[Verdict]:
             found.append(
                 Verdict(
                     claim="The gradient's error is bounded by the embedding's: C of Lemma 1 is "
-                    f"often less than 1; here for {told} of the {backbone} network.",
+                    f"often less than 1; here for {told}, {backbone} network.",
                     paper=f'"{paper.LIPSCHITZ.text}" ({paper.LIPSCHITZ.where}); it does not say of '
                     "which parameters",
                     ours=f"error / ε is below 1 for {mean_spread(100 * below)}% of the pairs, "

@@ -98,7 +98,7 @@ def source(data: str) -> str:
     return "ours" if data in PRINTED else "ours (drawn)"
 
 
-def _told(loss: str, beyond: tuple[str, str] | None = None) -> str:
+def stated(loss: str, beyond: tuple[str, str] | None = None) -> str:
     """What Table 1's R@1 of a loss with memory is ahead of: without memory, unless told."""
     other, memory = beyond or (loss, "none")
     parts = []
@@ -129,7 +129,7 @@ def verdicts(data: pd.DataFrame, parameters: LossesParameters) -> list[Verdict]:
     out = [
         Verdict(
             claim=f"The memory improves the {loss.replace('_', '-')} loss on every data set.",
-            paper=_told(loss),
+            paper=stated(loss),
             ours="; ".join(f"{d} {mean_spread(gains[d, loss])} points" for d in names[loss]),
             rule="on every data set the gain of R@1 exceeds twice its standard error over seeds",
             outcome=clear(*(gains[d, loss] for d in names[loss])),
@@ -143,7 +143,7 @@ def verdicts(data: pd.DataFrame, parameters: LossesParameters) -> list[Verdict]:
         out.append(
             Verdict(
                 claim=f"The contrastive loss with memory beats multi-similarity {told}.",
-                paper=_told("contrastive", beyond=("multi_similarity", memory)),
+                paper=stated("contrastive", beyond=("multi_similarity", memory)),
                 ours="; ".join(f"{d} {mean_spread(a)} points" for d, a in ahead.items()),
                 rule="on every data set it is ahead by more than twice the standard error",
                 outcome=clear(*ahead.values()),

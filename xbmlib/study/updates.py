@@ -31,6 +31,8 @@ SMALL = 16
 # Updates of every batch size, and the batch sizes, where these are set apart from the images.
 UPDATES, BATCHES = 1000, (16, 64, 256)
 LOSS = "contrastive"
+# Those that the large batch makes as many updates with as the small one, too.
+LONG = (LOSS, "multi_similarity")
 
 Case = dict[str, Any]
 
@@ -45,7 +47,7 @@ def cases(profile: Profile) -> list[Case]:
     """What is run: part, data, loss, sampler, batch, length and memory ("none", "w/ M").
 
     Parts: "length", of longer training; "batch", each loss at the small batch, and at the large one
-    after as many images, the contrastive after as many updates too; "updates", fewer, as many at
+    after as many images, those of LONG after as many updates too; "updates", fewer, as many at
     every batch size; "random", random batches with memory at the sizes of "batch".
     """
     told = profile.name == TOLD
@@ -58,7 +60,7 @@ def cases(profile: Profile) -> list[Case]:
     images: list[Case] = [{"batch": SMALL}, {}]
     sizes = [*images, {"length": losses.BATCH / SMALL}]
     batches = [size | {"part": "batch", "loss": loss} for loss in LOSSES for size in images]
-    batches.append(sizes[-1] | {"part": "batch"})
+    batches += [sizes[-1] | {"part": "batch", "loss": loss} for loss in LONG]
     random = [size | {"part": "random", "sampler": "shuffle"} for size in sizes]
     updates: list[Case] = [
         {"part": "updates", "batch": batch, "length": batch * UPDATES / profile.images}

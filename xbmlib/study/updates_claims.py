@@ -11,7 +11,7 @@ from xbmlib.study import losses
 from xbmlib.study.batch_size import EQUAL
 from xbmlib.study.notebook import Verdict, clear, mean_spread
 from xbmlib.study.profiles import LOSSES
-from xbmlib.study.updates import LOSS, PLACE, SMALL, UpdatesParameters, behind, of
+from xbmlib.study.updates import LONG, LOSS, PLACE, SMALL, UpdatesParameters, behind, of
 
 BY_SEED = "by more than twice the standard error over seeds"
 
@@ -26,7 +26,8 @@ def verdicts(data: pd.DataFrame, parameters: UpdatesParameters) -> list[Verdict]
     found = [_longer(of(data, "length"), seeds | {"data": f"{LOSS}, {length}"})]
     if len(part := of(data, "batch")):
         at = _indexed(part)
-        found += [_small_batch(at, seeds | {"data": where}), _little(at, first)]
+        losses_told = seeds | {"data": where}
+        found += [_small_batch(at, losses_told), _as_long(at, losses_told), _little(at, first)]
     if len(part := of(data, "updates")):
         at = _indexed(part)
         found += [_large(at, first), _little(at, first)]
@@ -85,6 +86,22 @@ def _small_batch(at: pd.Series, common: Any) -> Verdict:
         ),
         rule=f"for every loss the gain is larger {BY_SEED}",
         outcome=clear(*(small[loss] - large[loss] for loss in LOSSES)),
+        **common,
+    )
+
+
+def _as_long(at: pd.Series, common: Any) -> Verdict:
+    """Table 1's claim after as many updates as the small batch has."""
+    _, many = _ends(at)
+    gains = {loss: _gain(at, loss, many, losses.BATCH) for loss in LONG}
+    names = " and the ".join(loss.replace("_", "-") for loss in LONG)
+    return Verdict(
+        claim=f"The memory improves the {names} loss at batch {losses.BATCH}, after {many:,} "
+        "updates.",
+        paper="; ".join(f"{loss}: {losses.stated(loss)}" for loss in LONG),
+        ours="; ".join(f"{loss} {mean_spread(gain)} points" for loss, gain in gains.items()),
+        rule="for each the gain of R@1 exceeds twice its standard error over seeds",
+        outcome=clear(*gains.values()),
         **common,
     )
 
