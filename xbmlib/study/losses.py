@@ -30,13 +30,13 @@ def case(
     loss: str,
     memory: str,
     seed: int,
-    batch: int = BATCH,
+    batch: int | None = None,
     sampler: str = "pk",
 ) -> Experiment:
     """A loss on a data set, "none" or "w/ M" (with the R_M that its search found)."""
     ratio = None if memory == "w/ M" else 0.0
     return experiment(
-        profile, batch, seed=seed, ratio=ratio, space=LOSSES[loss], data=data, sampler=sampler
+        profile, batch or BATCH, seed=seed, ratio=ratio, space=LOSSES[loss], data=data, sampler=sampler
     )
 
 
