@@ -35,9 +35,8 @@ def case(
 ) -> Experiment:
     """A loss on a data set, "none" or "w/ M" (with the R_M that its search found)."""
     ratio = None if memory == "w/ M" else 0.0
-    return experiment(
-        profile, batch or BATCH, seed=seed, ratio=ratio, space=LOSSES[loss], data=data, sampler=sampler
-    )
+    fixed: Any = {"space": LOSSES[loss], "data": data, "sampler": sampler}
+    return experiment(profile, batch or BATCH, seed=seed, ratio=ratio, **fixed)
 
 
 def _listed(parameters: LossesParameters) -> list[dict[str, Any]]:
