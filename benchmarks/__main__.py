@@ -14,7 +14,7 @@ import torch
 
 from benchmarks import losses, precision, recall, training
 from benchmarks.measure import Row, machine
-from xbmlib.runs import ROOT, write_csv
+from xbmlib.storage import ROOT, write_csv
 
 
 def told(row: Row) -> str:

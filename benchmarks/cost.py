@@ -3,7 +3,7 @@
     python -m benchmarks.cost
 
 Each case has a process of its own, so that none inherits another's memory. Two nets: the compact
-one of the embedded study, in the study's own trainer, and GoogLeNet at the paper's size (224×224,
+one of the bundled study, in the study's own trainer, and GoogLeNet at the paper's size (224×224,
 D = 512, a memory of SOP's 59,551 training images) on random images and weights, which cost what
 real ones do. On the GPU where there is one; writes results/cost.csv, or results/cost_gpu.csv.
 """

@@ -25,7 +25,7 @@ from xbmlib.datasets.disk import DISK
 from xbmlib.datasets.pack import pack
 from xbmlib.datasets.packed import ORIGINAL, find_pack
 from xbmlib.datasets.views import VIEWS
-from xbmlib.runs import ROOT, write_csv
+from xbmlib.storage import ROOT, write_csv
 
 # Files of 50 KB, seen SEEN at a time.
 IMAGES, SIDE, SEEN, ROUNDS = 200, 600, 50, 5

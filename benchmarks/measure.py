@@ -16,7 +16,7 @@ from typing import Any
 import pandas as pd
 import torch
 
-from xbmlib.runs import ROOT, write_csv
+from xbmlib.storage import ROOT, write_csv
 
 Row = dict[str, Any]
 

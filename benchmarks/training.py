@@ -1,4 +1,4 @@
-"""A training step of the embedded study, by part, with and without the memory."""
+"""A training step of the bundled study, by part, with and without the memory."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from torch.profiler import ProfilerActivity, profile, record_function
 
 from benchmarks.measure import Row, row
 from xbmlib import datasets
-from xbmlib.config import Experiment
 from xbmlib.study.profiles import PROFILES, experiment
-from xbmlib.trainer import Trainer
+from xbmlib.training.experiment import Experiment
+from xbmlib.training.trainer import Trainer
 
 # Steps that the parts are measured over, and steps that precede them beyond the warm-up.
 STEPS, WARM = 120, 20

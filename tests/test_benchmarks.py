@@ -7,7 +7,7 @@ import pytest
 from test_notebooks import ROOT, papermill
 
 from benchmarks.measure import extra_mib, faster, medians, row
-from xbmlib.study import benchmarks
+from xbmlib.study.figures import benchmarks
 
 TABLES = (
     "benchmarks", "benchmarks_growth", "benchmarks_parts", "cost", "cost_gpu", "input",

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xbmlib.config import ConfigError, Experiment
+from xbmlib.training.experiment import ConfigError, Experiment
 
 INTEGERS = (
     "dim",

@@ -1,4 +1,4 @@
-"""Tests of the embedded data sets against the files' own columns."""
+"""Tests of the bundled data sets against the files' own columns."""
 
 import hashlib
 import unicodedata
@@ -9,12 +9,12 @@ import torch
 from torchvision.io import decode_webp
 
 from xbmlib import datasets
-from xbmlib.datasets import DatasetError, embedded
+from xbmlib.datasets import DatasetError, bundled
 
 
 def columns(name):
     """The file's columns as Python lists, read apart from the loader."""
-    return pq.read_table(embedded.FOLDER / f"{name}.parquet").to_pydict()
+    return pq.read_table(bundled.FOLDER / f"{name}.parquet").to_pydict()
 
 
 def test_hanzi_has_the_shape_of_sop():
@@ -133,9 +133,9 @@ def test_classes_are_disjoint():
 def test_damaged_files_are_refused(damage, told, tmp_path, monkeypatch):
     """Oracle: one error that names the file and the remedy."""
     if damage:
-        content = (embedded.FOLDER / "hanzi.parquet").read_bytes()
+        content = (bundled.FOLDER / "hanzi.parquet").read_bytes()
         (tmp_path / "hanzi.parquet").write_bytes(damage(content))
-    monkeypatch.setattr(embedded, "FOLDER", tmp_path)
+    monkeypatch.setattr(bundled, "FOLDER", tmp_path)
     with pytest.raises(DatasetError, match=f"hanzi.parquet.*{told}.*git -C .* checkout"):
         datasets.load("hanzi")
 
@@ -155,8 +155,8 @@ def test_unknown_split():
 @pytest.mark.parametrize("name", ["hanzi", "emoji", "hangul", "scripts"])
 def test_card_describes_the_file(name):
     """Oracle: the file's own bytes and columns: fingerprint, counts and every licence."""
-    card = (embedded.FOLDER / "CARDS.md").read_text(encoding="utf-8")
-    content = (embedded.FOLDER / f"{name}.parquet").read_bytes()
+    card = (bundled.FOLDER / "CARDS.md").read_text(encoding="utf-8")
+    content = (bundled.FOLDER / f"{name}.parquet").read_bytes()
     file = columns(name)
     style = "vendor" if name == "emoji" else "typeface"
     assert hashlib.sha256(content).hexdigest() in card

@@ -18,7 +18,7 @@ from xbmlib import datasets
 from xbmlib.datasets import DatasetError
 from xbmlib.datasets.disk import DISK
 from xbmlib.datasets.views import VIEWS
-from xbmlib.evaluation import evaluate
+from xbmlib.training.evaluation import evaluate
 
 
 @pytest.fixture(scope="module")

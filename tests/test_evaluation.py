@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from xbmlib.datasets import ImageSet, Retrieval
-from xbmlib.evaluation import evaluate
 from xbmlib.recall import one_per_class
 from xbmlib.recall.one_per_class import first_of_each
+from xbmlib.training.evaluation import evaluate
 
 
 def case(n=60, classes=12, seed=0):

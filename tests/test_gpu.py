@@ -10,16 +10,17 @@ from test_losses import brute_batch, case, each_setting
 from torch.nn import functional as F
 
 from tests.trees import inshop_tree
-from xbmlib import backbones, datasets, train
-from xbmlib.config import Experiment
+from xbmlib import backbones, datasets
 from xbmlib.datasets import Retrieval
 from xbmlib.losses import ContrastiveLoss, MultiSimilarityLoss, TripletLoss
 from xbmlib.losses.candidates import BF16_ERROR
 from xbmlib.queue import CrossBatchMemory
 from xbmlib.recall import map_at_r, one_per_class, recall_at_k
-from xbmlib.runs import RunStore
 from xbmlib.study import preflight
 from xbmlib.study.parallel import run_all
+from xbmlib.training.experiment import Experiment
+from xbmlib.training.run import run_one
+from xbmlib.training.store import RunStore
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 GPU = "cuda"
@@ -184,11 +185,11 @@ def test_embeddings_of_the_nets(net):
 def test_a_run(small, tmp_path, monkeypatch, loss, ratio):
     """Oracle: the run on the CPU; its first losses, and roughly its recall."""
     e = Experiment(**RUN | {"loss": loss, "ratio": ratio, "precision": "fp32"})
-    run = train.run(e, RunStore(tmp_path / "gpu"))
+    run = run_one(e, RunStore(tmp_path / "gpu"))
     assert run.provenance["device"] == torch.cuda.get_device_name()
     with monkeypatch.context() as here:
         here.setattr(torch.cuda, "is_available", lambda: False)
-        wanted = train.run(e, RunStore(tmp_path / "cpu"))
+        wanted = run_one(e, RunStore(tmp_path / "cpu"))
     assert wanted.provenance["device"] == "cpu"
     first = slice(0, 5)
     for column in ("batch_loss", "batch_negatives"):
@@ -204,7 +205,7 @@ def test_a_run(small, tmp_path, monkeypatch, loss, ratio):
 def test_interrupted(small, tmp_path):
     """Oracle: the undisturbed run, to what a GPU's order of sums leaves."""
     e = Experiment(**RUN | {"init": "sample"})
-    whole = train.run(e, RunStore(tmp_path / "whole"))
+    whole = run_one(e, RunStore(tmp_path / "whole"))
     count = 0
 
     def progress(steps):
@@ -215,8 +216,8 @@ def test_interrupted(small, tmp_path):
 
     store = RunStore(tmp_path / "cut")
     with pytest.raises(KeyboardInterrupt):
-        train.run(e, store, progress=progress, checkpoint_steps=5)
-    run = train.run(e, store, checkpoint_steps=5)
+        run_one(e, store, progress=progress, checkpoint_steps=5)
+    run = run_one(e, store, checkpoint_steps=5)
     assert run.metrics["step"].tolist() == list(range(30))
     for column in ("memory_loss", "batch_loss", "lr"):
         assert run.metrics[column].tolist() == pytest.approx(
@@ -228,7 +229,7 @@ def test_neighbours(small, tmp_path):
     """Oracle: R@1 among the sampled queries, which are all; it is searched by faiss."""
     pytest.importorskip("faiss")
     e = Experiment(**RUN | {"neighbours": len(small.query)})
-    run = train.run(e, RunStore(tmp_path))
+    run = run_one(e, RunStore(tmp_path))
     first = run.neighbours[run.neighbours["rank"] == 1]
     assert first["right"].mean() == pytest.approx(run.recall["R@1"], abs=0.01)
 

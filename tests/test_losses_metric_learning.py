@@ -172,6 +172,6 @@ def test_optional_packages_are_not_needed():
     """Oracle: a fresh interpreter, in which the peer and TensorBoard cannot be imported."""
     code = (
         "import sys; sys.modules['pytorch_metric_learning'] = sys.modules['tensorboard'] = None\n"
-        "import xbmlib.losses, xbmlib.train"
+        "import xbmlib.losses, xbmlib.training.run"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

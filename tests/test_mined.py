@@ -6,11 +6,11 @@ from torch.nn.functional import normalize
 
 from xbmlib import datasets
 from xbmlib.losses import ContrastiveLoss, MultiSimilarityLoss, TripletLoss
-from xbmlib.mined import TOP, mined
-from xbmlib.plots import mined as plot
+from xbmlib.plots.valid_negatives import mined as plot
 from xbmlib.queue import CrossBatchMemory
-from xbmlib.runs import RunStore
-from xbmlib.study import negatives as study
+from xbmlib.study.figures import valid_negatives as study
+from xbmlib.training.mined import TOP, mined
+from xbmlib.training.store import RunStore
 
 
 def case(loss, seed=0):
@@ -64,7 +64,7 @@ def test_contrastive_negatives_are_those_above_lam():
 
 def test_study_and_figure(tmp_path):
     """Oracle: pixels and classes of the training images; pictures counted from the rows."""
-    parameters = study.NegativesParameters(profile="smoke")
+    parameters = study.Parameters(profile="smoke")
     data = study.shown(parameters, RunStore(tmp_path))
     train = datasets.load("hanzi", "validation").train
     pictures = study.pictures(data)

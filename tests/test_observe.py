@@ -11,12 +11,13 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from test_train import SMALL, one_thread, same, small
 
-from xbmlib import datasets, train
-from xbmlib.config import Experiment
-from xbmlib.observe import TensorBoard, ages
+from xbmlib import datasets
 from xbmlib.queue import CrossBatchMemory
-from xbmlib.runs import RunStore
 from xbmlib.study.parallel import run_all
+from xbmlib.training.experiment import Experiment
+from xbmlib.training.observe import TensorBoard, ages
+from xbmlib.training.run import identify, run_one
+from xbmlib.training.store import RunStore
 
 # Fixtures, one of which every test uses unasked.
 __all__ = ["one_thread", "small"]
@@ -72,9 +73,9 @@ def assert_tells(folder, run):
 def test_the_whole_run(small, tmp_path):
     """Oracle: the run's frames; and the run that nobody observed, to the last bit."""
     e = Experiment(**SMALL)
-    plain = train.run(e, RunStore(tmp_path / "plain"))
+    plain = run_one(e, RunStore(tmp_path / "plain"))
     with TensorBoard(tmp_path / "board") as board:
-        run = train.run(e, RunStore(tmp_path / "observed"), observe=board)
+        run = run_one(e, RunStore(tmp_path / "observed"), observe=board)
     same(run, plain)
     assert_tells(tmp_path / "board", run)
     assert "drift/C_7" in told(tmp_path / "board")
@@ -85,13 +86,14 @@ def killed(folder, step):
     code = (
         "import os, signal, sys, torch; torch.set_num_threads(1)\n"
         "from pathlib import Path\n"
-        "from xbmlib import train; from xbmlib.config import Experiment\n"
-        "from xbmlib.runs import RunStore\n"
+        "from xbmlib.training.run import run_one\n"
+        "from xbmlib.training.experiment import Experiment\n"
+        "from xbmlib.training.store import RunStore\n"
         "done = 0\n"
         "def progress(steps):\n"
         "    global done; done += steps\n"
         f"    if done >= {step}: os.kill(os.getpid(), signal.SIGKILL)\n"
-        f"train.run(Experiment(**{WHOLE}), RunStore(Path(sys.argv[1])),\n"
+        f"run_one(Experiment(**{WHOLE}), RunStore(Path(sys.argv[1])),\n"
         "          progress=progress, checkpoint_steps=5)\n"
     )
     ended = subprocess.run([sys.executable, "-c", code, str(folder)], check=False)
@@ -102,13 +104,13 @@ def test_killed_and_resumed(tmp_path, monkeypatch):
     """Oracle: the run's frames. Evaluated and checkpointed at step 10, killed at 13."""
     monkeypatch.setenv("XBM_TENSORBOARD", str(tmp_path / "boards"))
     e = Experiment(**WHOLE)
-    id = train.identify(e)
+    id = identify(e)
     killed(tmp_path / "runs", step=13)
     folder = tmp_path / "boards" / id
     # Each row was on disk before the kill, those after the checkpoint as well.
     assert told(folder)["step/lr"][0] == (0, 3, 6, 9, 12)
     assert told(folder)["evaluation/R@1"][0] == (10,)
-    run = train.run(e, RunStore(tmp_path / "runs"), checkpoint_steps=5)
+    run = run_one(e, RunStore(tmp_path / "runs"), checkpoint_steps=5)
     assert len(list(folder.iterdir())) == 2
     assert_tells(folder, run)
 
@@ -133,7 +135,7 @@ def test_any_function_may_observe(small, tmp_path, monkeypatch):
         row.clear()
 
     e = Experiment(**SMALL)
-    run = train.run(e, RunStore(tmp_path / "runs"), observe=note)
+    run = run_one(e, RunStore(tmp_path / "runs"), observe=note)
     assert not (tmp_path / "boards").exists()
     assert rows[0] == ("start", {"step": 0})
     assert [row for kind, row in rows if kind == "evaluation"] == run.history
@@ -160,7 +162,7 @@ def test_without_tensorboard(small, tmp_path, monkeypatch):
     monkeypatch.setenv("XBM_TENSORBOARD", str(tmp_path / "boards"))
     e, steps = Experiment(**SMALL), []
     with pytest.raises(ImportError, match=r"boards/\w+: .*xbmlib\[logging\].*unset XBM_TENSOR"):
-        train.run(e, RunStore(tmp_path / "runs"), progress=steps.append)
+        run_one(e, RunStore(tmp_path / "runs"), progress=steps.append)
     assert steps == [] and not (tmp_path / "boards").exists()
     monkeypatch.delenv("XBM_TENSORBOARD")
-    train.run(e, RunStore(tmp_path / "runs"))
+    run_one(e, RunStore(tmp_path / "runs"))

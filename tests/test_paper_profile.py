@@ -6,14 +6,17 @@ import pytest
 import torch
 
 from tests.trees import inshop_tree, vehicleid_tree
-from xbmlib import backbones, paper, plots
-from xbmlib.config import Experiment
-from xbmlib.runs import RunStore
-from xbmlib.study import losses, preflight, recall_tables
+from xbmlib import backbones, paper
+from xbmlib.plots import recall_tables as plot
+from xbmlib.plots import style
+from xbmlib.study import preflight
+from xbmlib.study.figures import losses_with_memory, recall_tables
 from xbmlib.study.notebook import ParameterError
 from xbmlib.study.parallel import run_all
 from xbmlib.study.plan import STUDIES
 from xbmlib.study.profiles import PROFILES, experiment
+from xbmlib.training.experiment import Experiment
+from xbmlib.training.store import RunStore
 
 NETS = {"googlenet": 512, "bninception": 512, "resnet50": 128}
 
@@ -32,7 +35,7 @@ def root(tmp_path, monkeypatch):
     small = replace(small, stated=small.stated | {"start": 1})
     monkeypatch.setitem(paper.SETTINGS, "paper", small)
     monkeypatch.setitem(PROFILES, "paper", replace(PROFILES["paper"], images=8))
-    monkeypatch.setattr(losses, "BATCH", 4)
+    monkeypatch.setattr(losses_with_memory, "BATCH", 4)
     torch.manual_seed(0)
     for net in NETS:
         trunk = backbones.build(net, 8).trunk
@@ -64,8 +67,8 @@ def test_a_table_of_the_paper_on_its_format(root, capsys):
     fastap = 90.9  # Table 4
     ahead = first.groupby("net")["value"].mean().max() > fastap
     assert verdicts[1].outcome == ("agrees" if ahead else "disagrees")
-    with plots.style():
-        figure = plots.recall_table(recall_tables.published(parameters), data)
+    with style():
+        figure = plot.recall_table(recall_tables.published(parameters), data)
     labels = [t.get_text() for t in figure.axes[1].get_yticklabels()]
     assert "Cont. w/ M, bninception-512" in labels
 
@@ -118,7 +121,7 @@ def test_a_probe_counts_what_a_run_holds(root):
     e = e.but(backbone="compact", weights=None, dim=16)
     found = preflight.probe(e)
     from xbmlib import datasets
-    from xbmlib.trainer import Trainer
+    from xbmlib.training.trainer import Trainer
 
     trainer = Trainer(e, datasets.load("inshop", "test", "paper"), root / "checkpoint.pt")
     trainer.update(*next(trainer.batches()))

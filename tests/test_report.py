@@ -24,12 +24,12 @@ from test_notebooks import papermill
 import xbmlib.report.site
 from xbmlib import datasets
 from xbmlib.report import ReportError, build, claims
-from xbmlib.retrieved import TOP
-from xbmlib.study import retrievals
 from xbmlib.study.__main__ import NOTEBOOKS
 from xbmlib.study.execution import SOURCES
+from xbmlib.study.figures import retrievals
 from xbmlib.study.profiles import PROFILES, experiment
-from xbmlib.trainer import Trainer
+from xbmlib.training.retrieved import TOP
+from xbmlib.training.trainer import Trainer
 
 # Attributes whose file a browser loads by itself, and those of links that do so by their kind.
 LOADED = ("src", "srcset", "poster", "data", "background")

@@ -5,14 +5,14 @@ import pytest
 import torch
 
 from xbmlib import datasets
-from xbmlib.config import Experiment
 from xbmlib.datasets import ImageSet, Retrieval
-from xbmlib.plots import retrieved as plot
-from xbmlib.retrieved import TOP, retrieved, sample
-from xbmlib.runs import RunStore
-from xbmlib.study import retrievals as study
-from xbmlib.train import run
-from xbmlib.trainer import Trainer
+from xbmlib.plots.retrievals import retrieved as plot
+from xbmlib.study.figures import retrievals as study
+from xbmlib.training.experiment import Experiment
+from xbmlib.training.retrieved import TOP, retrieved, sample
+from xbmlib.training.run import run_one
+from xbmlib.training.store import RunStore
+from xbmlib.training.trainer import Trainer
 
 
 def images(n, seed):
@@ -64,8 +64,8 @@ def test_a_run_keeps_what_its_model_finds(tmp_path, monkeypatch):
     data = Retrieval("small", *few, None, (1,), "small")
     monkeypatch.setattr(datasets, "load", lambda name, split, view: data)
     plain = Experiment(batch=8, k=2, steps=6, start=2, ratio=0.1, dim=16)
-    kept = run(plain.but(neighbours=10), RunStore(tmp_path))
-    bare = run(plain, RunStore(tmp_path))
+    kept = run_one(plain.but(neighbours=10), RunStore(tmp_path))
+    bare = run_one(plain, RunStore(tmp_path))
     assert kept.id != bare.id and kept.recall == bare.recall and bare.neighbours.empty
     trainer = Trainer(plain, data, tmp_path / "checkpoint.pt")
     trainer.train(lambda steps: None)
@@ -112,7 +112,7 @@ def test_counts_and_choice():
 )
 def test_verdicts(firsts, outcomes):
     """Oracle: by hand."""
-    data, parameters = found(firsts), study.RetrievalsParameters(profile="smoke")
+    data, parameters = found(firsts), study.Parameters(profile="smoke")
     assert [v.outcome for v in study.verdicts(data, parameters)] == outcomes
     data.loc[data["memory"] == "with", "pixels"] -= 0.6
     assert study.verdicts(data, parameters)[1].outcome != "agrees"
@@ -121,7 +121,7 @@ def test_verdicts(firsts, outcomes):
 def test_frame(tmp_path, monkeypatch):
     """Oracle: numpy's correlation of the file's pixels; kinds by a loop; equal draws."""
     monkeypatch.setattr(study, "SAMPLED", 20)
-    size = study.RetrievalsParameters(profile="smoke")
+    size = study.Parameters(profile="smoke")
     data = study.frame(size, RunStore(tmp_path))
     assert set(data["data"]) == {"hanzi", "emoji", "hangul"}
     for name, part in data.groupby("data"):

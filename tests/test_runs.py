@@ -9,9 +9,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from xbmlib import runs
-from xbmlib.config import ConfigError, Experiment
-from xbmlib.runs import Run, RunStore, run_id, write_atomically, write_csv, write_json
+from xbmlib import storage
+from xbmlib.storage import write_atomically, write_csv, write_json
+from xbmlib.training import store
+from xbmlib.training.experiment import ConfigError, Experiment
+from xbmlib.training.store import Run, RunStore, run_id
 
 EXPERIMENT = Experiment(drift=(2, 5), weights=None)
 ID = run_id(EXPERIMENT, "f")
@@ -99,7 +101,7 @@ def test_id_follows_data_and_weights(monkeypatch):
     ids = [
         run_id(base, *f) for f in ((), ("f",), ("g",), ("f", "g"), ("g", "f"), ("fg",), ("f", ""))
     ]
-    monkeypatch.setattr(runs, "TRAINING_VERSION", runs.TRAINING_VERSION + 1)
+    monkeypatch.setattr(store, "TRAINING_VERSION", store.TRAINING_VERSION + 1)
     ids.append(run_id(base, "f"))
     assert len(set(ids)) == len(ids)
 
@@ -109,7 +111,7 @@ def test_id_is_for_ever(monkeypatch):
 
     Defaults are left out of it, so that a new hyper-parameter does not rename what there is.
     """
-    monkeypatch.setattr(runs, "TRAINING_VERSION", 1)
+    monkeypatch.setattr(store, "TRAINING_VERSION", 1)
     text = '[{"batch": 32, "drift": [1, 10], "lr": 0.001, "weights": null}, "data", "weights", 1]'
     experiment = Experiment(lr=1e-3, batch=32, weights=None, drift=(1, 10), k=4)
     wanted = hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -141,10 +143,10 @@ def test_runs_lie_under_the_named_root(tmp_path, monkeypatch):
     """Oracle: $XBM_ROOT; without it the checkout, whatever the working directory."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("XBM_ROOT", raising=False)
-    assert runs._root() == Path(runs.__file__).resolve().parents[1]
+    assert storage._root() == Path(storage.__file__).resolve().parents[1]
     monkeypatch.setenv("XBM_ROOT", "there")
-    assert runs._root() == tmp_path.resolve() / "there"
-    monkeypatch.setattr(runs, "ROOT", tmp_path)
+    assert storage._root() == tmp_path.resolve() / "there"
+    monkeypatch.setattr(store, "ROOT", tmp_path)
     assert RunStore().path("a") == tmp_path / "results" / "runs" / "a"
 
 

@@ -7,9 +7,9 @@ import pytest
 from test_notebooks import ROOT, papermill
 
 from xbmlib.losses import candidates
-from xbmlib.study import scaling
-from xbmlib.study.cost_model import Load, Rates, cost
-from xbmlib.study.scaling import ScalingParameters
+from xbmlib.study.figures import scaling
+from xbmlib.study.figures.cost_model import Load, Rates, cost
+from xbmlib.study.figures.scaling import Parameters
 
 # Round numbers, so that each term can be told from the others.
 RATES = Rates(flops=1e9, exact=1e8, bandwidth=1e7, link=1e6, latency=1e-3)
@@ -75,7 +75,7 @@ def test_passes_by_hand():
 
 def test_predicted_by_hand():
     """Oracle: arithmetic. A billion entries of 512 float32, a label and an id."""
-    data = scaling.predicted(ScalingParameters())
+    data = scaling.predicted(Parameters())
     assert len(data) == 16 and data.notna().all(axis=None)
     row = data[(data.ratio == 1) & (data.dtype == "float32") & (data.design == "sharded")].iloc[0]
     assert row.entries == 10**9 and row.gb == pytest.approx(2064 / 8)
@@ -90,7 +90,7 @@ def test_the_verdict_could_come_out_otherwise():
     check = scaling.checked().assign(time=1.0, sent=1.0)
 
     def outcome(check, **changes):
-        p = ScalingParameters(**changes)
+        p = Parameters(**changes)
         return [verdict.outcome for verdict in scaling.verdicts(check, p)]
 
     assert outcome(check, step_ms=1e3) == ["agrees"] * 2
@@ -102,8 +102,8 @@ def test_the_verdict_could_come_out_otherwise():
     # A step at which the estimates decide.
     low, middle, high = (
         frame["times"].iloc[2] - 1
-        for frame in (scaling.bounds(ScalingParameters())[0], scaling.predicted(
-            ScalingParameters()), scaling.bounds(ScalingParameters())[1])
+        for frame in (scaling.bounds(Parameters())[0], scaling.predicted(
+            Parameters()), scaling.bounds(Parameters())[1])
     )  # fmt: skip
     assert low < middle < high
     assert outcome(check, step_ms=25 * middle / 0.52)[0] == "not testable here"
@@ -128,13 +128,13 @@ def test_the_notebook(tmp_path):
     verdicts = json.loads(path.read_text())
     assert len(verdicts) == 2 and all("64 GPUs" in verdict["data"] for verdict in verdicts)
     with pytest.raises(ValueError, match="efficiency"):
-        ScalingParameters(efficiency=2.0)
+        Parameters(efficiency=2.0)
 
 
 def test_what_one_gpu_reached_by_hand():
     """Oracle: the stored table's own figures; 64 anchors a number read bound bfloat16."""
     stored = pd.read_csv(ROOT / "results" / "scaling_gpu.csv").iloc[0]
-    p = ScalingParameters(efficiency=0.5, tb_per_second=2.0, fp32_tflops=60.0)
+    p = Parameters(efficiency=0.5, tb_per_second=2.0, fp32_tflops=60.0)
     table = scaling.reached(p).set_index("what")
     assert table["assumed"].tolist() == [30.0, 64.0, 1.0, p.tile_us]
     assert table["measured"].tolist() == pytest.approx(

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from xbmlib.runs import ROOT
+from xbmlib.storage import ROOT
 from xbmlib.study.profiles import DATA, TUNED
 from xbmlib.study.search import AGAIN, ARMS, RANKS, SPACES, trials
 

@@ -4,7 +4,13 @@ import pandas as pd
 import pytest
 
 from xbmlib import paper
-from xbmlib.study import batch_size, losses, ratio, recall_tables, retrievals
+from xbmlib.study.figures import (
+    ablation_batch_size,
+    ablation_memory_ratio,
+    losses_with_memory,
+    recall_tables,
+    retrievals,
+)
 from xbmlib.study.notebook import clear
 from xbmlib.study.profiles import DATA, PROFILES, experiment
 
@@ -28,9 +34,9 @@ def test_clear_of_zero(gains, outcome):
 
 def curves(with_memory, without, shuffled):
     """A frame of the batch-size study: R@1 of the contrastive loss on hanzi at each batch."""
-    parameters = batch_size.BatchSizeParameters(profile="full")
+    parameters = ablation_batch_size.Parameters(profile="full")
     rows = []
-    for case in batch_size.cases(parameters.size):
+    for case in ablation_batch_size.cases(parameters.size):
         i = parameters.size.batches.index(case["batch"])
         values = with_memory if case["ratio"] else without
         value = values[i] - (shuffled if case["sampler"] == "shuffle" else 0)
@@ -41,23 +47,25 @@ def curves(with_memory, without, shuffled):
 def test_the_papers_own_curves_agree():
     """Oracle: Section 4.3: 25.1 points without memory, 3.2 with, random as good as PK."""
     parameters, data = curves([78.2, 79, 80, 81, 81.4], [46.6, 55, 63.9, 68, 71.7], 0.2)
-    assert [v.outcome for v in batch_size.verdicts(data, parameters)] == ["agrees"] * 5
+    assert [v.outcome for v in ablation_batch_size.verdicts(data, parameters)] == ["agrees"] * 5
 
 
 def test_curves_that_say_the_opposite_disagree():
     """Oracle: the same numbers with the roles of memory and none exchanged."""
     parameters, data = curves([71.7, 68, 63.9, 55, 46.6], [81.4, 81, 80, 79, 78.2], 9.0)
-    assert [v.outcome for v in batch_size.verdicts(data, parameters)] == ["disagrees"] * 5
+    assert [v.outcome for v in ablation_batch_size.verdicts(data, parameters)] == ["disagrees"] * 5
 
 
 def test_every_point_of_a_curve_sees_as_many_images():
     """Oracle: steps × batch; and each curve has every batch size."""
     profile = PROFILES["full"]
-    for case in batch_size.cases(profile):
-        e = batch_size._experiment(profile, case, 0)
+    for case in ablation_batch_size.cases(profile):
+        e = ablation_batch_size._experiment(profile, case, 0)
         assert e.steps * e.batch == profile.images
         assert (e.data, e.loss, e.sampler) == (case["data"], case["loss"], case["sampler"])
-    sizes = pd.DataFrame(batch_size.cases(profile)).groupby(["data", "loss", "ratio", "sampler"])
+    sizes = pd.DataFrame(ablation_batch_size.cases(profile)).groupby(
+        ["data", "loss", "ratio", "sampler"]
+    )
     assert set(sizes["batch"].apply(tuple)) == {profile.batches}
 
 
@@ -74,7 +82,7 @@ def table_1(gain=0.0):
     rows = []
     for data, name in beside.items():
         measure = "R@1" if name != "VehicleID" else "large R@1"
-        for loss in losses.LOSSES:
+        for loss in losses_with_memory.LOSSES:
             for memory in ("none", "w/ M"):
                 value = paper.LOSSES[name, loss, memory][measure]
                 value += gain if memory == "w/ M" and loss == "contrastive" else 0
@@ -88,33 +96,33 @@ def table_1(gain=0.0):
 
 def test_the_papers_own_table_1_agrees():
     """Oracle: Section 4.3: every loss gains, contrastive with memory is ahead of MS throughout."""
-    parameters = losses.LossesParameters(profile="full")
-    found = losses.verdicts(table_1(), parameters)
+    parameters = losses_with_memory.Parameters(profile="full")
+    found = losses_with_memory.verdicts(table_1(), parameters)
     assert [v.outcome for v in found] == ["agrees"] * 5
     assert found[0].paper == "SOP +13.8, In-shop +12.0, VehicleID +22.5 points (Table 1)"
-    worse = [v.outcome for v in losses.verdicts(table_1(-30.0), parameters)]
+    worse = [v.outcome for v in losses_with_memory.verdicts(table_1(-30.0), parameters)]
     assert worse == ["disagrees", "agrees", "agrees", "disagrees", "disagrees"]
 
 
 def test_a_brief_profile_has_every_loss_on_the_first_data_set_alone():
     """Oracle: by hand: 2 runs of each loss there, and the contrastive loss's elsewhere."""
-    parameters = losses.LossesParameters(profile="quick")
-    runs = {(e.data, e.loss, e.ratio > 0) for e in losses.experiments(parameters)}
+    parameters = losses_with_memory.Parameters(profile="quick")
+    runs = {(e.data, e.loss, e.ratio > 0) for e in losses_with_memory.experiments(parameters)}
     assert len(runs) == 6 + 2 + 2
     assert {data for data, loss, _ in runs if loss == "contrastive"} == set(DATA)
     data = table_1()
     data = data[(data["data"] == DATA[0]) | (data["loss"] == "contrastive")]
-    found = losses.verdicts(data, parameters)
+    found = losses_with_memory.verdicts(data, parameters)
     assert [v.data.split(" (")[0] for v in found] == ["hanzi, emoji, hangul", *["hanzi"] * 4]
     assert [v.outcome for v in found] == ["agrees"] * 5
-    first = {e.data for e in retrievals.experiments(retrievals.RetrievalsParameters())}
+    first = {e.data for e in retrievals.experiments(retrievals.Parameters())}
     assert first == {DATA[0]}
 
 
 def test_the_memory_ratio_has_seeds_of_its_own():
     """Oracle: 5 at profile full, as many as are asked for otherwise."""
     for given, n in (({"profile": "full"}, 5), ({"profile": "full", "seeds": 2}, 2), ({}, 1)):
-        found = ratio.experiments(ratio.RatioParameters(**given))
+        found = ablation_memory_ratio.experiments(ablation_memory_ratio.Parameters(**given))
         assert {e.seed for e in found} == set(range(n))
 
 

@@ -3,10 +3,10 @@
 import pandas as pd
 import pytest
 
-from xbmlib.study import lemma, negatives, updates, updates_claims
-from xbmlib.study.drift import DriftParameters
+from xbmlib.study.figures import lemma, training_length, training_length_claims, valid_negatives
+from xbmlib.study.figures.ablation_memory_ratio import one_percent
+from xbmlib.study.figures.drift_curves import Parameters
 from xbmlib.study.profiles import LOSSES
-from xbmlib.study.ratio import one_percent
 
 SEEDS = range(3)
 
@@ -33,7 +33,7 @@ def trained(part, gains, sampler="pk"):
 def test_the_gain_against_the_number_of_updates(gains, outcome):
     """Oracle: by hand: the last gain against the first."""
     data = trained("length", {("contrastive", 64, n): gain for n, gain in gains.items()})
-    (verdict,) = updates_claims.verdicts(data, updates.UpdatesParameters(profile="full"))
+    (verdict,) = training_length_claims.verdicts(data, training_length.Parameters(profile="full"))
     assert verdict.outcome == outcome and "500 updates" in verdict.ours
 
 
@@ -64,7 +64,7 @@ def test_the_gain_at_other_batch_sizes(small, last, wide, added, as_many, random
     behind = {("contrastive", 64, n): more for n, more in behind.items()}
     others = trained("random", behind, sampler="shuffle").query("memory == 'w/ M'")
     data = pd.concat([longer, batches, as_long, others])
-    found = updates_claims.verdicts(data, updates.UpdatesParameters(profile="full"))[1:]
+    found = training_length_claims.verdicts(data, training_length.Parameters(profile="full"))[1:]
     assert [v.outcome for v in found] == [
         {"+": "agrees", "-": "disagrees"}[sign] for sign in outcomes
     ]
@@ -78,15 +78,15 @@ def test_the_gain_at_other_batch_sizes(small, last, wide, added, as_many, random
     ]
     for verdict, start in zip(found, starts, strict=False):
         assert verdict.ours.startswith(start)
-    table = updates.gains(data, "batch")
+    table = training_length.gains(data, "batch")
     assert table["gain"].tolist()[:2] == ["9.0 ± 0.0 (n=3)", "1.0 ± 0.0 (n=3)"]
     assert table["updates"].tolist() == [4000] * 3 + [1000] * 3 + [4000] * 2
 
 
 def test_lengths_differ_in_nothing_but_the_schedule():
     """Oracle: every field but the steps, and the start, which is a share of them."""
-    parameters = updates.UpdatesParameters(profile="full", seeds=1)
-    found = updates.experiments(parameters)
+    parameters = training_length.Parameters(profile="full", seeds=1)
+    found = training_length.experiments(parameters)
     assert [(e.batch, e.steps) for e in found[8:30:2]] == [
         *[(16, 4000), (64, 1000)] * 3, *[(64, 4000)] * 2,
         (16, 1000), (64, 1000), (256, 1000),
@@ -114,7 +114,7 @@ def test_lemma_1_in_each_network_and_its_embedding_layer():
         for s in SEEDS for less in (-0.1, 0.1)
     ]  # fmt: skip
     data = pd.DataFrame(rows)
-    found = lemma.verdicts(data, DriftParameters(profile="full"))
+    found = lemma.verdicts(data, Parameters(profile="full"))
     assert [v.outcome for v in found] == ["disagrees", "agrees"] * 2
     assert [v.claim.split("here for ")[1] for v in found] == [
         f"{theta}, {name} network."
@@ -136,8 +136,8 @@ def test_valid_negatives_over_all_iterations_and_the_last():
         for source, n in (("batch", batch), ("memory", memory)) if n is not None
         for s in SEEDS
     ]  # fmt: skip
-    parameters = negatives.NegativesParameters(profile="quick")
-    every, late = negatives.verdicts(pd.DataFrame(rows), parameters)
+    parameters = valid_negatives.Parameters(profile="quick")
+    every, late = valid_negatives.verdicts(pd.DataFrame(rows), parameters)
     assert every.outcome == "disagrees" and late.outcome == "agrees"
     assert every.ours.startswith("505.0 ± 0.0 (n=3) from the memory, 10.50 ± 0.00")
     assert late.ours.endswith(": 900 ± 0 (n=3) times")

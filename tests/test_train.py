@@ -12,14 +12,16 @@ import pandas as pd
 import pytest
 import torch
 
-from xbmlib import backbones, datasets, train, trainer
-from xbmlib.config import ConfigError, Experiment
+from xbmlib import backbones, datasets
 from xbmlib.datasets import Retrieval
-from xbmlib.loading import crop_generator
 from xbmlib.losses import ContrastiveLoss
-from xbmlib.runs import RunStore
 from xbmlib.sampler import PKSampler
-from xbmlib.schedule import learning_rate
+from xbmlib.training import trainer
+from xbmlib.training.experiment import ConfigError, Experiment
+from xbmlib.training.loading import crop_generator
+from xbmlib.training.run import run_one
+from xbmlib.training.schedule import learning_rate
+from xbmlib.training.store import RunStore
 
 SMALL = {
     "batch": 8,
@@ -67,7 +69,7 @@ def same(a, b):
 def test_repeatable(small, tmp_path):
     """Oracle: the same run again, elsewhere; another seed differs."""
     runs = [
-        train.run(Experiment(**SMALL, seed=seed), RunStore(tmp_path / str(i)))
+        run_one(Experiment(**SMALL, seed=seed), RunStore(tmp_path / str(i)))
         for i, seed in enumerate((0, 0, 1))
     ]
     same(runs[0], runs[1])
@@ -78,7 +80,7 @@ def test_repeatable(small, tmp_path):
 def test_interrupted_anywhere(small, tmp_path, ratio):
     """Oracle: the undisturbed run. Interrupted twice, between checkpoints, memory not yet full."""
     experiment = Experiment(**SMALL | {"ratio": ratio})
-    whole = train.run(experiment, RunStore(tmp_path / "whole"))
+    whole = run_one(experiment, RunStore(tmp_path / "whole"))
 
     class Interrupt(Exception):
         pass
@@ -97,8 +99,8 @@ def test_interrupted_anywhere(small, tmp_path, ratio):
     store = RunStore(tmp_path / "cut")
     for step in (9, 17):
         with pytest.raises(Interrupt):
-            train.run(experiment, store, progress=until(step), checkpoint_steps=4)
-    same(train.run(experiment, store, checkpoint_steps=4), whole)
+            run_one(experiment, store, progress=until(step), checkpoint_steps=4)
+    same(run_one(experiment, store, checkpoint_steps=4), whole)
 
 
 def test_a_real_sigkill(tmp_path):
@@ -106,10 +108,11 @@ def test_a_real_sigkill(tmp_path):
     code = (
         "import sys, torch; torch.set_num_threads(1)\n"
         "from pathlib import Path\n"
-        "from xbmlib import train; from xbmlib.config import Experiment\n"
-        "from xbmlib.runs import RunStore\n"
+        "from xbmlib.training.run import run_one\n"
+        "from xbmlib.training.experiment import Experiment\n"
+        "from xbmlib.training.store import RunStore\n"
         "e = Experiment(split='validation', steps=40, start=10, ratio=0.01, log_every=1)\n"
-        "train.run(e, RunStore(Path(sys.argv[1])), checkpoint_steps=5)\n"
+        "run_one(e, RunStore(Path(sys.argv[1])), checkpoint_steps=5)\n"
     )
 
     def start(folder):
@@ -133,14 +136,14 @@ def test_a_real_sigkill(tmp_path):
 def test_a_finished_run_is_loaded(small, tmp_path, monkeypatch):
     """Oracle: a trainer that must not be made again."""
     store = RunStore(tmp_path)
-    first = train.run(Experiment(**SMALL), store)
+    first = run_one(Experiment(**SMALL), store)
 
     def refuse(*_):
         raise AssertionError("trained again")
 
-    monkeypatch.setattr(train, "Trainer", refuse)
+    monkeypatch.setattr("xbmlib.training.run.Trainer", refuse)
     told = []
-    same(train.run(Experiment(**SMALL), store, progress=told.append), first)
+    same(run_one(Experiment(**SMALL), store, progress=told.append), first)
     assert sum(told) == SMALL["steps"]
 
 
@@ -150,7 +153,7 @@ def test_first_steps_equal_a_plain_loop(small, tmp_path):
         **SMALL
         | {"precision": "fp32", "crop": 1.0, "steps": 10, "start": 2, "drift": (), "lam": 0.3}
     )
-    run = train.run(e, RunStore(tmp_path))
+    run = run_one(e, RunStore(tmp_path))
     data = datasets.load("hanzi").train
     torch.manual_seed(0)
     model = backbones.build("compact", 16, "scripts").to(memory_format=torch.channels_last)
@@ -190,13 +193,13 @@ def test_first_steps_equal_a_plain_loop(small, tmp_path):
 def test_memory_joins_at_its_start(small, tmp_path):
     """Oracle: the columns of the metrics: none before the start, a value at each step after."""
     for init in ("fill", "sample"):
-        run = train.run(Experiment(**SMALL, init=init), RunStore(tmp_path / init))
+        run = run_one(Experiment(**SMALL, init=init), RunStore(tmp_path / init))
         assert (run.metrics["memory_loss"].notna() == (run.metrics["step"] >= 6)).all()
 
 
 def test_drift_rows(small, tmp_path):
     """Oracle: Δt and steps as asked; zero learning left gives zero drift."""
-    run = train.run(Experiment(**SMALL), RunStore(tmp_path))
+    run = run_one(Experiment(**SMALL), RunStore(tmp_path))
     assert set(run.drift["delta"]) == {2, 7}
     assert (run.drift["step"] >= run.drift["delta"]).all()
     assert (run.drift["drift"] > 0).all()
@@ -231,7 +234,7 @@ def test_learning_rates(schedule, step, share):
 def test_refused_before_any_work(small, tmp_path, values, error, told):
     """Oracle: the message names the value, and no run is in the store."""
     with pytest.raises(error, match=told):
-        train.run(Experiment(**SMALL | values), RunStore(tmp_path))
+        run_one(Experiment(**SMALL | values), RunStore(tmp_path))
     assert RunStore(tmp_path).ids() == []
 
 
@@ -244,7 +247,7 @@ def test_divergence_is_told(small, tmp_path, monkeypatch):
 
     monkeypatch.setattr(trainer, "build_loss", lambda e: Diverged())
     with pytest.raises(FloatingPointError, match=r"step 0: lower lr=0\.0002"):
-        train.run(Experiment(**SMALL), RunStore(tmp_path))
+        run_one(Experiment(**SMALL), RunStore(tmp_path))
 
 
 def test_seeds_crop_apart():

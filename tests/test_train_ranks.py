@@ -13,9 +13,9 @@ import torch
 from test_distributed import ROOT, torchrun
 from test_train import same
 
-from xbmlib import train
-from xbmlib.config import ConfigError, Experiment
-from xbmlib.runs import RunStore
+from xbmlib.training.experiment import ConfigError, Experiment
+from xbmlib.training.run import main, read_experiment
+from xbmlib.training.store import RunStore
 
 # 10 rows on 3 ranks are uneven; float32, so that only the order of sums differs.
 SETTINGS = {
@@ -135,13 +135,13 @@ def test_a_bad_file_is_refused(text, told, tmp_path):
     path = tmp_path / "bad.json"
     path.write_text(text)
     with pytest.raises(ConfigError, match=told):
-        train.read(path)
+        read_experiment(path)
     with pytest.raises(ConfigError, match=r"none\.json.*give a JSON file"):
-        train.read(tmp_path / "none.json")
+        read_experiment(tmp_path / "none.json")
 
 
 def test_the_command_line_tells_a_bad_file(tmp_path, monkeypatch):
     """Oracle: it ends with the error alone, and no traceback."""
     monkeypatch.setattr(sys, "argv", ["train", str(tmp_path / "none.json")])
     with pytest.raises(SystemExit, match=r"none\.json.*give a JSON file"):
-        train.main()
+        main()

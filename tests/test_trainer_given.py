@@ -14,12 +14,12 @@ from torch.nn import functional as F
 
 from xbmlib import backbones, datasets
 from xbmlib.backbones import ModelError
-from xbmlib.config import ConfigError, Experiment
 from xbmlib.losses import ContrastiveLoss, MetricLearningLoss, TripletLoss
-from xbmlib.runs import RunStore
 from xbmlib.sampler import PKSampler
-from xbmlib.schedule import learning_rate
-from xbmlib.trainer import Trainer
+from xbmlib.training.experiment import ConfigError, Experiment
+from xbmlib.training.schedule import learning_rate
+from xbmlib.training.store import RunStore
+from xbmlib.training.trainer import Trainer
 
 # Fixtures, one of which every test uses unasked.
 __all__ = ["one_thread", "small"]

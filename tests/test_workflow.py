@@ -16,12 +16,13 @@ import pytest
 import torch
 import yaml
 
-from xbmlib import runs, train
-from xbmlib.config import ConfigError, Experiment
 from xbmlib.study import sweep
 from xbmlib.study.parallel import run_all
 from xbmlib.study.plan import STUDIES, experiments, plan
 from xbmlib.study.profiles import PROFILES
+from xbmlib.training.experiment import ConfigError, Experiment
+from xbmlib.training.run import identify
+from xbmlib.training.store import RunStore
 
 ROOT = Path(__file__).resolve().parent.parent
 # Two runs of seven steps at the profile smoke.
@@ -86,14 +87,14 @@ def test_plan_names_each_run_once():
     assert planned["profile"] == "smoke"
     assert list(planned["notebooks"]) == names
     for name in names:
-        ids = [train.identify(e) for e in experiments(name, "smoke")]
+        ids = [identify(e) for e in experiments(name, "smoke")]
         assert planned["notebooks"][name] == ids
     first, second = (set(ids) for ids in planned["notebooks"].values())
     # Batch 64 without memory is a row of Table 2 and a point of Fig. 1.
     assert len(first & second) == 1
     assert set(planned["runs"]) == first | second
     for id, values in planned["runs"].items():
-        assert train.identify(Experiment.from_dict(values)) == id
+        assert identify(Experiment.from_dict(values)) == id
 
 
 @pytest.mark.parametrize(
@@ -157,7 +158,7 @@ def without_clock(folder):
 
 def test_killed_it_goes_on_to_the_same_bits(tmp_path):
     """Oracle: run_all in a store of its own; and the seconds that a checkpoint has counted."""
-    root, undisturbed = tmp_path / "swept", runs.RunStore(tmp_path / "undisturbed")
+    root, undisturbed = tmp_path / "swept", RunStore(tmp_path / "undisturbed")
     cut = kill_in_training(root)
     assert cut
     assert not any((folder / "recall.json").exists() for folder in cut)
@@ -176,7 +177,7 @@ def test_killed_it_goes_on_to_the_same_bits(tmp_path):
     assert (root / "figures" / "smoke" / f"{NOTEBOOK}.svg").is_file()
     assert (root / "results" / "notebooks" / "smoke" / f"{NOTEBOOK}.ipynb").is_file()
 
-    swept = runs.RunStore(root / "results" / "runs")
+    swept = RunStore(root / "results" / "runs")
     wanted = run_all(experiments(NOTEBOOK, "smoke"), undisturbed)
     # The notebook found all of its runs done, and trained no other.
     assert sorted(path.name for path in swept.folder.iterdir()) == sorted(r.id for r in wanted)

@@ -38,7 +38,7 @@ from xbmlib.datasets.packed import (
     shard_path,
 )
 from xbmlib.datasets.views import VIEWS
-from xbmlib.runs import write_atomically, write_json
+from xbmlib.storage import write_atomically, write_json
 
 PER_SHARD = 1024
 SCHEMA = pa.schema([("path", pa.string()), ("label", pa.int64()), ("image", pa.large_binary())])

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from xbmlib.datasets import disk, embedded
+from xbmlib.datasets import bundled, disk
+from xbmlib.datasets.bundled import BUNDLED
 from xbmlib.datasets.disk import DISK
-from xbmlib.datasets.embedded import EMBEDDED
 from xbmlib.datasets.images import DatasetError, Retrieval
 from xbmlib.datasets.views import VIEWS
 
@@ -18,11 +18,11 @@ def known_views(name: str) -> tuple[str, ...]:
     Raises:
         DatasetError: an unknown name.
     """
-    if name in EMBEDDED:
+    if name in BUNDLED:
         return (DRAWN,)
     if name in DISK:
         return tuple(VIEWS)
-    raise DatasetError(f"data={name!r}: no such data set; known: {', '.join([*EMBEDDED, *DISK])}")
+    raise DatasetError(f"data={name!r}: no such data set; known: {', '.join([*BUNDLED, *DISK])}")
 
 
 def load(name: str, split: str = "test", view: str = DRAWN) -> Retrieval:
@@ -43,4 +43,4 @@ def load(name: str, split: str = "test", view: str = DRAWN) -> Retrieval:
         raise DatasetError(
             f"view={view!r}: {name} is seen as one of: {', '.join(known_views(name))}"
         )
-    return embedded.load(name, split) if name in EMBEDDED else disk.load(name, split, view)
+    return bundled.load(name, split) if name in BUNDLED else disk.load(name, split, view)

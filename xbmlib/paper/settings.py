@@ -14,7 +14,7 @@ Fields = dict[str, Any]
 
 @dataclass(frozen=True)
 class Setting:
-    """Fields of :class:`xbmlib.config.Experiment` at the paper's own scale.
+    """Fields of :class:`xbmlib.training.experiment.Experiment` at the paper's own scale.
 
     Attributes:
         source: where they are stated.

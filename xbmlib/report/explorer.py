@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from xbmlib import datasets
-from xbmlib.study.retrievals import KINDS, RATIOS, chosen, counts, pictures
+from xbmlib.study.figures.retrievals import KINDS, RATIOS, chosen, counts, pictures
 
 EACH = 50
 
@@ -20,10 +20,11 @@ EACH = 50
 def script(found: pd.DataFrame) -> str:
     """A script that leaves the queries of every data set in ``RETRIEVALS``; a page loads it.
 
-    The first ``EACH`` queries of each kind, as :func:`xbmlib.study.retrievals.chosen` has them.
+    The first ``EACH`` queries of each kind, as
+    :func:`xbmlib.study.figures.retrievals.chosen` has them.
 
     Args:
-        found: as from :func:`xbmlib.study.retrievals.frame`.
+        found: as from :func:`xbmlib.study.figures.retrievals.frame`.
     """
     drawn = chosen(found, EACH, tuple(KINDS.values()))
     sets = [_set(str(name), part) for name, part in drawn.groupby("data", sort=False)]

@@ -13,10 +13,10 @@ import nbformat
 
 from xbmlib.plots import COLOURS
 from xbmlib.report import claims, explorer
-from xbmlib.runs import ROOT
+from xbmlib.storage import ROOT
 from xbmlib.study import summary
 from xbmlib.study.__main__ import NOTEBOOKS
-from xbmlib.study.retrievals import RetrievalsParameters, frame
+from xbmlib.study.figures.retrievals import Parameters, frame
 
 PAGES = Path(__file__).parent / "pages"
 
@@ -80,7 +80,7 @@ def assemble(profile: str, sources: Path) -> None:
             "notebooks": "\n".join(f"notebooks/{name}" for name in NOTEBOOKS),
         },
     )
-    data = frame(RetrievalsParameters.of({"profile": profile}))
+    data = frame(Parameters.of({"profile": profile}))
     script = explorer.script(data)
     (sources / "_static" / "retrievals.js").write_text(script, encoding="utf-8")
     _fill(sources / "explorer.md", {"about": explorer.about(data)})

@@ -10,7 +10,7 @@ import multiprocessing as mp
 import os
 from concurrent.futures import ProcessPoolExecutor, as_completed
 
-from xbmlib.runs import ROOT
+from xbmlib.storage import ROOT
 from xbmlib.study.execution import execute, executed
 from xbmlib.study.parallel import run_all
 from xbmlib.study.plan import STUDIES, experiments

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from pathlib import Path
 
-from xbmlib.runs import ROOT, write_atomically
+from xbmlib.storage import ROOT, write_atomically
 
 # Beside the library, wherever the results go.
 SOURCES = Path(__file__).resolve().parents[2] / "notebooks"

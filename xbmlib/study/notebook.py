@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from xbmlib.datasets.disk import VARIABLE
-from xbmlib.runs import ROOT, write_atomically, write_csv, write_json
+from xbmlib.storage import ROOT, write_atomically, write_csv, write_json
 from xbmlib.study.profiles import PROFILES, Profile
 
 ProfileName = Literal["smoke", "quick", "full", "paper", "released"]
@@ -28,7 +28,7 @@ class ParameterError(ValueError):
 
 
 class Checked(BaseModel):
-    """Parameters of a notebook, checked; a subclass names them.
+    """StudyParameters of a notebook, checked; a subclass names them.
 
     Attributes:
         notebook: name of the notebook's file.
@@ -73,8 +73,8 @@ class Checked(BaseModel):
         return f"{name}={error['input']!r}: {message[0].lower()}{message[1:]}"
 
 
-class Parameters(Checked):
-    """Parameters that every notebook of a figure takes; it adds its own by subclassing.
+class StudyParameters(Checked):
+    """StudyParameters that every notebook of a figure takes; it adds its own by subclassing.
 
     Attributes:
         profile: size of every run.

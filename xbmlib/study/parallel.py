@@ -14,11 +14,11 @@ from typing import Any
 
 import torch
 
-from xbmlib import train
-from xbmlib.config import Experiment
-from xbmlib.runs import Run, RunStore
 from xbmlib.study import preflight
 from xbmlib.study.progress import Progress
+from xbmlib.training.experiment import Experiment
+from xbmlib.training.run import identify_all, run_one
+from xbmlib.training.store import Run, RunStore
 
 
 def run_all(experiments: Iterable[Experiment], store: RunStore | None = None) -> list[Run]:
@@ -35,7 +35,7 @@ def run_all(experiments: Iterable[Experiment], store: RunStore | None = None) ->
     store = store or RunStore()
     wanted = list(experiments)
     # Every mistake is told before any work starts.
-    ids = train.identify_all(wanted)
+    ids = identify_all(wanted)
     todo = {id: e for id, e in zip(ids, wanted, strict=True) if not store.done(id)}
     if todo:
         _train(list(todo.values()), store)
@@ -108,5 +108,5 @@ def _work(experiment: Experiment, store: RunStore) -> None:
             _told.put(pending)
             pending = 0
 
-    train.run(experiment, store, progress=progress)
+    run_one(experiment, store, progress=progress)
     _told.put(pending)

@@ -6,29 +6,29 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from xbmlib import train
-from xbmlib.config import Experiment
-from xbmlib.study import (
-    batch_size,
+from xbmlib.study.figures import (
+    ablation_batch_size,
+    ablation_memory_ratio,
+    batch_composition,
     cost,
-    drift,
-    losses,
-    make_up,
-    negatives,
-    ratio,
+    drift_curves,
+    from_scratch,
+    losses_with_memory,
     recall_tables,
     retrievals,
-    scratch,
-    updates,
+    training_length,
+    valid_negatives,
 )
-from xbmlib.study.notebook import Parameters, ProfileName
+from xbmlib.study.notebook import ProfileName, StudyParameters
+from xbmlib.training.experiment import Experiment
+from xbmlib.training.run import identify_all
 
 
 @dataclass(frozen=True)
 class Study:
     """What a notebook is about: its parameters, and the experiments that they ask for."""
 
-    parameters: type[Parameters]
+    parameters: type[StudyParameters]
     experiments: Callable[[Any], list[Experiment]]
 
 
@@ -36,19 +36,19 @@ class Study:
 STUDIES = {
     study.parameters.notebook: study
     for study in (
-        Study(drift.DriftParameters, drift.experiments),
-        Study(negatives.NegativesParameters, negatives.experiments),
-        Study(ratio.RatioParameters, ratio.experiments),
-        Study(make_up.MakeUpParameters, make_up.experiments),
-        Study(batch_size.BatchSizeParameters, batch_size.experiments),
-        Study(losses.LossesParameters, losses.experiments),
-        Study(cost.CostParameters, cost.experiments),
+        Study(drift_curves.Parameters, drift_curves.experiments),
+        Study(valid_negatives.Parameters, valid_negatives.experiments),
+        Study(ablation_memory_ratio.Parameters, ablation_memory_ratio.experiments),
+        Study(batch_composition.Parameters, batch_composition.experiments),
+        Study(ablation_batch_size.Parameters, ablation_batch_size.experiments),
+        Study(losses_with_memory.Parameters, losses_with_memory.experiments),
+        Study(cost.Parameters, cost.experiments),
         Study(recall_tables.SopParameters, recall_tables.experiments),
         Study(recall_tables.InShopParameters, recall_tables.experiments),
         Study(recall_tables.VehicleIdParameters, recall_tables.experiments),
-        Study(retrievals.RetrievalsParameters, retrievals.experiments),
-        Study(scratch.ScratchParameters, scratch.experiments),
-        Study(updates.UpdatesParameters, updates.experiments),
+        Study(retrievals.Parameters, retrievals.experiments),
+        Study(from_scratch.Parameters, from_scratch.experiments),
+        Study(training_length.Parameters, training_length.experiments),
     )
 }
 
@@ -83,7 +83,7 @@ def plan(profile: ProfileName, notebooks: Iterable[str] = tuple(STUDIES)) -> dic
         ConfigError, DatasetError: as :func:`xbmlib.train.identify`.
     """
     asked = [(name, e) for name in notebooks for e in experiments(name, profile)]
-    ids = train.identify_all(e for _, e in asked)
+    ids = identify_all(e for _, e in asked)
     needed: dict[str, list[str]] = {name: [] for name, _ in asked}
     for id, (name, _) in zip(ids, asked, strict=True):
         if id not in needed[name]:

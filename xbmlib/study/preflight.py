@@ -13,8 +13,8 @@ import torch
 from torch.nn.functional import normalize
 
 from xbmlib import datasets
-from xbmlib.config import Experiment
-from xbmlib.trainer import Trainer
+from xbmlib.training.experiment import Experiment
+from xbmlib.training.trainer import Trainer
 
 WARM, MEASURED = 1, 2  # steps of a probe
 # Bytes that a finished run leaves, metrics and neighbours; generously.

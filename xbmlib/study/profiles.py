@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from xbmlib import datasets, paper
-from xbmlib.config import Experiment
+from xbmlib.training.experiment import Experiment
 
 # Written by `python -m xbmlib.study.search`, which chooses on the validation classes, the arm
 # without memory with as many trials as the arm with.

@@ -20,10 +20,11 @@ from typing import Any
 
 import pandas as pd
 
-from xbmlib.config import Experiment
-from xbmlib.runs import ROOT, RunStore, write_csv, write_json
+from xbmlib.storage import ROOT, write_csv, write_json
 from xbmlib.study.parallel import run_all
 from xbmlib.study.profiles import DATA, TUNED_FILE, sized
+from xbmlib.training.experiment import Experiment
+from xbmlib.training.store import RunStore
 
 IMAGES = 32_000
 SEED = 2020

@@ -6,7 +6,7 @@ import json
 
 import pandas as pd
 
-from xbmlib.runs import ROOT, write_atomically, write_csv
+from xbmlib.storage import ROOT, write_atomically, write_csv
 from xbmlib.study.notebook import Verdict
 
 # Of each notebook, the last of these that has run.

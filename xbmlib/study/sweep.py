@@ -10,16 +10,16 @@ import json
 from pathlib import Path
 from typing import Any
 
-from xbmlib import train
-from xbmlib.config import ConfigError, Experiment
-from xbmlib.runs import write_json
+from xbmlib.storage import write_json
 from xbmlib.study.execution import execute
 from xbmlib.study.parallel import single_threaded
 from xbmlib.study.plan import STUDIES, plan
 from xbmlib.study.profiles import PROFILES
 from xbmlib.study.progress import Progress
 from xbmlib.study.summary import verdict_lines
-from xbmlib.trainer import CHECKPOINT_STEPS
+from xbmlib.training.experiment import ConfigError, Experiment
+from xbmlib.training.run import identify, run_one
+from xbmlib.training.trainer import CHECKPOINT_STEPS
 
 
 def train_planned(planned: dict[str, Any], id: str) -> None:
@@ -33,14 +33,14 @@ def train_planned(planned: dict[str, Any], id: str) -> None:
         ConfigError: the experiment has another id here than when it was planned.
     """
     experiment = Experiment.from_dict(planned["runs"][id])
-    if (found := train.identify(experiment)) != id:
+    if (found := identify(experiment)) != id:
         raise ConfigError(
             f"run {id} of the plan would be {found} here: data, weights or TRAINING_VERSION are "
             "not those that it was planned with; start the sweep again where they are in place"
         )
     single_threaded()
     with Progress(experiment.steps, id) as bar:
-        train.run(experiment, progress=bar.update, checkpoint_steps=planned["checkpoint_steps"])
+        run_one(experiment, progress=bar.update, checkpoint_steps=planned["checkpoint_steps"])
 
 
 def _notebooks(text: str) -> list[str]:

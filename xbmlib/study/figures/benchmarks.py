@@ -9,11 +9,11 @@ import pandas as pd
 from pydantic import Field
 
 from xbmlib import paper
-from xbmlib.runs import CHECKOUT, ROOT
+from xbmlib.storage import CHECKOUT, ROOT
 from xbmlib.study.notebook import Checked, Verdict, judge
 
 
-class BenchmarkParameters(Checked):
+class Parameters(Checked):
     """Attributes: least: smallest memory drawn, in entries.
 
     ``profile`` names the folder of the figure only: there is one measurement.
@@ -75,7 +75,7 @@ def parts() -> pd.DataFrame:
     return wide.fillna(0).loc[data["part"].unique()].round(1)
 
 
-def growth(parameters: BenchmarkParameters) -> pd.DataFrame:
+def growth(parameters: Parameters) -> pd.DataFrame:
     """Milliseconds of a step by size of the memory."""
     data = measured("benchmarks_growth")
     return data[data["M"] >= parameters.least]

@@ -8,18 +8,18 @@ import pandas as pd
 from pydantic import Field
 
 from xbmlib import datasets, paper
-from xbmlib.config import Experiment
-from xbmlib.runs import Run, RunStore
-from xbmlib.study.notebook import Parameters, Verdict, clear, judge, mean_spread
+from xbmlib.study.notebook import StudyParameters, Verdict, clear, judge, mean_spread
 from xbmlib.study.parallel import run_all
 from xbmlib.study.profiles import experiment
+from xbmlib.training.experiment import Experiment
+from xbmlib.training.store import Run, RunStore
 
 BATCH = 16
 # Without memory at a larger batch and as many images seen: what the memory is held against.
 REFERENCE = 64
 
 
-class RatioParameters(Parameters):
+class Parameters(StudyParameters):
     """Attributes: ratio: one R_M in [0, 1] to run beside the baseline; None for the profile's."""
 
     notebook: ClassVar[str] = "ablation_memory_ratio"
@@ -32,7 +32,7 @@ class RatioParameters(Parameters):
         return range(self.seeds or self.size.ratio_seeds or self.size.seeds)
 
 
-def experiments(parameters: RatioParameters) -> list[Experiment]:
+def experiments(parameters: Parameters) -> list[Experiment]:
     """The baseline and each R_M at batch 16; unless one R_M is asked for, the larger batch too."""
     profile = parameters.size
     ratios = profile.ratios if parameters.ratio is None else (parameters.ratio,)
@@ -46,7 +46,7 @@ def experiments(parameters: RatioParameters) -> list[Experiment]:
     ]
 
 
-def frame(parameters: RatioParameters, store: RunStore | None = None) -> pd.DataFrame:
+def frame(parameters: Parameters, store: RunStore | None = None) -> pd.DataFrame:
     """Run or load the points; add whatever points of the same settings the store has.
 
     Returns:
@@ -58,7 +58,7 @@ def frame(parameters: RatioParameters, store: RunStore | None = None) -> pd.Data
     return pd.DataFrame(rows).sort_values(["batch", "ratio", "seed"], ignore_index=True)
 
 
-def _stored(parameters: RatioParameters, store: RunStore, have: set[str]) -> list[Run]:
+def _stored(parameters: Parameters, store: RunStore, have: set[str]) -> list[Run]:
     """Finished runs of the same settings at other ratios and seeds."""
     found = []
     for id in store.ids():
@@ -85,7 +85,7 @@ def _row(run: Run) -> dict[str, float | str]:
     }
 
 
-def verdicts(data: pd.DataFrame, parameters: RatioParameters) -> list[Verdict]:
+def verdicts(data: pd.DataFrame, parameters: Parameters) -> list[Verdict]:
     """The claims of Section 4.3, "Memory Ratio", held against the points in ``data``."""
     reference = data[data["batch"] == REFERENCE].set_index("seed")["R@1"]
     r1 = data[data["batch"] == BATCH].set_index("seed").groupby("ratio")["R@1"]

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 from xbmlib import datasets, paper
-from xbmlib.config import Experiment
-from xbmlib.runs import RunStore
-from xbmlib.study.notebook import Parameters, Verdict, judge, mean_spread
+from xbmlib.study.notebook import StudyParameters, Verdict, judge, mean_spread
 from xbmlib.study.parallel import run_all
 from xbmlib.study.profiles import experiment
+from xbmlib.training.experiment import Experiment
+from xbmlib.training.store import RunStore
 
 BATCH = 64
 # Times the profile's images, for the claim after as many updates as batch 16 has.
@@ -24,13 +24,13 @@ LONGER = {"full": 4}
 ANCHORS = 4
 
 
-class NegativesParameters(Parameters):
+class Parameters(StudyParameters):
     """The study of valid negatives takes no parameters of its own."""
 
     notebook: ClassVar[str] = "valid_negatives"
 
 
-def experiments(parameters: NegativesParameters) -> list[Experiment]:
+def experiments(parameters: Parameters) -> list[Experiment]:
     """R_M = 1 at batch 64, every step logged; one run keeps its last pairs for Fig. 5.
 
     After those, where the profile has it, the longer runs that ``training_length`` has too.
@@ -48,7 +48,7 @@ def experiments(parameters: NegativesParameters) -> list[Experiment]:
     ]
 
 
-def frame(parameters: NegativesParameters, store: RunStore | None = None) -> pd.DataFrame:
+def frame(parameters: Parameters, store: RunStore | None = None) -> pd.DataFrame:
     """Run or load the runs with R_M = 1 at batch 64.
 
     Returns:
@@ -70,11 +70,12 @@ def frame(parameters: NegativesParameters, store: RunStore | None = None) -> pd.
     return pd.concat(parts, ignore_index=True)
 
 
-def shown(parameters: NegativesParameters, store: RunStore | None = None) -> pd.DataFrame:
+def shown(parameters: Parameters, store: RunStore | None = None) -> pd.DataFrame:
     """The anchors of the first seed's last batch with their hardest pairs, as Fig. 5 has them.
 
     Returns:
-        As :func:`xbmlib.mined.mined`, with the data set, split and view that the ids are of.
+        As :func:`xbmlib.training.mined.mined`, with the data set, split and view that the ids are
+        of.
     """
     run = run_all(experiments(parameters), store)[0]
     e = run.experiment
@@ -88,7 +89,7 @@ def pictures(data: pd.DataFrame) -> dict[int, Tensor]:
     return dict(zip(ids.tolist(), train.show(torch.tensor(ids)), strict=True))
 
 
-def verdicts(data: pd.DataFrame, parameters: NegativesParameters) -> list[Verdict]:
+def verdicts(data: pd.DataFrame, parameters: Parameters) -> list[Verdict]:
     """The claim of Section 3.3, "Hard Mining Ability", held against the counts in ``data``."""
     after = data[data["step"] >= data["start"]]
     found = []

@@ -8,7 +8,7 @@ from typing import Any
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from xbmlib.config import Experiment
+from xbmlib.training.experiment import Experiment
 
 # The released code: R@1 has to rise by a thousandth of itself within 5 evaluations, or the rate
 # falls by the default factor of 10, down to a 20th; after a fall 2 evaluations are skipped.

@@ -7,29 +7,29 @@ from typing import ClassVar
 
 import pandas as pd
 
-from xbmlib.config import Experiment
-from xbmlib.runs import RunStore
-from xbmlib.study.notebook import Parameters, Verdict, judge, mean_spread
+from xbmlib.study.notebook import StudyParameters, Verdict, judge, mean_spread
 from xbmlib.study.parallel import run_all
 from xbmlib.study.profiles import experiment
+from xbmlib.training.experiment import Experiment
+from xbmlib.training.store import RunStore
 
 BATCH, RATIO = 16, 0.1
 FAST = 8e-4
 STARTS = ("pretrained", "scratch")
 
 
-class ScratchParameters(Parameters):
+class Parameters(StudyParameters):
     """The study of the start takes no parameters of its own."""
 
     notebook: ClassVar[str] = "from_scratch"
 
 
-def _cases(parameters: ScratchParameters) -> list[tuple[str, float, float | None, int]]:
+def _cases(parameters: Parameters) -> list[tuple[str, float, float | None, int]]:
     """Start, R_M, learning rate (None: the tuned) and seed of each run."""
     return list(product(STARTS, (0.0, RATIO), (None, FAST), parameters.seed_range))
 
 
-def experiments(parameters: ScratchParameters) -> list[Experiment]:
+def experiments(parameters: Parameters) -> list[Experiment]:
     """Both starts, without and with memory, at two learning rates."""
     out = []
     for start, ratio, lr, seed in _cases(parameters):
@@ -39,7 +39,7 @@ def experiments(parameters: ScratchParameters) -> list[Experiment]:
     return out
 
 
-def frame(parameters: ScratchParameters, store: RunStore | None = None) -> pd.DataFrame:
+def frame(parameters: Parameters, store: RunStore | None = None) -> pd.DataFrame:
     """Run or load: both starts, two learning rates, without and with a memory of 10%.
 
     All else is the tuned setting of each arm.
@@ -65,7 +65,7 @@ def frame(parameters: ScratchParameters, store: RunStore | None = None) -> pd.Da
     )
 
 
-def verdicts(data: pd.DataFrame, parameters: ScratchParameters) -> list[Verdict]:
+def verdicts(data: pd.DataFrame, parameters: Parameters) -> list[Verdict]:
     """The paper's need for a warm-up and a settled network, held against the runs."""
     r1 = data.set_index(["start", "lr", "memory", "seed"])["R@1"]
 

@@ -10,17 +10,17 @@ import torch
 
 from xbmlib import backbones, datasets
 from xbmlib.backbones.weights import SHIPPED
-from xbmlib.config import Experiment
-from xbmlib.runs import ROOT, write_json
+from xbmlib.storage import ROOT, write_json
 from xbmlib.study.notebook import Checked
 from xbmlib.study.progress import Progress
-from xbmlib.trainer import Trainer
+from xbmlib.training.experiment import Experiment
+from xbmlib.training.trainer import Trainer
 
 # Short on purpose: how it was picked, "The start" in README.md tells.
 STEPS = {"smoke": 4, "full": 150}
 
 
-class PretrainParameters(Checked):
+class Parameters(Checked):
     """Attributes: profile: size of the run; write: whether to replace the shipped weights."""
 
     notebook: ClassVar[str] = "pretrain"
@@ -41,7 +41,7 @@ def pretraining(profile: str) -> Experiment:
     )
 
 
-def pretrain(parameters: PretrainParameters) -> pd.DataFrame:
+def pretrain(parameters: Parameters) -> pd.DataFrame:
     """Train, resuming where an earlier call was killed.
 
     Returns:

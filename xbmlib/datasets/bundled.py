@@ -32,7 +32,7 @@ class _Embedded:
     webp: bool = False
 
 
-EMBEDDED = {
+BUNDLED = {
     "hanzi": _Embedded(
         (1, 10, 100, 1000), "59cd841a5e5ee70c3e48d6d4775ffcdd442bd914d337027f9cdbbb39eddb60c7"
     ),
@@ -63,7 +63,7 @@ def load(name: str, split: str = "test") -> Retrieval:
     Raises:
         DatasetError: an unknown split, or a file that is missing, truncated or altered.
     """
-    this = EMBEDDED[name]
+    this = BUNDLED[name]
     images, parts = _read(FOLDER / f"{name}.parquet", this.sha256, this.webp)
     return retrieval(name, images, _parts(parts), this.ks, this.sha256, split)
 

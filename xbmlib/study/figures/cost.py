@@ -7,17 +7,17 @@ from typing import Any, ClassVar
 import pandas as pd
 
 from xbmlib import backbones, paper
-from xbmlib.config import Experiment
-from xbmlib.runs import RunStore
-from xbmlib.study import benchmarks
-from xbmlib.study.notebook import Parameters, Verdict, clear, judge, mean_spread
+from xbmlib.study.figures import benchmarks
+from xbmlib.study.notebook import StudyParameters, Verdict, clear, judge, mean_spread
 from xbmlib.study.parallel import run_all
 from xbmlib.study.profiles import experiment
+from xbmlib.training.experiment import Experiment
+from xbmlib.training.store import RunStore
 
 MIB = 2**20 / 1e9  # GB in a MiB
 
 
-class CostParameters(Parameters):
+class Parameters(StudyParameters):
     """The study of the cost takes no parameters of its own."""
 
     notebook: ClassVar[str] = "cost"
@@ -28,7 +28,7 @@ def name(batch: int, ratio: float) -> str:
     return f"batch {batch}, R_M = {ratio:g}" if ratio else f"batch {batch}"
 
 
-def _listed(parameters: CostParameters) -> list[dict[str, Any]]:
+def _listed(parameters: Parameters) -> list[dict[str, Any]]:
     return [
         {"setting": name(row.batch, row.ratio), "batch": row.batch, "ratio": row.ratio, "seed": s}
         for row in paper.COST
@@ -36,7 +36,7 @@ def _listed(parameters: CostParameters) -> list[dict[str, Any]]:
     ]
 
 
-def experiments(parameters: CostParameters) -> list[Experiment]:
+def experiments(parameters: Parameters) -> list[Experiment]:
     """The four settings of Table 2."""
     return [
         experiment(parameters.size, row["batch"], seed=row["seed"], ratio=row["ratio"])
@@ -44,7 +44,7 @@ def experiments(parameters: CostParameters) -> list[Experiment]:
     ]
 
 
-def frame(parameters: CostParameters, store: RunStore | None = None) -> pd.DataFrame:
+def frame(parameters: Parameters, store: RunStore | None = None) -> pd.DataFrame:
     """Run or load the four settings; every run sees as many images.
 
     Returns:
@@ -117,7 +117,7 @@ def table(data: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def verdicts(data: pd.DataFrame, parameters: CostParameters) -> list[Verdict]:
+def verdicts(data: pd.DataFrame, parameters: Parameters) -> list[Verdict]:
     """The claims of Section 4.3, "Memory and Computational Cost"."""
     first, larger, _, whole = paper.COST
     r1 = data.set_index(["batch", "ratio", "seed"])["R@1"]

@@ -7,11 +7,11 @@ from typing import Any, ClassVar
 import pandas as pd
 
 from xbmlib import paper
-from xbmlib.config import Experiment
-from xbmlib.runs import RunStore
-from xbmlib.study.notebook import Parameters, Verdict, clear, mean_spread
+from xbmlib.study.notebook import StudyParameters, Verdict, clear, mean_spread
 from xbmlib.study.parallel import run_all
 from xbmlib.study.profiles import LOSSES, Profile, experiment
+from xbmlib.training.experiment import Experiment
+from xbmlib.training.store import RunStore
 
 RATIO = 1.0
 SAMPLERS = ("pk", "shuffle")
@@ -19,7 +19,7 @@ SAMPLERS = ("pk", "shuffle")
 EQUAL = 1.0
 
 
-class BatchSizeParameters(Parameters):
+class Parameters(StudyParameters):
     """The study of the batch size takes no parameters of its own."""
 
     notebook: ClassVar[str] = "ablation_batch_size"
@@ -47,18 +47,18 @@ def _experiment(profile: Profile, case: dict[str, Any], seed: int) -> Experiment
     )
 
 
-def _listed(parameters: BatchSizeParameters) -> list[dict[str, Any]]:
+def _listed(parameters: Parameters) -> list[dict[str, Any]]:
     return [
         case | {"seed": seed} for case in cases(parameters.size) for seed in parameters.seed_range
     ]
 
 
-def experiments(parameters: BatchSizeParameters) -> list[Experiment]:
+def experiments(parameters: Parameters) -> list[Experiment]:
     """Every point of every curve."""
     return [_experiment(parameters.size, row, row["seed"]) for row in _listed(parameters)]
 
 
-def frame(parameters: BatchSizeParameters, store: RunStore | None = None) -> pd.DataFrame:
+def frame(parameters: Parameters, store: RunStore | None = None) -> pd.DataFrame:
     """Run or load every curve.
 
     Returns:
@@ -73,7 +73,7 @@ def frame(parameters: BatchSizeParameters, store: RunStore | None = None) -> pd.
     )
 
 
-def verdicts(data: pd.DataFrame, parameters: BatchSizeParameters) -> list[Verdict]:
+def verdicts(data: pd.DataFrame, parameters: Parameters) -> list[Verdict]:
     """The claims of Section 4.3, "Mini-batch Size", and of Fig. 1 and 6."""
     r1 = data.set_index(["data", "loss", "ratio", "sampler", "batch", "seed"])["R@1"].sort_index()
     first, told = parameters.size.first, parameters.size.told

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from xbmlib.runs import ROOT
+from xbmlib.storage import ROOT
 
 
 def provenance(device: torch.device) -> dict[str, Any]:

@@ -1,8 +1,9 @@
 """What a memory for a billion samples costs on many GPUs (Section 4.3): a model, and its check.
 
-The model is :mod:`xbmlib.study.cost_model`. Of a CPU (``make bench``, results/scaling.csv) and of
-one GPU (``python -m benchmarks.gpu``, results/scaling_gpu.csv) its rates were measured, and so were
-steps that it predicts; what many GPUs exchange is a named assumption.
+The model is :mod:`xbmlib.study.figures.cost_model`. Its rates were measured on a CPU (``make
+bench``, results/scaling.csv) and on one GPU (``python -m benchmarks.gpu``,
+results/scaling_gpu.csv), and so were steps that it predicts; what many GPUs exchange is a named
+assumption.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from pydantic import Field
 
 from xbmlib import paper
 from xbmlib.losses import candidates
-from xbmlib.study import benchmarks
-from xbmlib.study.cost_model import BYTES, NAMES, Load, Rates, cost
+from xbmlib.study.figures import benchmarks
+from xbmlib.study.figures.cost_model import BYTES, NAMES, Load, Rates, cost
 from xbmlib.study.notebook import Checked, Verdict, judge
 
 RATIOS = (0.001, 0.01, 0.1, 1.0)
@@ -28,7 +29,7 @@ Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 
 
-class ScalingParameters(Checked):
+class Parameters(Checked):
     """The data set that the paper speaks of, and the GPUs that are assumed.
 
     Attributes:
@@ -69,7 +70,7 @@ class ScalingParameters(Checked):
     step_ms: Positive = 25.0
 
 
-def predicted(parameters: ScalingParameters) -> pd.DataFrame:
+def predicted(parameters: Parameters) -> pd.DataFrame:
     """Memories of several ratios of the data set on the assumed GPUs.
 
     Valid negatives: the paper's share of all pairs on SOP, 1,000 an iteration (Fig. 4).
@@ -158,7 +159,7 @@ def checked() -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def reached(parameters: ScalingParameters) -> pd.DataFrame:
+def reached(parameters: Parameters) -> pd.DataFrame:
     """What the notebook assumes of a GPU beside what one was measured at.
 
     Returns:
@@ -177,7 +178,7 @@ def reached(parameters: ScalingParameters) -> pd.DataFrame:
     return data.assign(machine=row["machine"])
 
 
-def bounds(parameters: ScalingParameters) -> tuple[pd.DataFrame, pd.DataFrame]:
+def bounds(parameters: Parameters) -> tuple[pd.DataFrame, pd.DataFrame]:
     """:func:`predicted` where all that is estimated without a source is better, and worse, by OFF.
 
     Efficiency, latency, the time of a tile, and that of a step without memory, on whose side a
@@ -196,7 +197,7 @@ def bounds(parameters: ScalingParameters) -> tuple[pd.DataFrame, pd.DataFrame]:
     return found[0], found[1]
 
 
-def verdicts(check: pd.DataFrame, parameters: ScalingParameters) -> list[Verdict]:
+def verdicts(check: pd.DataFrame, parameters: Parameters) -> list[Verdict]:
     """The last sentence of Section 4.3, "Memory and Computational Cost".
 
     Args:

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from xbmlib import paper
-from xbmlib.study.notebook import Parameters, Verdict, judge, mean_spread
+from xbmlib.study.notebook import StudyParameters, Verdict, judge, mean_spread
 from xbmlib.study.profiles import PROFILES, Profile
 
 # Pairs whose gradient error is measured at each probing.
@@ -34,7 +34,7 @@ def table(data: pd.DataFrame) -> pd.DataFrame:
     """C and the share of pairs in which it is below 1: a row for each network and θ.
 
     Args:
-        data: as :func:`xbmlib.study.drift.frame`.
+        data: as :func:`xbmlib.study.figures.drift_curves.frame`.
 
     Returns:
         backbone, data, parameters, iterations, C, C < 1 (percent of the pairs): means over the run
@@ -58,7 +58,7 @@ def _of(part: pd.DataFrame, suffix: str) -> tuple[pd.Series, pd.Series]:
     return mean[f"C{suffix}"], mean[f"below_one{suffix}"]
 
 
-def verdicts(data: pd.DataFrame, parameters: Parameters) -> list[Verdict]:
+def verdicts(data: pd.DataFrame, parameters: StudyParameters) -> list[Verdict]:
     """Lemma 1 in every network, in all of the parameters and in the embedding layer's."""
     found = []
     for backbone, part in data.groupby("backbone", sort=False):

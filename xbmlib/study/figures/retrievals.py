@@ -10,12 +10,12 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
 from xbmlib import datasets
-from xbmlib.config import Experiment
 from xbmlib.datasets import Images
-from xbmlib.runs import RunStore
-from xbmlib.study.notebook import Parameters, Verdict, judge, mean_spread
+from xbmlib.study.notebook import StudyParameters, Verdict, judge, mean_spread
 from xbmlib.study.parallel import run_all
 from xbmlib.study.profiles import experiment
+from xbmlib.training.experiment import Experiment
+from xbmlib.training.store import RunStore
 
 BATCH = 16
 RATIOS = {"without": 0.0, "with": 1.0}
@@ -34,19 +34,19 @@ SIDES = ("query", "neighbour")
 Pictures = dict[tuple[str, str, int], Tensor]
 
 
-class RetrievalsParameters(Parameters):
+class Parameters(StudyParameters):
     """The study of the images found takes no parameters of its own."""
 
     notebook: ClassVar[str] = "retrievals"
 
 
-def _cases(parameters: RetrievalsParameters) -> list[tuple[str, int, str]]:
+def _cases(parameters: Parameters) -> list[tuple[str, int, str]]:
     return [
         (d, s, m) for d in parameters.size.pictured for s in parameters.seed_range for m in RATIOS
     ]
 
 
-def experiments(parameters: RetrievalsParameters) -> list[Experiment]:
+def experiments(parameters: Parameters) -> list[Experiment]:
     """The tuned arms without memory and with all of it, each with what it finds."""
     return [
         experiment(
@@ -56,15 +56,16 @@ def experiments(parameters: RetrievalsParameters) -> list[Experiment]:
     ]
 
 
-def frame(parameters: RetrievalsParameters, store: RunStore | None = None) -> pd.DataFrame:
+def frame(parameters: Parameters, store: RunStore | None = None) -> pd.DataFrame:
     """Run or load: the tuned arms without memory and with all of it, each with what it finds.
 
-    Both are asked the same ``SAMPLED`` queries (:func:`xbmlib.retrieved.sample`).
+    Both are asked the same ``SAMPLED`` queries (:func:`xbmlib.training.retrieved.sample`).
 
     Returns:
         A row an image found, queries as drawn and nearest first: data, split, view, seed, memory
         ("without" or "with"), kind (one of KINDS), query, rank, neighbour, similarity, right (as
-        :func:`xbmlib.retrieved.retrieved`), pixels (correlation of the two pictures' pixels), run.
+        :func:`xbmlib.training.retrieved.retrieved`), pixels (correlation of the two images'
+        pixels), run.
     """
     runs = run_all(experiments(parameters), store)
     rows = [
@@ -149,7 +150,7 @@ def pictures(found: pd.DataFrame) -> Pictures:
     return out
 
 
-def verdicts(found: pd.DataFrame, parameters: RetrievalsParameters) -> list[Verdict]:
+def verdicts(found: pd.DataFrame, parameters: Parameters) -> list[Verdict]:
     """Section 4.4 on Fig. 7: better retrieval with memory, and closer misses."""
     number = counts(found)
     asked, names = number.sum(axis=1), list(found["data"].unique())

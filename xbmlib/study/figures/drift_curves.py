@@ -8,18 +8,18 @@ from typing import Any, ClassVar
 import pandas as pd
 
 from xbmlib import paper
-from xbmlib.config import Experiment
-from xbmlib.runs import RunStore
-from xbmlib.schedule import learning_rate
-from xbmlib.study import lemma
-from xbmlib.study.notebook import Parameters, Verdict, judge, mean_spread
+from xbmlib.study.figures import lemma
+from xbmlib.study.notebook import StudyParameters, Verdict, judge, mean_spread
 from xbmlib.study.parallel import run_all
 from xbmlib.study.profiles import DATA, Profile, stated, tuned
+from xbmlib.training.experiment import Experiment
+from xbmlib.training.schedule import learning_rate
+from xbmlib.training.store import RunStore
 
 BATCH = 64
 
 
-class DriftParameters(Parameters):
+class Parameters(StudyParameters):
     """The drift study takes no parameters of its own."""
 
     notebook: ClassVar[str] = "drift_curves"
@@ -50,7 +50,7 @@ def drift_experiment(profile: Profile, seed: int, **other: Any) -> Experiment:
     )
 
 
-def experiments(parameters: DriftParameters) -> list[Experiment]:
+def experiments(parameters: Parameters) -> list[Experiment]:
     """One drift run a seed, and those of the networks that Lemma 1 is held against besides."""
     return [
         drift_experiment(size, seed, **network)
@@ -59,7 +59,7 @@ def experiments(parameters: DriftParameters) -> list[Experiment]:
     ]
 
 
-def frame(parameters: DriftParameters, store: RunStore | None = None) -> pd.DataFrame:
+def frame(parameters: Parameters, store: RunStore | None = None) -> pd.DataFrame:
     """Run or load the drift runs.
 
     Returns:
@@ -94,12 +94,12 @@ def own(data: pd.DataFrame) -> pd.DataFrame:
     return data[data["backbone"] == data["backbone"].iloc[0]]
 
 
-def verdicts(data: pd.DataFrame, parameters: DriftParameters) -> list[Verdict]:
+def verdicts(data: pd.DataFrame, parameters: Parameters) -> list[Verdict]:
     """The claims of Section 3.2 held against the curves in ``data``."""
     return _drift_verdicts(own(data), parameters) + lemma.verdicts(data, parameters)
 
 
-def _drift_verdicts(data: pd.DataFrame, parameters: DriftParameters) -> list[Verdict]:
+def _drift_verdicts(data: pd.DataFrame, parameters: Parameters) -> list[Verdict]:
     steps = int(data["steps"].iloc[0])
     deltas = sorted(data["delta"].unique())
     short = deltas[0]

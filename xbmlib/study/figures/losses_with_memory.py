@@ -8,17 +8,17 @@ from typing import Any, ClassVar
 import pandas as pd
 
 from xbmlib import paper
-from xbmlib.config import Experiment
-from xbmlib.runs import RunStore
-from xbmlib.study.notebook import Parameters, Verdict, clear, mean_spread
+from xbmlib.study.notebook import StudyParameters, Verdict, clear, mean_spread
 from xbmlib.study.parallel import run_all
 from xbmlib.study.profiles import LOSSES, PRINTED, Profile, experiment
+from xbmlib.training.experiment import Experiment
+from xbmlib.training.store import RunStore
 
 # Of Section 4.4; the text names no batch size for Table 1 itself.
 BATCH = 64
 
 
-class LossesParameters(Parameters):
+class Parameters(StudyParameters):
     """The study of the losses takes no parameters of its own."""
 
     notebook: ClassVar[str] = "losses_with_memory"
@@ -39,7 +39,7 @@ def case(
     return experiment(profile, batch or BATCH, seed=seed, ratio=ratio, **fixed)
 
 
-def _listed(parameters: LossesParameters) -> list[dict[str, Any]]:
+def _listed(parameters: Parameters) -> list[dict[str, Any]]:
     return [
         {"data": name, "loss": loss, "memory": memory, "seed": seed}
         for name in parameters.size.data
@@ -50,12 +50,12 @@ def _listed(parameters: LossesParameters) -> list[dict[str, Any]]:
     ]
 
 
-def experiments(parameters: LossesParameters) -> list[Experiment]:
+def experiments(parameters: Parameters) -> list[Experiment]:
     """The losses on the data sets, without and with memory: of Table 1, or of a brief profile."""
     return [case(parameters.size, **row) for row in _listed(parameters)]
 
 
-def frame(parameters: LossesParameters, store: RunStore | None = None) -> pd.DataFrame:
+def frame(parameters: Parameters, store: RunStore | None = None) -> pd.DataFrame:
     """Run or load the losses on the data sets, without and with memory.
 
     Returns:
@@ -111,7 +111,7 @@ def stated(loss: str, beyond: tuple[str, str] | None = None) -> str:
     return f"{', '.join(parts)} points (Table 1)"
 
 
-def verdicts(data: pd.DataFrame, parameters: LossesParameters) -> list[Verdict]:
+def verdicts(data: pd.DataFrame, parameters: Parameters) -> list[Verdict]:
     """The claims of Section 4.3, "With General Pair-based DML"."""
     first = data[data["measure"] == "R@1"]
     r1 = first.set_index(["data", "loss", "memory", "seed"])["value"].sort_index()

@@ -14,21 +14,22 @@ from torch import Tensor, nn
 from torch.profiler import record_function
 
 from xbmlib import backbones
-from xbmlib.config import ConfigError, Experiment
 from xbmlib.datasets import Images, Retrieval
 from xbmlib.datasets.transforms import random_resized_crop, to_float
 from xbmlib.drift import DriftProbe, gradient_errors
-from xbmlib.evaluation import evaluate
-from xbmlib.loading import Batch, crop_generator, test_batches, training_batches
 from xbmlib.losses import ContrastiveLoss, MultiSimilarityLoss, PairLoss, TripletLoss, check_call
-from xbmlib.mined import mined
-from xbmlib.observe import Observe, ages
-from xbmlib.provenance import provenance
 from xbmlib.queue import CrossBatchMemory, Queue, initialise
-from xbmlib.ranks import Memory, Ranks, ranks_of_run
-from xbmlib.retrieved import retrieved
-from xbmlib.runs import Run, run_id, write_atomically
-from xbmlib.schedule import Schedule
+from xbmlib.storage import write_atomically
+from xbmlib.training.evaluation import evaluate
+from xbmlib.training.experiment import ConfigError, Experiment
+from xbmlib.training.loading import Batch, crop_generator, test_batches, training_batches
+from xbmlib.training.mined import mined
+from xbmlib.training.observe import Observe, ages
+from xbmlib.training.provenance import provenance
+from xbmlib.training.ranks import Memory, Ranks, ranks_of_run
+from xbmlib.training.retrieved import retrieved
+from xbmlib.training.schedule import Schedule
+from xbmlib.training.store import Run, run_id
 
 CHECKPOINT_STEPS = 500
 DRIFT_TIMES = 48
@@ -47,7 +48,8 @@ class Trainer:
             names; its vectors are brought to unit length (:func:`xbmlib.backbones.normalised`).
         loss: called as a :class:`xbmlib.losses.PairLoss`, in place of the experiment's; parameters
             of its own are trained too.
-        observe: told of each row as it is measured (:mod:`xbmlib.observe`); it changes no number.
+        observe: told of each row as it is measured (:mod:`xbmlib.training.observe`); it changes no
+            number.
 
     An id of the run store knows only what an experiment names: with a model or a loss given, take
     what was measured from :meth:`result`, under any name, and keep it elsewhere.
@@ -245,7 +247,7 @@ class Trainer:
             return self.model(x)
 
     def evaluate(self) -> dict[str, float]:
-        """What :func:`xbmlib.evaluation.evaluate` measures, as fractions."""
+        """What :func:`xbmlib.training.evaluation.evaluate` measures, as fractions."""
         return evaluate(self.data, self.embed)
 
     def _probe(self) -> None:

@@ -10,13 +10,13 @@ from typing import Any, ClassVar
 import pandas as pd
 
 from xbmlib import paper
-from xbmlib.config import Experiment
-from xbmlib.runs import RunStore
-from xbmlib.study.notebook import Parameters, Verdict, judge, mean_spread
+from xbmlib.study.figures.ablation_memory_ratio import one_percent
+from xbmlib.study.notebook import StudyParameters, Verdict, judge, mean_spread
 from xbmlib.study.parallel import run_all
 from xbmlib.study.profiles import experiment
-from xbmlib.study.ratio import one_percent
 from xbmlib.study.search import RANKS
+from xbmlib.training.experiment import Experiment
+from xbmlib.training.store import RunStore
 
 BATCH, REFERENCE = 16, 64
 # The paper's claim of 1%, and where the gain is looked for.
@@ -28,13 +28,13 @@ AIM = 15
 SPACES = {"K = 2, the best of 2 and 4": "free", "K = 4, as in the authors' code": "K=4"}
 
 
-class MakeUpParameters(Parameters):
+class Parameters(StudyParameters):
     """The study of the batch's make-up takes no parameters of its own."""
 
-    notebook: ClassVar[str] = "batch_make_up"
+    notebook: ClassVar[str] = "batch_composition"
 
 
-def _cases(parameters: MakeUpParameters) -> list[tuple[int, str, float, int, int]]:
+def _cases(parameters: Parameters) -> list[tuple[int, str, float, int, int]]:
     """Batch, make-up, R_M, rank and seed of each run."""
     free, fixed = SPACES
     size = parameters.size
@@ -46,7 +46,7 @@ def _cases(parameters: MakeUpParameters) -> list[tuple[int, str, float, int, int
     return [(*case, seed) for case in cases for seed in parameters.seed_range]
 
 
-def experiments(parameters: MakeUpParameters) -> list[Experiment]:
+def experiments(parameters: Parameters) -> list[Experiment]:
     """Both make-ups, without and with memory, and batch 64 without."""
     return [
         experiment(parameters.size, batch, seed=seed, ratio=ratio, space=SPACES[name], rank=rank)
@@ -54,7 +54,7 @@ def experiments(parameters: MakeUpParameters) -> list[Experiment]:
     ]
 
 
-def frame(parameters: MakeUpParameters, store: RunStore | None = None) -> pd.DataFrame:
+def frame(parameters: Parameters, store: RunStore | None = None) -> pd.DataFrame:
     """Run or load: both make-ups, without memory and with sizes of it, and batch 64 without.
 
     Every arm has its own settings, from searches of as many trials; the baseline at K = 4 has
@@ -77,7 +77,7 @@ def frame(parameters: MakeUpParameters, store: RunStore | None = None) -> pd.Dat
     )  # fmt: skip
 
 
-def verdicts(data: pd.DataFrame, parameters: MakeUpParameters) -> list[Verdict]:
+def verdicts(data: pd.DataFrame, parameters: Parameters) -> list[Verdict]:
     """The gain at each make-up, and batch 16 with memory against batch 64 without."""
     common: Any = {
         "data": f"{parameters.size.first_told}, batch {BATCH}, contrastive, "

@@ -14,12 +14,12 @@ from typing import Any, ClassVar
 
 import pandas as pd
 
-from xbmlib.config import Experiment
-from xbmlib.runs import RunStore
-from xbmlib.study import losses
-from xbmlib.study.notebook import Parameters, mean_spread
+from xbmlib.study.figures import losses_with_memory
+from xbmlib.study.notebook import StudyParameters, mean_spread
 from xbmlib.study.parallel import run_all
 from xbmlib.study.profiles import LOSSES, Profile
+from xbmlib.training.experiment import Experiment
+from xbmlib.training.store import RunStore
 
 # The profile that this is told at; the others have one length alone, from which nothing follows.
 TOLD = "full"
@@ -37,7 +37,7 @@ LONG = (LOSS, "multi_similarity")
 Case = dict[str, Any]
 
 
-class UpdatesParameters(Parameters):
+class Parameters(StudyParameters):
     """The study of the length takes no parameters of its own."""
 
     notebook: ClassVar[str] = "training_length"
@@ -52,13 +52,13 @@ def cases(profile: Profile) -> list[Case]:
     """
     told = profile.name == TOLD
     base: Case = {"data": profile.first, "loss": LOSS, "sampler": "pk"}
-    base |= {"batch": losses.BATCH, "length": 1}
+    base |= {"batch": losses_with_memory.BATCH, "length": 1}
     longer: list[Case] = [
         {"part": "length", "data": profile.data[PLACE], "length": length}
         for length in (LENGTHS if told else (1,))
     ]
     images: list[Case] = [{"batch": SMALL}, {}]
-    sizes = [*images, {"length": losses.BATCH / SMALL}]
+    sizes = [*images, {"length": losses_with_memory.BATCH / SMALL}]
     batches = [size | {"part": "batch", "loss": loss} for loss in LOSSES for size in images]
     batches += [sizes[-1] | {"part": "batch", "loss": loss} for loss in LONG]
     random = [size | {"part": "random", "sampler": "shuffle"} for size in sizes]
@@ -72,17 +72,17 @@ def cases(profile: Profile) -> list[Case]:
     ]
 
 
-def _listed(parameters: UpdatesParameters) -> list[Case]:
+def _listed(parameters: Parameters) -> list[Case]:
     return [
         case | {"seed": seed} for case in cases(parameters.size) for seed in parameters.seed_range
     ]
 
 
-def experiments(parameters: UpdatesParameters) -> list[Experiment]:
+def experiments(parameters: Parameters) -> list[Experiment]:
     """Every case, all else as the search of its arm found it."""
     size = parameters.size
     return [
-        losses.case(
+        losses_with_memory.case(
             replace(size, images=round(row["length"] * size.images)),
             **{name: value for name, value in row.items() if name not in ("part", "length")},
         )
@@ -90,7 +90,7 @@ def experiments(parameters: UpdatesParameters) -> list[Experiment]:
     ]
 
 
-def frame(parameters: UpdatesParameters, store: RunStore | None = None) -> pd.DataFrame:
+def frame(parameters: Parameters, store: RunStore | None = None) -> pd.DataFrame:
     """Run or load every case.
 
     Returns:

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from xbmlib.config import Experiment
 from xbmlib.datasets import Images, ImageSet
 from xbmlib.sampler import PKSampler, ShuffleSampler, StepSampler
+from xbmlib.training.experiment import Experiment
 
 Batch = tuple[Tensor, Tensor, Tensor]  # images (m, C, H, W) uint8, labels (m,), rows (m,)
 WHOLE = slice(None)

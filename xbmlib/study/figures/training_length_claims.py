@@ -7,22 +7,22 @@ from typing import Any
 import pandas as pd
 
 from xbmlib import paper
-from xbmlib.study import losses
-from xbmlib.study.batch_size import EQUAL
+from xbmlib.study.figures.ablation_batch_size import EQUAL
+from xbmlib.study.figures.losses_with_memory import BATCH, stated
+from xbmlib.study.figures.training_length import LONG, LOSS, PLACE, SMALL, Parameters, behind, of
 from xbmlib.study.notebook import Verdict, clear, mean_spread
 from xbmlib.study.profiles import LOSSES
-from xbmlib.study.updates import LONG, LOSS, PLACE, SMALL, UpdatesParameters, behind, of
 
 BY_SEED = "by more than twice the standard error over seeds"
 
 
-def verdicts(data: pd.DataFrame, parameters: UpdatesParameters) -> list[Verdict]:
+def verdicts(data: pd.DataFrame, parameters: Parameters) -> list[Verdict]:
     """Whether the memory's gain grows with the number of updates, and what else follows it."""
     size, profile = parameters.size, f"profile {parameters.profile}"
     seeds: Any = {"seeds": data["seed"].nunique()}
     where = f"R_M as searched, {size.told(size.first)}, {profile}"
     first = seeds | {"data": f"{LOSS}, {where}"}
-    length = f"{size.told(size.data[PLACE])}, batch {losses.BATCH}, R_M as searched, {profile}"
+    length = f"{size.told(size.data[PLACE])}, batch {BATCH}, R_M as searched, {profile}"
     found = [_longer(of(data, "length"), seeds | {"data": f"{LOSS}, {length}"})]
     if len(part := of(data, "batch")):
         at = _indexed(part)
@@ -74,14 +74,14 @@ def _small_batch(at: pd.Series, common: Any) -> Verdict:
     """The gain of each loss at a small batch against that at a large one."""
     few, many = _ends(at)
     small = {loss: _gain(at, loss, many, SMALL) for loss in LOSSES}
-    large = {loss: _gain(at, loss, few, losses.BATCH) for loss in LOSSES}
+    large = {loss: _gain(at, loss, few, BATCH) for loss in LOSSES}
     return Verdict(
-        claim=f"The memory gains more at batch {SMALL} than at batch {losses.BATCH} after as many "
+        claim=f"The memory gains more at batch {SMALL} than at batch {BATCH} after as many "
         "images, whatever the loss (not claimed as such: Fig. 6 is of the contrastive loss).",
         paper="no figure",
         ours="; ".join(
             f"{loss} {mean_spread(small[loss])} points at batch {SMALL}, "
-            f"{mean_spread(large[loss])} at batch {losses.BATCH}"
+            f"{mean_spread(large[loss])} at batch {BATCH}"
             for loss in LOSSES
         ),
         rule=f"for every loss the gain is larger {BY_SEED}",
@@ -93,12 +93,11 @@ def _small_batch(at: pd.Series, common: Any) -> Verdict:
 def _as_long(at: pd.Series, common: Any) -> Verdict:
     """Table 1's claim after as many updates as the small batch has."""
     _, many = _ends(at)
-    gains = {loss: _gain(at, loss, many, losses.BATCH) for loss in LONG}
+    gains = {loss: _gain(at, loss, many, BATCH) for loss in LONG}
     names = " and the ".join(loss.replace("_", "-") for loss in LONG)
     return Verdict(
-        claim=f"The memory improves the {names} loss at batch {losses.BATCH}, after {many:,} "
-        "updates.",
-        paper="; ".join(f"{loss}: {losses.stated(loss)}" for loss in LONG),
+        claim=f"The memory improves the {names} loss at batch {BATCH}, after {many:,} updates.",
+        paper="; ".join(f"{loss}: {stated(loss)}" for loss in LONG),
         ours="; ".join(f"{loss} {mean_spread(gain)} points" for loss, gain in gains.items()),
         rule="for each the gain of R@1 exceeds twice its standard error over seeds",
         outcome=clear(*gains.values()),
@@ -156,13 +155,13 @@ def _random(gap: pd.Series, common: Any) -> list[Verdict]:
         f"{mean_spread(gap[batch, n])} points behind at batch {batch} after {n:,} updates"
         for batch, n in gap.index.droplevel("seed").unique()
     )
-    short, long = gap[losses.BATCH, few], gap[losses.BATCH, many]
+    short, long = gap[BATCH, few], gap[BATCH, many]
     return [
         Verdict(
             claim=f"With memory, random batches are as good as PK batches, after {many:,} updates.",
             paper=paper.claims.SHUFFLE_AS_GOOD.quoted,
             ours=told,
-            rule=f"at batch {losses.BATCH} random batches with {EQUAL:g} point more would be "
+            rule=f"at batch {BATCH} random batches with {EQUAL:g} point more would be "
             f"ahead, {BY_SEED}",
             outcome=clear(EQUAL - long),
             **common,
@@ -172,7 +171,7 @@ def _random(gap: pd.Series, common: Any) -> list[Verdict]:
             "(not claimed).",
             paper="no figure",
             ours=told,
-            rule=f"at batch {losses.BATCH} they are less far behind after {many:,} updates than "
+            rule=f"at batch {BATCH} they are less far behind after {many:,} updates than "
             f"after {few:,}, {BY_SEED}",
             outcome=clear(short - long),
             **common,

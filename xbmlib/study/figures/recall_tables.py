@@ -7,19 +7,20 @@ from typing import Any, ClassVar
 import pandas as pd
 
 from xbmlib import paper
-from xbmlib.config import Experiment
-from xbmlib.runs import RunStore
-from xbmlib.study import losses
-from xbmlib.study.notebook import Parameters, Verdict, clear, judge, mean_spread
+from xbmlib.study.figures import losses_with_memory
+from xbmlib.study.figures.losses_with_memory import source
+from xbmlib.study.notebook import StudyParameters, Verdict, clear, judge, mean_spread
 from xbmlib.study.parallel import run_all
 from xbmlib.study.profiles import initial_weights, weights_folder
+from xbmlib.training.experiment import Experiment
+from xbmlib.training.store import RunStore
 
 LOSS = "contrastive"
 # The paper's names of its backbones to ours.
 NETS = {"GoogLeNet": "googlenet", "BN-Inception": "bninception", "ResNet50": "resnet50"}
 
 
-class RecallParameters(Parameters):
+class RecallParameters(StudyParameters):
     """Attributes:
     number: of the paper's table.
     place: of its data set in the paper's order.
@@ -87,7 +88,7 @@ def experiments(parameters: RecallParameters) -> list[Experiment]:
     """The contrastive loss, without and with memory, on every net."""
     out = []
     for net, dim, memory, seed in _cases(parameters):
-        e = losses.case(parameters.size, parameters.data, LOSS, memory, seed)
+        e = losses_with_memory.case(parameters.size, parameters.data, LOSS, memory, seed)
         if parameters.size.setting is not None:
             e = e.but(backbone=net, dim=dim, weights=initial_weights(net))
         out.append(e)
@@ -139,7 +140,7 @@ def table(data: pd.DataFrame, parameters: RecallParameters) -> pd.DataFrame:
     known = published(parameters)
     known["cell"] = known["value"].map(lambda v: "–" if pd.isna(v) else f"{v:.1f}")
     ours = data.groupby(["net", "data", "memory", "measure"], sort=False)["value"].agg(mean_spread)
-    ours = ours.rename("cell").reset_index().assign(source=losses.source(parameters.data))
+    ours = ours.rename("cell").reset_index().assign(source=source(parameters.data))
     ours["method"] = "Cont. " + ours["memory"].replace("none", "no memory") + ", " + ours["net"]
     both = pd.concat([known, ours])
     columns = list(dict.fromkeys(both["measure"]))
@@ -168,7 +169,7 @@ def verdicts(data: pd.DataFrame, parameters: RecallParameters) -> list[Verdict]:
     reached = max((r1[net, "w/ M"] for net in gains), key=lambda values: values.mean())
     others = best[False].recall[measure] or 0
     common: dict[str, Any] = {
-        "data": f"{parameters.size.told(parameters.data)}, batch {losses.BATCH}, "
+        "data": f"{parameters.size.told(parameters.data)}, batch {losses_with_memory.BATCH}, "
         f"{'R_M as searched, ' if not real else ''}profile {parameters.profile}",
         "seeds": data["seed"].nunique(),
     }

@@ -9,7 +9,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from torch import Tensor
 
-from xbmlib.plots.pictures import GAP, SIDE, finish, frame, show
+from xbmlib.plots.image_grid import GAP, SIDE, finish, frame, show
 from xbmlib.plots.style import COLOURS
 
 

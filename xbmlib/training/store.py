@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +13,8 @@ from typing import Any
 import pandas as pd
 from filelock import FileLock
 
-from xbmlib.config import ConfigError, Experiment
+from xbmlib.storage import ROOT, write_atomically, write_json
+from xbmlib.training.experiment import ConfigError, Experiment
 
 # Raise it when a change makes the same experiment give other numbers: old runs are then
 # no longer taken for new ones.
@@ -22,19 +22,6 @@ TRAINING_VERSION = 1
 
 # What a run keeps as tables, each in a file of its name where it has rows.
 FRAMES = ("metrics", "drift", "neighbours", "mined")
-
-
-CHECKOUT = Path(__file__).resolve().parent.parent
-
-
-def _root() -> Path:
-    """Where results/ and figures/ lie: $XBM_ROOT, the checkout, or else the working directory."""
-    if named := os.environ.get("XBM_ROOT"):
-        return Path(named).resolve()
-    return CHECKOUT if (CHECKOUT / "pyproject.toml").is_file() else Path.cwd()
-
-
-ROOT = _root()
 
 
 def run_id(experiment: Experiment, *fingerprints: str) -> str:
@@ -45,28 +32,6 @@ def run_id(experiment: Experiment, *fingerprints: str) -> str:
     """
     what = [experiment.model_dump(exclude_defaults=True), *fingerprints, TRAINING_VERSION]
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
-    """Let ``write`` fill a temporary file beside ``path``, then put it in place at once."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        write(temporary)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write JSON, whole or not at all."""
-    text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
-    write_atomically(path, lambda p: p.write_text(text, encoding="utf-8"))
-
-
-def write_csv(path: Path, frame: pd.DataFrame) -> None:
-    """Write a frame as CSV, whole or not at all."""
-    write_atomically(path, lambda p: frame.to_csv(p, index=False, float_format="%.6g"))
 
 
 @dataclass(frozen=True)
@@ -80,8 +45,8 @@ class Run:
         metrics: a row for each logged step.
         drift: step, delta, drift: the mean of D(x, t; Δt) over the probes, Eq. 2.
         provenance: fingerprints of data and weights, versions, device, seconds, seed.
-        neighbours: the nearest images of a sample of queries (:mod:`xbmlib.retrieved`).
-        mined: pairs of some anchors of the last step (:mod:`xbmlib.mined`).
+        neighbours: the nearest images of a sample of queries (:mod:`xbmlib.training.retrieved`).
+        mined: pairs of some anchors of the last step (:mod:`xbmlib.training.mined`).
     """
 
     id: str
@@ -152,7 +117,7 @@ class RunStore:
         if run_id(experiment, *provenance["fingerprints"]) != id:
             raise ConfigError(
                 f"run {id} was made when a default of Experiment was another: raise "
-                "TRAINING_VERSION in xbmlib/runs.py, or remove the run"
+                "TRAINING_VERSION in xbmlib/training/store.py, or remove the run"
             )
         frames = {
             name: pd.read_parquet(path)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
-from xbmlib.ranks import Memory
+from xbmlib.training.ranks import Memory
 
 # Called with a kind and a row of numbers, of which "step" is always one:
 #   "start"       once, before the first step of this process: what was told of this step and of

@@ -1,0 +1,1 @@
+"""The experiments, table and verdicts of each figure, a module a notebook."""

@@ -1,0 +1,1 @@
+"""One run: its experiment, the trainer, the store that keeps what it measured."""
