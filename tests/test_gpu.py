@@ -5,11 +5,11 @@ import sys
 
 import pytest
 import torch
-from test_distributed import torchrun
-from test_losses import brute_batch, case, each_setting
 from torch.nn import functional as F
 
-from tests.trees import inshop_tree
+from tests.datasets.trees import inshop_tree
+from tests.distributed.test_processes import torchrun
+from tests.losses.test_values import brute_batch, case, each_setting
 from xbmlib import backbones, datasets
 from xbmlib.datasets import Retrieval
 from xbmlib.losses import ContrastiveLoss, MultiSimilarityLoss, TripletLoss

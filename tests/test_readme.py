@@ -6,11 +6,11 @@ from pathlib import Path
 import pandas as pd
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from test_losses import case
 
+from tests.losses.test_values import case
 from xbmlib.study.summary import claims, rewrite_readme
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def examples():

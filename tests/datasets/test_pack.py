@@ -1,0 +1,262 @@
+"""Tests of packs: against loose files, of what is stale or damaged, and of a kill."""
+
+import os
+import pickle
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import warnings
+from io import BytesIO
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+import torch
+from PIL import Image
+from torch.utils.data import DataLoader, Dataset
+
+from tests.datasets.trees import inshop_tree, sop_tree
+from xbmlib import datasets
+from xbmlib.datasets import DatasetError, ImageFiles, Packed
+from xbmlib.datasets.pack import main, pack
+from xbmlib.datasets.views import VIEWS
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def base(tmp_path, monkeypatch):
+    """XBM_DATA with a small SOP in it."""
+    monkeypatch.setenv("XBM_DATA", str(tmp_path))
+    return sop_tree(tmp_path)
+
+
+def seeded():
+    """A generator."""
+    return torch.Generator().manual_seed(0)
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_an_original_pack_is_the_files_to_the_byte(base, view):
+    """Oracle: the loose files: bytes, labels, both views, fingerprint; 24 images in shards of 5."""
+    loose = datasets.load("sop", view=view)
+    folder = pack("sop", "original", base, base, per_shard=5, workers=0)
+    assert [p.name for p in sorted(folder.glob("*.arrow"))] == [f"0000{i}.arrow" for i in range(5)]
+    packed = datasets.load("sop", view=view)
+    assert packed.fingerprint == loose.fingerprint
+    for ours, theirs in ((packed.train, loose.train), (packed.query, loose.query)):
+        assert isinstance(ours, Packed) and isinstance(theirs, ImageFiles)
+        assert torch.equal(ours.labels, theirs.labels) and ours.channels == 3
+        rows = torch.randperm(len(ours), generator=seeded())
+        assert all(ours.encoded(i) == theirs.encoded(i) for i in rows.tolist())
+        assert torch.equal(ours.fetch(rows), theirs.fetch(rows))
+        whole = theirs.fetch(rows, seeded())
+        assert torch.equal(ours.fetch(rows, seeded()), whole)
+        # One of several processes sees of a batch what one process sees.
+        for images in (ours, theirs):
+            assert torch.equal(images.fetch_part(rows, slice(2, 5), seeded()), whole[2:5])
+
+
+def test_a_pack_is_selected_from_and_pickled(base):
+    """Oracle: the rows of the whole, after its shards have been opened."""
+    pack("sop", "original", base, base, per_shard=5, workers=0)
+    whole = datasets.load("sop", view="paper").query
+    seen = whole.fetch(torch.arange(12))
+    part = pickle.loads(pickle.dumps(whole.select(torch.tensor([9, 4, 4]))))
+    assert part.labels.tolist() == whole.labels[[9, 4, 4]].tolist()
+    assert torch.equal(part.fetch(torch.arange(3)), seen[[9, 4, 4]])
+    assert torch.equal(whole.of_classes(torch.tensor([5])).fetch(torch.arange(4)), seen[4:8])
+
+
+class Fetched(Dataset):
+    """One image at a time, for a DataLoader."""
+
+    def __init__(self, images):
+        self.images = images
+
+    def __len__(self):
+        return len(self.images)
+
+    def __getitem__(self, row):
+        return self.images.fetch(torch.tensor([row]))[0]
+
+
+def test_other_processes_read_a_pack(base):
+    """Oracle: what this process reads; its maps are open already when the others begin."""
+    pack("sop", "original", base, base, per_shard=5, workers=0)
+    images = datasets.load("sop", view="paper").query
+    here = images.fetch(torch.arange(12))
+    loader = DataLoader(Fetched(images), 4, num_workers=2)
+    assert torch.equal(torch.cat(list(loader)), here)
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_resized_pack_is_as_good_as_the_files(base, view):
+    """Oracle: the loose files within what JPEG loses; sizes that the view crops from."""
+    loose = datasets.load("sop", view=view)
+    pack("sop", view, base, base, per_shard=5, workers=0)
+    packed = datasets.load("sop", view=view)
+    assert packed.fingerprint != loose.fingerprint  # not the same pixels: not the same run
+    rows = torch.arange(12)
+    for generator in (None, seeded):
+        given = [generator() if generator else None for _ in range(2)]
+        ours, theirs = packed.query.fetch(rows, given[0]), loose.query.fetch(rows, given[1])
+        assert (ours.float() - theirs.float()).abs().mean() < 3
+    for row in range(12):
+        with (
+            Image.open(BytesIO(packed.query.encoded(row))) as image,
+            Image.open(loose.query.path(row)) as whole,
+        ):
+            assert image.format == "JPEG" and image.mode == "RGB"
+            if view == "paper":
+                assert image.size == (256, 256)
+            else:
+                assert min(image.size) == 256
+                ratio = whole.width / whole.height
+                assert image.width / image.height == pytest.approx(ratio, rel=0.01)
+
+
+def test_a_pack_needs_no_loose_images(base):
+    """Oracle: the lists alone are left; gallery and queries come from the pack as well."""
+    inshop_tree(base)
+    before = datasets.load("inshop", view="paper")
+    rows = torch.arange(6)
+    wanted = [part.fetch(rows) for part in (before.train, before.query, before.gallery)]
+    pack("inshop", "original", base, base, workers=0)
+    shutil.rmtree(base / "In-shop" / "img")
+    after = datasets.load("inshop", view="paper")
+    found = [part.fetch(rows) for part in (after.train, after.query, after.gallery)]
+    assert all(map(torch.equal, found, wanted)) and after.fingerprint == before.fingerprint
+
+
+def test_the_pack_of_the_view_comes_first(base):
+    """Oracle: the folder of each pack; "released" has none but the originals."""
+    for view in ("original", "paper"):
+        pack("sop", view, base, base, workers=0)
+    assert datasets.load("sop", view="paper").train.folder.name == "sop-paper.pack"
+    assert datasets.load("sop", view="released").train.folder.name == "sop-original.pack"
+
+
+def test_stale_packs_are_refused(base):
+    """Oracle: one image less in the list; the message names the pack and the remedy."""
+    folder = pack("sop", "paper", base, base, workers=0)
+    file = base / "Stanford_Online_Products" / "Ebay_train.txt"
+    file.write_text("\n".join(file.read_text().splitlines()[:-1]) + "\n")
+    with pytest.raises(DatasetError, match=r"sop-paper.pack: stale.*remove .*--view paper"):
+        datasets.load("sop", view="paper")
+    with pytest.raises(DatasetError, match=r"sop-paper.pack: holds images of other lists.*remove"):
+        pack("sop", "paper", base, base, workers=0)
+    (folder / "manifest.json").unlink()
+    with pytest.raises(DatasetError, match="holds images of other lists"):
+        pack("sop", "paper", base, base, workers=0)
+
+
+def test_shards_of_another_size_are_not_mixed(base):
+    """Oracle: 24 images by 23, whose second shard has one, are not taken for 24 by 1."""
+    folder = pack("sop", "original", base, base, per_shard=23, workers=0)
+    (folder / "manifest.json").unlink()
+    (folder / "00000.arrow").unlink()
+    with pytest.raises(DatasetError, match=r"sop-original.pack: .*shards of another size; remove"):
+        pack("sop", "original", base, base, per_shard=1, workers=0)
+    with pytest.raises(DatasetError, match="per_shard=0: "):
+        pack("sop", "original", base, base, per_shard=0)
+    assert pack("sop", "original", base, base, per_shard=23, workers=0) == folder
+
+
+def test_an_unfinished_pack_is_passed_over(base):
+    """Oracle: the loose files, and a warning with the command that finishes it."""
+    folder = pack("sop", "paper", base, base, workers=0)
+    (folder / "manifest.json").unlink()
+    with pytest.warns(UserWarning, match=r"not finished.*datasets.pack sop --view paper --to"):
+        assert isinstance(datasets.load("sop", view="paper").train, ImageFiles)
+
+
+def test_damaged_packs_are_refused(base):
+    """Oracle: the shard and the remedy; within a shard the row and the path of the image."""
+    folder = pack("sop", "original", base, base, per_shard=5, workers=0)
+    shard = folder / "00001.arrow"
+    content = shard.read_bytes()
+    shard.write_bytes(content[:-100])
+    with pytest.raises(DatasetError, match=r"00001.arrow: .*damaged; remove .* --original"):
+        datasets.load("sop", view="paper")
+    loose = base / "Stanford_Online_Products" / "bicycle_final" / "000002_3.JPG"
+    jpeg = loose.read_bytes()
+    assert content.count(jpeg) == 1
+    shard.write_bytes(content.replace(jpeg, bytes(len(jpeg))))
+    train = datasets.load("sop", view="paper").train
+    train.fetch(torch.tensor([6, 8]))
+    with pytest.raises(DatasetError, match=r"00001.arrow, row 2 \(bicycle_final/000002_3.JPG\)"):
+        train.fetch(torch.tensor([7]))
+    fresh = datasets.load("sop", view="paper").train
+    shard.write_bytes(bytes(len(content)))
+    with pytest.raises(DatasetError, match=r"00001.arrow: cannot be read.*remove"):
+        fresh.fetch(torch.tensor([5]))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_what_cannot_be_decoded_is_not_packed(base, workers, capsys):
+    """Oracle: the path; the shards before it stay, and once it is right the pack is finished."""
+    loose = base / "Stanford_Online_Products" / "bicycle_final" / "000003_0.JPG"
+    jpeg = loose.read_bytes()
+    loose.write_bytes(jpeg[:-200])
+    with pytest.raises(DatasetError, match=r"000003_0.JPG: .*cannot be decoded"):
+        pack("sop", "original", base, base, per_shard=4, workers=workers)
+    folder = base / "sop-original.pack"
+    assert sorted(p.name for p in folder.glob("*.arrow")) == ["00000.arrow", "00001.arrow"]
+    assert main(["sop", "--original", "--per-shard", "4"]) == 1
+    assert "000003_0.JPG" in capsys.readouterr().err
+    loose.write_bytes(jpeg)
+    assert main(["sop", "--original", "--per-shard", "4"]) == 0
+    assert capsys.readouterr().out == f"{folder}\n"
+    assert isinstance(datasets.load("sop", view="paper").train, Packed)
+
+
+def test_any_reader_of_arrow_reads_a_shard(base):
+    """Oracle: pyarrow itself: paths, labels and bytes of the loose files, in the lists' order."""
+    folder = pack("sop", "original", base, base, per_shard=20, workers=0)
+    with pa.ipc.open_file(str(folder / "00001.arrow")) as file:
+        rows = file.read_all().to_pylist()
+    assert [row["path"] for row in rows] == [f"bicycle_final/000006_{i}.JPG" for i in range(4)]
+    root = base / "Stanford_Online_Products"
+    assert all(row["label"] == 6 for row in rows)
+    assert all(row["image"] == (root / row["path"]).read_bytes() for row in rows)
+
+
+def test_a_killed_packing_goes_on(tmp_path):
+    """Oracle: a packing that nobody disturbed, file by file; what was there is not made again."""
+    base = sop_tree(tmp_path / "data", classes=40, images=4)
+    command = [sys.executable, "-m", "xbmlib.datasets.pack", "sop", "--original"]
+    command += ["--root", str(base), "--per-shard", "2", "--to"]
+    settings = {**os.environ, "PYTHONPATH": str(CHECKOUT), "OMP_NUM_THREADS": "1"}
+    killed, whole = tmp_path / "killed", tmp_path / "whole"
+    folder = killed / "sop-original.pack"
+    with subprocess.Popen([*command, str(killed)], env=settings, stderr=subprocess.DEVNULL) as run:
+        while not (folder / "00002.arrow").is_file():
+            assert run.poll() is None, "it ended before it could be killed"
+            time.sleep(0.001)
+        run.send_signal(signal.SIGKILL)
+    assert run.returncode == -signal.SIGKILL and not (folder / "manifest.json").exists()
+    made = {path: path.stat().st_mtime_ns for path in folder.glob("*.arrow")}
+    assert 3 <= len(made) < 80
+    (folder / ".00070.arrow.1.tmp").write_bytes(b"half of it")
+    for into in (killed, whole):
+        pack("sop", "original", base, into, per_shard=2, workers=0)
+    assert {path: path.stat().st_mtime_ns for path in made} == made
+    files = {
+        into: {p.name: p.read_bytes() for p in (into / "sop-original.pack").iterdir()}
+        for into in (killed, whole)
+    }
+    assert files[killed] == files[whole]
+    assert set(files[whole]) == {".lock", "manifest.json", *(f"{i:05}.arrow" for i in range(80))}
+
+
+def test_a_finished_pack_is_not_made_again(base):
+    """Oracle: the time at which each file was written."""
+    folder = pack("sop", "paper", base, base, workers=0)
+    before = {path: path.stat().st_mtime_ns for path in folder.glob("*.*")}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert pack("sop", "paper", base, base, workers=0) == folder
+    assert {path: path.stat().st_mtime_ns for path in folder.glob("*.*")} == before

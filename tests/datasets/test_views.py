@@ -1,0 +1,170 @@
+"""Tests of the views against torchvision on Pillow's images, and against its random crops."""
+
+import io
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from scipy.stats import ks_2samp
+from torchvision import transforms
+from torchvision.transforms import functional
+
+from tests.datasets.trees import photo
+from xbmlib.datasets.encoded import decode
+from xbmlib.datasets.views import DRAWS, VIEWS, random_box
+
+# Pillow and torch round the same sums, each in its own place.
+LEVEL = 1
+
+
+def pixels(image):
+    """(3, H, W) uint8 of a Pillow image."""
+    return functional.pil_to_tensor(image)
+
+
+def apart(a, b):
+    """Largest difference in levels."""
+    assert a.shape == b.shape and a.dtype == b.dtype == torch.uint8
+    return int((a.int() - b.int()).abs().max())
+
+
+@pytest.mark.parametrize("size", [(600, 600), (500, 313), (200, 300), (256, 256), (30, 700)])
+@pytest.mark.parametrize("name", VIEWS)
+def test_the_test_view_is_torchvisions(name, size):
+    """Oracle: torchvision's Resize and CenterCrop on Pillow, as the released code composes them."""
+    resize, crop = {
+        "paper": ((256, 256), 224),
+        "released": (256, 224),
+        "released_ms": (256, 227),
+    }[name]
+    image = photo(1, 2, size)
+    wanted = transforms.Compose([transforms.Resize(resize), transforms.CenterCrop(crop)])(image)
+    assert apart(VIEWS[name].test(pixels(image)), pixels(wanted)) <= LEVEL
+
+
+def test_the_papers_training_view_shows_every_place_and_both_sides():
+    """Oracle: an image whose pixels tell their place: each of 33 × 33 places, as often flipped."""
+    rows, columns = torch.meshgrid(torch.arange(256), torch.arange(256), indexing="ij")
+    image = torch.stack([rows, columns, columns]).to(torch.uint8)
+    u = torch.rand(2000, DRAWS, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    tops, lefts, flips = set(), set(), 0
+    for draws in u:
+        seen = VIEWS["paper"].train(image, draws).int()
+        assert seen.shape == (3, 224, 224)
+        flipped = bool(seen[1, 0, 0] > seen[1, 0, 1])
+        flips += flipped
+        seen = seen.flip(2) if flipped else seen
+        top, left = int(seen[0, 0, 0]), int(seen[1, 0, 0])
+        assert torch.equal(seen, image[:, top : top + 224, left : left + 224].int())
+        tops.add(top)
+        lefts.add(left)
+    assert tops == lefts == set(range(33))
+    assert abs(flips - 1000) < 3 * math.sqrt(500)
+
+
+@pytest.mark.parametrize("name", ["released", "released_ms"])
+def test_the_released_training_view_is_torchvisions(name):
+    """Oracle: torchvision's resized_crop on Pillow, at the place that the draws name."""
+    view, image = VIEWS[name], photo(3, 1, (450, 340))
+    resized = functional.resize(image, 256)
+    generator = torch.Generator().manual_seed(1)
+    for _ in range(20):
+        u = torch.rand(DRAWS, generator=generator, dtype=torch.float64)
+        box = random_box(resized.height, resized.width, view.area, u.tolist())
+        wanted = functional.resized_crop(resized, *box, [view.crop, view.crop])
+        wanted = functional.hflip(wanted) if u[-1] < 0.5 else wanted
+        assert apart(view.train(pixels(image), u), pixels(wanted)) <= 2 * LEVEL
+
+
+@pytest.mark.parametrize(("height", "width"), [(256, 256), (256, 341), (256, 900)])
+@pytest.mark.parametrize("area", [0.16, 0.2])
+def test_random_boxes_are_drawn_as_torchvision_draws_them(height, width, area):
+    """Oracle: torchvision's own draws: the same distribution of each number, two-sample KS test."""
+    image = torch.zeros(3, height, width, dtype=torch.uint8)
+    torch.manual_seed(0)
+    get = transforms.RandomResizedCrop.get_params
+    theirs = np.array([get(image, [area, 1.0], [3 / 4, 4 / 3]) for _ in range(4000)])
+    u = torch.rand(4000, DRAWS, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    ours = np.array([random_box(height, width, area, draws) for draws in u.tolist()])
+    for column in range(4):
+        assert ks_2samp(ours[:, column], theirs[:, column]).pvalue > 1e-3
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.integers(1, 400),
+    st.integers(1, 400),
+    st.floats(0.05, 1),
+    st.integers(0, 2**32 - 1),
+)
+def test_random_boxes_lie_within(height, width, area, seed):
+    """Oracle: the image's borders, whatever its shape."""
+    u = torch.rand(DRAWS, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    top, left, h, w = random_box(height, width, area, u.tolist())
+    assert top >= 0 and top + h <= height and left >= 0 and left + w <= width
+
+
+def encoded(image, how, **kept):
+    """Bytes of a Pillow image in a format."""
+    out = io.BytesIO()
+    image.save(out, how, **kept)
+    return out.getvalue()
+
+
+def test_grey_goes_into_all_channels():
+    """Oracle: the grey levels themselves; one bit is 0 or 255."""
+    grey = photo(0, 0).convert("L")
+    assert torch.equal(decode(encoded(grey, "PNG")), pixels(grey).expand(3, -1, -1))
+    bits = grey.point(lambda level: 255 * (level > 99), "1")
+    wanted = 255 * (pixels(grey) > 99).to(torch.uint8)
+    assert torch.equal(decode(encoded(bits, "PNG")), wanted.expand(3, -1, -1))
+
+
+def test_palettes_are_looked_up():
+    """Oracle: the palette, by hand."""
+    image = Image.new("P", (2, 1))
+    image.putpalette([10, 20, 30, 40, 50, 60])
+    image.putdata([1, 0])
+    wanted = torch.tensor([[[40, 10]], [[50, 20]], [[60, 30]]], dtype=torch.uint8)
+    assert torch.equal(decode(encoded(image, "PNG")), wanted)
+    see_through = encoded(image, "PNG", transparency=0)
+    assert decode(see_through)[:, 0].tolist() == [[40, 255], [50, 255], [60, 255]]
+
+
+def test_what_is_transparent_lies_on_white():
+    """Oracle: c · a + 255 · (1 - a), by hand, within rounding."""
+    image = Image.new("RGBA", (3, 1))
+    image.putdata([(200, 100, 0, 255), (200, 100, 0, 0), (200, 100, 0, 51)])
+    seen = decode(encoded(image, "PNG"))
+    wanted = torch.tensor([[200, 255, 244], [100, 255, 224], [0, 255, 204]], dtype=torch.uint8)
+    assert apart(seen[:, 0], wanted) <= LEVEL
+    grey = Image.new("LA", (2, 1))
+    grey.putdata([(7, 255), (7, 0)])
+    assert decode(encoded(grey, "PNG"))[:, 0].tolist() == [[7, 255]] * 3
+    marked = encoded(Image.new("RGB", (1, 1), (9, 9, 9)), "PNG", transparency=(9, 9, 9))
+    assert decode(marked).flatten().tolist() == [255] * 3
+
+
+def test_cmyk_is_subtracted_from_white():
+    """Oracle: (1 - c)(1 - k), by hand, within the compression."""
+    image = Image.new("CMYK", (16, 16), (0, 128, 255, 51))
+    wanted = torch.tensor([204, 102, 0])
+    assert (decode(encoded(image, "JPEG", quality=100))[:, 8, 8] - wanted).abs().max() <= 3
+
+
+def test_the_orientation_of_exif_is_not_applied():
+    """Oracle: the shape of the picture as it is stored."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    assert decode(encoded(photo(0, 0, (40, 30)), "JPEG", exif=exif)).shape == (3, 30, 40)
+
+
+def test_sixteen_bits_are_refused():
+    """Oracle: Pillow would clip them to white."""
+    image = Image.fromarray(np.full((4, 4), 30_000, np.uint16))
+    with pytest.raises(ValueError, match="I;16.*8 bits"):
+        decode(encoded(image, "PNG"))

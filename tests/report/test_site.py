@@ -1,0 +1,286 @@
+"""Tests of the report: built at profile smoke, read as files and in a browser."""
+
+import base64
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from io import BytesIO
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import nbformat
+import numpy as np
+import pytest
+import torch
+from bs4 import BeautifulSoup
+from markdown_it import MarkdownIt
+from PIL import Image
+from playwright.sync_api import sync_playwright
+
+import xbmlib.report.site
+from tests.study.test_notebooks import papermill
+from xbmlib import datasets
+from xbmlib.report import ReportError, build, claims
+from xbmlib.study.__main__ import NOTEBOOKS
+from xbmlib.study.execution import SOURCES
+from xbmlib.study.figures import retrievals
+from xbmlib.study.profiles import PROFILES, experiment
+from xbmlib.training.retrieved import TOP
+from xbmlib.training.trainer import Trainer
+
+# Attributes whose file a browser loads by itself, and those of links that do so by their kind.
+LOADED = ("src", "srcset", "poster", "data", "background")
+LOADED_LINKS = {"stylesheet", "icon", "shortcut", "preload", "modulepreload", "manifest"}
+
+
+def report(root):
+    """The report's command line."""
+    return subprocess.run(
+        [sys.executable, "-m", "xbmlib.report", "smoke"],
+        env=os.environ | {"XBM_ROOT": str(root)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    """Results of `retrievals`; the other notebooks stand there as if executed, without outputs."""
+    root = tmp_path_factory.mktemp("root")
+    executed = root / "results" / "notebooks" / "smoke"
+    executed.mkdir(parents=True)
+    for name in NOTEBOOKS:
+        source = SOURCES / f"{name}.ipynb"
+        if name == "retrievals":
+            out = executed / f"{name}.ipynb"
+            done = papermill(source, out, root, "-p", "profile", "smoke")
+            assert done.returncode == 0, done.stderr
+        else:
+            notebook = nbformat.read(source, 4)
+            notebook.metadata.papermill = {"exception": None, "end_time": "2020"}
+            nbformat.write(notebook, executed / source.name)
+    return root
+
+
+@pytest.fixture(scope="module")
+def site(root):
+    """The built site."""
+    done = report(root)
+    assert done.returncode == 0, done.stderr
+    index = root / "build" / "report" / "index.html"
+    assert done.stdout.strip().endswith(str(index)) and not done.stderr
+    return index.parent
+
+
+def soup(page):
+    """A page, parsed."""
+    return BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser")
+
+
+def shown(site):
+    """What the explorer's script holds."""
+    text = (site / "_static" / "retrievals.js").read_text(encoding="utf-8")
+    return json.loads(re.fullmatch(r"const RETRIEVALS = (.*);\n", text)[1])
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_every_notebook_has_its_page(site, name):
+    """Oracle: the notebook's own title; the first page links to it."""
+    title = nbformat.read(SOURCES / f"{name}.ipynb", 4).cells[0].source.splitlines()[0]
+    heading = soup(site / "notebooks" / f"{name}.html").h1
+    heading.find(class_="headerlink").decompose()
+    assert heading.get_text() == title.removeprefix("# ")
+    links = [a.get("href") for a in soup(site / "index.html").select(".sidebar-tree a")]
+    assert f"notebooks/{name}.html" in links and "explorer.html" in links
+
+
+def test_outputs_are_shown(site):
+    """Oracle: the executed notebook's picture, byte by byte, and its tables."""
+    page = site / "notebooks" / "retrievals.html"
+    (image,) = soup(page).select(".cell_output img")
+    executed = nbformat.read(
+        site.parents[1] / "results" / "notebooks" / "smoke" / "retrievals.ipynb", 4
+    )
+    outputs = [o.get("data", {}) for c in executed.cells for o in c.get("outputs", [])]
+    (png,) = (data["image/png"] for data in outputs if "image/png" in data)
+    assert (page.parent / image["src"]).read_bytes() == base64.b64decode(png)
+    assert len(soup(page).select(".cell_output table")) == sum("text/html" in d for d in outputs)
+
+
+def test_claims_are_the_stored_verdicts(site):
+    """Oracle: the JSON of the verdicts, cell by cell."""
+    stored = json.loads(
+        (site.parents[1] / "results" / "verdicts" / "smoke" / "retrievals.json").read_text()
+    )
+    rows = soup(site / "index.html").select("table.claims tbody tr")
+    assert len(rows) == len(stored)
+    for row, verdict in zip(rows, stored, strict=True):
+        outcome, claim, paper, ours, data = (td.get_text().strip() for td in row.find_all("td"))
+        assert outcome == f"{claims.MARKS[verdict['outcome']]} {verdict['outcome']}"
+        assert claim.startswith(verdict["claim"]) and verdict["rule"] in claim
+        assert paper == verdict["paper"] and ours == verdict["ours"]
+        assert data == f"{verdict['data']}; n = {verdict['seeds']}"
+        assert row.a["href"] == "notebooks/retrievals.html"
+
+
+@pytest.mark.parametrize("text", ["a_b_ *c* | $x$ `d` [e](f) <g> #h \\ ~~i~~ R² {k}", "± ‖x‖² → σ"])
+def test_no_text_is_taken_for_markdown(text):
+    """Oracle: markdown-it's own reading gives the text back."""
+    html = MarkdownIt("gfm-like", {"linkify": False}).render(claims.plain(text))
+    assert BeautifulSoup(html, "html.parser").p.get_text() == text
+    assert [tag.name for tag in BeautifulSoup(html, "html.parser").find_all()] == ["p"]
+
+
+def test_nothing_is_loaded_from_a_network(site):
+    """Oracle: every file that a page or style sheet loads lies in the site."""
+    found = []
+    for page in site.rglob("*.html"):
+        for tag in soup(page).find_all():
+            kinds = set(tag.get("rel", [])) if tag.name == "link" else set()
+            names = (*LOADED, "href") if kinds & LOADED_LINKS else LOADED
+            found += [(page, tag[name]) for name in names if tag.name != "a" and tag.get(name)]
+    for sheet in site.rglob("*.css"):
+        text = sheet.read_text(encoding="utf-8")
+        urls = re.findall(r"""(?:url\(|@import\s)\s*['"]?([^'")]+)""", text)
+        found += [(sheet, url) for url in urls]
+    assert len(found) > 5 * len(NOTEBOOKS)
+    for page, address in found:
+        parts = urlsplit(address)
+        assert parts.scheme in ("", "data") and not parts.netloc, (page, address)
+        assert parts.scheme or (page.parent / unquote(parts.path)).is_file(), (page, address)
+
+
+def test_explorer_agrees_with_brute_force(site, tmp_path):
+    """Oracle: both models trained again; every similarity in float64, sorted; the set's pictures.
+
+    Of two neighbours closer than float32 tells apart either may come first.
+    """
+    hanzi, *others = shown(site)
+    assert [d["data"] for d in (hanzi, *others)] == ["hanzi", "emoji", "hangul"]
+    data = datasets.load("hanzi", "validation")
+    pictures = [
+        torch.tensor(np.array(Image.open(BytesIO(base64.b64decode(uri.split(",")[1])))))
+        for uri in hanzi["pictures"]
+    ]
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    rights = {}
+    for memory, ratio in retrievals.RATIOS.items():
+        e = experiment(PROFILES["smoke"], retrievals.BATCH, seed=0, ratio=ratio)
+        trainer = Trainer(e, data, tmp_path / "none")
+        trainer.train(lambda steps: None)
+        embeddings = trainer.embed(data.query).double()
+        for query in hanzi["queries"]:
+            at = query["query"]
+            s = embeddings @ embeddings[at]
+            s[at] = -torch.inf
+            best = s.topk(TOP)
+            results = query["found"][memory]
+            found = [r["similarity"] for r in results]
+            assert found == pytest.approx(best.values.tolist(), abs=1e-4)
+            for result, value, image in zip(results, *map(list, best), strict=True):
+                same = (data.query.images == 255 - pictures[result["picture"]]).flatten(1).all(1)
+                assert (s[same] - value).abs().min() < 1e-6
+                assert result["label"] in data.query.labels[same]
+                assert result["right"] == (result["label"] == query["label"])
+                assert (s - value).abs().sort().values[1] < 1e-6 or same[image]
+            assert torch.equal(255 - pictures[query["picture"]], data.query.images[at, 0])
+            assert query["label"] == int(data.query.labels[at])
+            rights[at, memory] = results[0]["right"]
+    torch.set_num_threads(threads)
+    for query in hanzi["queries"]:
+        at = query["query"]
+        assert query["kind"] == retrievals.KINDS[rights[at, "without"], rights[at, "with"]]
+
+
+def test_an_unfinished_notebook_is_refused(root, site, monkeypatch):
+    """Oracle: one line names the notebook and the remedy; the site before it stays, alone."""
+    monkeypatch.setattr(xbmlib.report.site, "ROOT", root)
+    path = root / "results" / "notebooks" / "smoke" / f"{NOTEBOOKS[0]}.ipynb"
+    whole = path.read_bytes()
+    path.unlink()
+    done = report(root)
+    assert done.returncode != 0
+    told = [done.stderr.strip()]
+    for noted in ({"exception": True, "end_time": "2020"}, {"exception": None, "end_time": None}):
+        notebook = nbformat.reads(whole, 4)
+        notebook.metadata.papermill = noted
+        nbformat.write(notebook, path)
+        with pytest.raises(ReportError) as caught:
+            build("smoke")
+        told.append(str(caught.value))
+    path.write_bytes(whole)
+    remedy = "run python -m xbmlib.study smoke"
+    assert told == [f"{path} is not there: {remedy}"] + 2 * [
+        f"{path} was not executed to its end: {remedy}"
+    ]
+    assert [p.name for p in site.parent.iterdir()] == ["report"]
+    assert (site / "index.html").is_file()
+
+
+@pytest.fixture
+def browser():
+    """A page of a headless Chromium, playwright's own or the system's; no word of it may fail."""
+    with sync_playwright() as playwright:
+        names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+        found = [playwright.chromium.executable_path, *filter(None, map(shutil.which, names))]
+        there = [path for path in found if Path(path).is_file()]
+        if not there:
+            pytest.skip("no Chromium: playwright install chromium, or apt-get install chromium")
+        chromium = playwright.chromium.launch(executable_path=there[0])
+        page, failed = chromium.new_page(), []
+        page.on("pageerror", lambda error: failed.append(str(error)))
+        page.on("console", lambda m: failed.append(m.text) if m.type == "error" else None)
+        page.on("requestfailed", lambda request: failed.append(request.url))
+        yield page
+        chromium.close()
+        assert not failed
+
+
+def test_pages_open_from_disk(site, browser):
+    """Oracle: the browser's own list of what it asked for; the search finds the notebook."""
+    asked = []
+    browser.on("request", lambda request: asked.append(request.url))
+    for page in sorted(site.rglob("*.html")):
+        browser.goto(page.as_uri())
+        browser.wait_for_load_state("networkidle")
+    assert len(asked) > 5 * len(NOTEBOOKS)
+    assert {urlsplit(url).scheme for url in asked} <= {"file", "data"}
+    browser.goto(f"{(site / 'search.html').as_uri()}?q=drift")
+    browser.locator("#search-results a[href*='notebooks/drift_curves']").first.wait_for()
+
+
+@pytest.mark.parametrize("place", range(3), ids=["hanzi", "emoji", "hangul"])
+def test_a_click_shows_what_was_found(site, browser, place):
+    """Oracle: the explorer's data; a click, the arrow keys and the choice of kind."""
+    data = shown(site)[place]
+    browser.goto((site / "explorer.html").as_uri())
+    section = browser.locator(".explorer").nth(place)
+    assert section.locator("h2").inner_text() == data["data"]
+
+    def expect(query):
+        assert f"query {query['query']}, class" in section.locator("figcaption").inner_text()
+        query_picture, *found = section.locator(".result img").all()
+        assert query_picture.get_attribute("src") == data["pictures"][query["picture"]]
+        results = [r for memory in ("without", "with") for r in query["found"][memory]]
+        sources = [data["pictures"][r["picture"]] for r in results]
+        assert [image.get_attribute("src") for image in found] == sources
+        for item, result in zip(section.locator(".result li").all(), results, strict=True):
+            word = "✓ right" if result["right"] else "✗ wrong"
+            told = [word, f"class {result['label']}", f"{result['similarity']:.3f}"]
+            assert item.inner_text().split("\n") == told
+
+    for kind in filter(lambda kind: any(q["kind"] == kind for q in data["queries"]),
+                       reversed(data["kinds"])):  # fmt: skip
+        queries = [q for q in data["queries"] if q["kind"] == kind]
+        section.locator("select").select_option(kind)
+        assert section.locator(".queries img").count() == len(queries) > 2
+        expect(queries[0])
+        section.locator(".queries label").nth(1).click()
+        expect(queries[1])
+        browser.keyboard.press("ArrowRight")
+        expect(queries[2])

@@ -1,0 +1,86 @@
+"""Tests of the benchmark table and of the notebook that draws it; nothing is timed here."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from benchmarks.measure import extra_mib, faster, medians, row
+from tests.study.test_notebooks import ROOT, papermill
+from xbmlib.study.figures import benchmarks
+
+TABLES = (
+    "benchmarks", "benchmarks_growth", "benchmarks_parts", "cost", "cost_gpu", "input",
+    "losses_gpu", "scaling", "scaling_gpu",
+)  # fmt: skip
+
+
+def test_bars():
+    """Oracle: by hand."""
+    assert row("a", "b", 3.0, 2.0, sense="<=", bar=1.5)["holds"] is True
+    assert row("a", "b", 3.0, 2.0, sense="<=", bar=1.4)["holds"] is False
+    assert row("a", "b", 3.0, 2.0, sense=">=", bar=1.6)["holds"] is False
+    assert row("a", "b", 3.0, 2.0)["holds"] is None
+    assert faster("a", "b", 2.0, 9.0, 4.5)["ratio"] == 4.5
+    assert faster("a", "b", 2.0, 9.0, 4.6)["holds"] is False
+
+
+def test_calls_take_turns_and_the_first_is_not_counted():
+    """Oracle: the order of the calls."""
+    order = []
+    found = medians(3, a=lambda: order.append("a"), b=lambda: order.append("b"))
+    assert order == ["a", "b"] * 4 and set(found) == {"a", "b"}
+
+
+def test_calls_are_timed_by_the_clock_that_is_given():
+    """Oracle: a clock by hand: 1, 2 and 30 seconds after the one to warm up."""
+    ticks = iter([0, 10, 11, 20, 22, 30, 60])
+    assert medians(3, lambda: next(ticks), a=lambda: None) == {"a": 2000}
+
+
+def test_extra_memory_sees_what_a_call_takes_and_gives_back():
+    """Oracle: the size of a block that is written to and freed."""
+    assert 60 < extra_mib(lambda: bytearray(b"x") * (64 << 20)) < 90
+    assert extra_mib(lambda: None) < 5
+
+
+def test_the_stored_table_says_what_holds():
+    """Oracle: the bars, applied anew to the ratios."""
+    table = pd.read_csv(ROOT / "results" / "benchmarks.csv")
+    assert {"what", "ours", "reference", "ratio", "bar", "machine"} <= set(table)
+    barred = table.dropna(subset="bar")
+    assert len(barred) > 20
+    below = barred["sense"] == "<="
+    holds = (barred["ratio"] <= barred["bar"]).where(below, barred["ratio"] >= barred["bar"])
+    assert (holds == barred["holds"].astype(str).eq("True")).all()
+
+
+def test_the_notebook_draws_the_stored_tables(tmp_path):
+    """Oracle: the files that the README promises."""
+    notebook = ROOT / "notebooks" / "benchmarks.ipynb"
+    done = papermill(notebook, tmp_path / "o.ipynb", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "figures" / "benchmarks" / "benchmarks.svg").stat().st_size > 100
+    (verdict,) = json.loads(
+        (tmp_path / "results" / "verdicts" / "benchmarks" / "benchmarks.json").read_text()
+    )
+    assert verdict["outcome"] in ("agrees", "disagrees")
+
+
+def test_what_was_not_measured_is_told(tmp_path, monkeypatch):
+    """Oracle: one line that names the table and the remedy; what lies at the root comes first."""
+    for name in ("ROOT", "CHECKOUT"):
+        monkeypatch.setattr(benchmarks, name, tmp_path / name)
+    with pytest.raises(FileNotFoundError, match=r"cost\.csv is not in .*run `make bench` first"):
+        benchmarks.measured("cost")
+    for name in ("CHECKOUT", "ROOT"):
+        (tmp_path / name / "results").mkdir(parents=True)
+        (tmp_path / name / "results" / "cost.csv").write_text(f"where\n{name}\n")
+        assert list(benchmarks.measured("cost")["where"]) == [name]
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_tables_are_of_one_machine_and_finite(name):
+    """Oracle: no empty figure."""
+    table = pd.read_csv(ROOT / "results" / f"{name}.csv")
+    assert not table.select_dtypes("number").drop(columns="bar", errors="ignore").isna().any().any()

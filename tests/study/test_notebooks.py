@@ -1,0 +1,249 @@
+"""Tests that run the notebooks as their users do: papermill, and a JupyterLab server."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+import uuid
+from pathlib import Path
+
+import nbformat
+import pytest
+import websocket
+
+from xbmlib.study.plan import STUDIES
+
+ROOT = Path(__file__).resolve().parents[2]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    """What `python -m xbmlib.study smoke` leaves and prints, from an unrelated folder."""
+    folder = tmp_path_factory.mktemp("study")
+    (folder / "here").mkdir()
+    done = subprocess.run(
+        [sys.executable, "-m", "xbmlib.study", "smoke"],
+        cwd=folder / "here",
+        env=os.environ | {"XBM_ROOT": str(folder / "root")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert not list((folder / "here").iterdir())
+    return folder / "root", done.stdout
+
+
+@pytest.fixture(scope="module")
+def root(study):
+    """A root of its own for results and figures, where the study has run."""
+    return study[0]
+
+
+def papermill(notebook, out, root, *parameters, cwd=ROOT):
+    """papermill's command line, in this environment."""
+    command = [sys.executable, "-m", "papermill", str(notebook), str(out), "--no-progress-bar"]
+    return subprocess.run(
+        [*command, *parameters],
+        cwd=cwd,
+        env=os.environ | {"XBM_ROOT": str(root)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_figure(name, study):
+    """Oracle: the files that the README promises, and each verdict on the console."""
+    root, told = study
+    for kind in ("svg", "png", "csv"):
+        assert (root / "figures" / "smoke" / f"{name}.{kind}").stat().st_size > 100
+    verdicts = json.loads((root / "results" / "verdicts" / "smoke" / f"{name}.json").read_text())
+    assert verdicts
+    for v in verdicts:
+        assert v["outcome"] in {"agrees", "disagrees", "not testable here"}
+        assert f"[{v['outcome']}] {v['claim']}" in told
+    executed = nbformat.read(root / "results" / "notebooks" / "smoke" / f"{name}.ipynb", 4)
+    assert all(c.execution_count for c in executed.cells if c.cell_type == "code")
+
+
+@pytest.mark.parametrize("cwd", [ROOT, ROOT / "notebooks"], ids=["root", "notebooks"])
+def test_any_folder_and_no_second_training(cwd, root, tmp_path):
+    """Oracle: the CSV of a second run elsewhere equals the first; the store did not grow."""
+    csv = root / "figures" / "smoke" / "ablation_memory_ratio.csv"
+    arguments = (tmp_path / "out.ipynb", root, "-p", "profile", "smoke")
+    notebook = ROOT / "notebooks" / "ablation_memory_ratio.ipynb"
+    assert papermill(notebook, *arguments).returncode == 0
+    first, runs = csv.read_text(), sorted((root / "results" / "runs").iterdir())
+    csv.unlink()
+    assert papermill(notebook, *arguments, cwd=cwd).returncode == 0
+    assert csv.read_text() == first
+    assert sorted((root / "results" / "runs").iterdir()) == runs
+
+
+@pytest.mark.parametrize(
+    ("parameters", "told"),
+    [
+        (("-p", "ratio", "2"), "ratio=2: input should be less than or equal to 1"),
+        (("-p", "ratio", "x"), "ratio='x': input should be a valid number"),
+        (("-y", "{ratio: 1e-3}"), "ratio='1e-3': input should be a valid number"),
+        (("-p", "rato", "0.1"), "rato=0.1: no such parameter; did you mean ratio?"),
+        (("-p", "profile", "huge"), "profile='huge'"),
+        (("-p", "seeds", "0"), "seeds=0"),
+    ],
+)
+def test_bad_parameters_are_refused(parameters, told, root, tmp_path):
+    """Oracle: a non-zero exit and a message that names the value; nothing was trained."""
+    done = papermill(
+        ROOT / "notebooks" / "ablation_memory_ratio.ipynb",
+        tmp_path / "o.ipynb",
+        root / "none",
+        *parameters,
+    )
+    assert done.returncode != 0
+    assert told in done.stderr
+    assert not (root / "none").exists()
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_committed_notebooks_are_clean(path):
+    """Oracle: the conventions: no outputs, kernel python3, one flat parameters cell."""
+    notebook = nbformat.read(path, 4)
+    nbformat.validate(notebook)
+    assert notebook.metadata.kernelspec.name == "python3"
+    code = [c for c in notebook.cells if c.cell_type == "code"]
+    assert all(not c.outputs and c.execution_count is None for c in code)
+    (parameters,) = (c for c in code if "parameters" in c.metadata.get("tags", []))
+    assert parameters is code[0]
+    for line in parameters.source.splitlines():
+        assert line.split("#")[0].count("=") == 1 and "# " in line
+
+
+class Jupyter:
+    """A JupyterLab server and one kernel session on it."""
+
+    def __init__(self, root):
+        self.token = uuid.uuid4().hex
+        self.process = subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "jupyterlab",
+                "--no-browser",
+                "--allow-root",
+                "--ServerApp.port=0",
+                f"--IdentityProvider.token={self.token}",
+                f"--ServerApp.root_dir={ROOT}",
+            ],
+            env=os.environ | {"XBM_ROOT": str(root), "JUPYTER_RUNTIME_DIR": str(root / "runtime")},
+            stderr=subprocess.DEVNULL,
+        )
+        deadline = time.monotonic() + 90
+        while not (found := list((root / "runtime").glob("jpserver-*.json"))):
+            assert time.monotonic() < deadline and self.process.poll() is None
+            time.sleep(0.2)
+        self.url = json.loads(found[0].read_text())["url"]
+
+    def get(self, path, body=None):
+        """GET, or POST a body; JSON where the answer is."""
+        request = urllib.request.Request(
+            self.url + path,
+            json.dumps(body).encode() if body else None,
+            {"Authorization": f"token {self.token}", "Content-Type": "application/json"},
+        )
+        for _ in range(50):
+            try:
+                with urllib.request.urlopen(request, timeout=60) as answer:
+                    text = answer.read().decode()
+                    kind = answer.headers["Content-Type"]
+                    return json.loads(text) if "json" in kind else text
+            except urllib.error.URLError as error:
+                if isinstance(error, urllib.error.HTTPError):
+                    raise
+                time.sleep(0.2)
+        raise AssertionError("no answer from the server")
+
+    def execute(self, kernel, sources):
+        """Run cells one after the other; the messages of each."""
+        url = self.url.replace("http", "ws", 1)
+        socket = websocket.create_connection(
+            f"{url}api/kernels/{kernel}/channels",
+            header=[f"Authorization: token {self.token}"],
+            timeout=180,
+        )
+        outputs = []
+        for source in sources:
+            header = {
+                "msg_id": uuid.uuid4().hex,
+                "msg_type": "execute_request",
+                "version": "5.3",
+                "username": "",
+                "session": "test",
+            }
+            content = {
+                "code": source,
+                "silent": False,
+                "store_history": True,
+                "allow_stdin": False,
+                "stop_on_error": True,
+                "user_expressions": {},
+            }
+            socket.send(
+                json.dumps(
+                    {
+                        "header": header,
+                        "parent_header": {},
+                        "metadata": {},
+                        "content": content,
+                        "channel": "shell",
+                        "buffers": [],
+                    }
+                )
+            )
+            messages = []
+            while True:
+                message = json.loads(socket.recv())
+                if message["parent_header"].get("msg_id") != header["msg_id"]:
+                    continue
+                messages.append(message)
+                content, kind = message["content"], message["header"]["msg_type"]
+                if kind == "status" and content["execution_state"] == "idle":
+                    break
+            outputs.append(messages)
+        socket.close()
+        return outputs
+
+
+@pytest.fixture
+def jupyter(root):
+    """A running server, stopped after the test."""
+    server = Jupyter(root)
+    yield server
+    server.process.terminate()
+    server.process.wait(20)
+
+
+def test_in_a_real_jupyterlab_server(jupyter, root):
+    """Oracle: the server's own pages and kernel: no cell fails, the last shows verdicts."""
+    path = "notebooks/valid_negatives.ipynb"
+    assert "jupyter" in jupyter.get(f"lab/tree/{path}").lower()
+    cells = jupyter.get(f"api/contents/{path}")["content"]["cells"]
+    sources = [c["source"] for c in cells if c["cell_type"] == "code"]
+    # What a reader edits in the parameters cell.
+    sources[0] = sources[0].replace('"quick"', '"smoke"')
+    session = jupyter.get(
+        "api/sessions",
+        {"path": path, "name": "", "type": "notebook", "kernel": {"name": "python3"}},
+    )
+    outputs = jupyter.execute(session["kernel"]["id"], sources)
+    errors = [m for cell in outputs for m in cell if m["header"]["msg_type"] == "error"]
+    assert not errors, errors
+    kinds = [set(m["content"].get("data", {})) for cell in outputs for m in cell]
+    assert any("image/png" in kind for kind in kinds)
+    shown = [m["content"]["data"]["text/html"] for m in outputs[-1] if "data" in m["content"]]
+    assert "valid negatives" in shown[-1]

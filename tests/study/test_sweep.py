@@ -1,0 +1,201 @@
+"""Tests of the sweep: the plan, and Snakemake as its users start it, killed and started again."""
+
+import ast
+import importlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+import pytest
+import torch
+import yaml
+
+from xbmlib.study import sweep
+from xbmlib.study.parallel import run_all
+from xbmlib.study.plan import STUDIES, experiments, plan
+from xbmlib.study.profiles import PROFILES
+from xbmlib.training.experiment import ConfigError, Experiment
+from xbmlib.training.run import identify
+from xbmlib.training.store import RunStore
+
+ROOT = Path(__file__).resolve().parents[2]
+# Two runs of seven steps at the profile smoke.
+NOTEBOOK = "recall_sop"
+
+
+def of_notebook(path):
+    """The module that a notebook calls `study`, and its class of parameters."""
+    code = [c.source for c in nbformat.read(path, 4).cells if c.cell_type == "code"]
+    tree = ast.parse("\n".join(code))
+    modules = [
+        alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import)
+        for alias in node.names
+        if alias.asname == "study"
+    ]
+    used = {n.attr for n in ast.walk(tree) if isinstance(n, ast.Attribute)}
+    return *modules, next(name for name in used if name.endswith("Parameters")), "frame" in used
+
+
+def test_every_notebook_of_runs_has_its_study():
+    """Oracle: what each notebook's own code imports and takes its parameters by."""
+    written = {}
+    for path in (ROOT / "notebooks").glob("*.ipynb"):
+        module, parameters, has_runs = of_notebook(path)
+        if has_runs:
+            written[path.stem] = (module, parameters)
+    assert written == {
+        name: (study.parameters.__module__, study.parameters.__name__)
+        for name, study in STUDIES.items()
+    }
+
+
+class Asked(Exception):
+    """Carries what a frame asked to have run."""
+
+
+@pytest.mark.parametrize("profile", list(PROFILES))
+@pytest.mark.parametrize("name", list(STUDIES))
+def test_plan_is_what_the_notebook_asks_for(name, profile, monkeypatch, tmp_path):
+    """Oracle: the experiments that reach run_all when the notebook's frame is called."""
+    monkeypatch.setenv("XBM_DATA", str(tmp_path))
+
+    def spy(experiments, store=None):
+        raise Asked(list(experiments))
+
+    parameters = STUDIES[name].parameters
+    module = importlib.import_module(parameters.__module__)
+    # The recall tables are frames of the losses' study.
+    where = module if hasattr(module, "run_all") else module.losses
+    monkeypatch.setattr(where, "run_all", spy)
+    with pytest.raises(Asked) as asked:
+        module.frame(parameters(profile=profile))
+    assert experiments(name, profile) == asked.value.args[0]
+
+
+def test_plan_names_each_run_once():
+    """Oracle: identify, one at a time; and Experiment from the plan's JSON."""
+    names = ["cost", "ablation_memory_ratio"]
+    planned = json.loads(json.dumps(plan("smoke", names)))
+    assert planned["profile"] == "smoke"
+    assert list(planned["notebooks"]) == names
+    for name in names:
+        ids = [identify(e) for e in experiments(name, "smoke")]
+        assert planned["notebooks"][name] == ids
+    first, second = (set(ids) for ids in planned["notebooks"].values())
+    # Batch 64 without memory is a row of Table 2 and a point of Fig. 1.
+    assert len(first & second) == 1
+    assert set(planned["runs"]) == first | second
+    for id, values in planned["runs"].items():
+        assert identify(Experiment.from_dict(values)) == id
+
+
+@pytest.mark.parametrize(
+    ("option", "told"),
+    [
+        ("--proflie=smoke", "unrecognized arguments: --proflie=smoke"),
+        ("--profile=huge", "invalid choice: 'huge'"),
+        ("--notebooks=cost,costs", "no notebook costs; known: drift_curves, "),
+        ("--checkpoint_steps=0", "'0': give a whole number of at least 1"),
+    ],
+)
+def test_bad_config_is_refused(option, told, tmp_path, capsys):
+    """Oracle: a non-zero exit and a message that names the value; nothing is written."""
+    with pytest.raises(SystemExit) as stop:
+        sweep.main(["plan", str(tmp_path / "plan.json"), option])
+    assert stop.value.code
+    assert told in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_run_that_was_planned_otherwise_is_refused():
+    """Oracle: an id that is not the experiment's; nothing is trained."""
+    planned = {"runs": {"0" * 16: Experiment(steps=2).model_dump()}, "checkpoint_steps": 1}
+    with pytest.raises(ConfigError, match=f"run {'0' * 16} of the plan would be "):
+        sweep.train_planned(planned, "0" * 16)
+
+
+def snakemake(root, *arguments):
+    """Start a sweep over one notebook at the profile smoke, in a session of its own."""
+    command = [sys.executable, "-m", "snakemake", "-c2", "--snakefile", "workflow/Snakefile"]
+    config = ["--config", "profile=smoke", f"notebooks={NOTEBOOK}", "checkpoint_steps=1"]
+    return subprocess.Popen(
+        [*command, *arguments, *config],
+        cwd=ROOT,
+        env=os.environ | {"XBM_ROOT": str(root), "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def kill_in_training(root):
+    """Kill a sweep, and all that it started, once a run has a checkpoint; its folders."""
+    process = snakemake(root)
+    while not (found := list((root / "results" / "runs").glob("*/checkpoint.pt"))):
+        assert process.poll() is None, process.communicate()[0]
+        time.sleep(0.005)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    return [path.parent for path in found if path.is_file()]
+
+
+def without_clock(folder):
+    """The bytes of a finished run's files, apart from the seconds and the commit it was in."""
+    out = {path.name: path.read_bytes() for path in folder.iterdir()}
+    return out | {
+        "provenance.json": json.loads(out["provenance.json"]) | {"seconds": 0, "commit": ""}
+    }
+
+
+def test_killed_it_goes_on_to_the_same_bits(tmp_path):
+    """Oracle: run_all in a store of its own; and the seconds that a checkpoint has counted."""
+    root, undisturbed = tmp_path / "swept", RunStore(tmp_path / "undisturbed")
+    cut = kill_in_training(root)
+    assert cut
+    assert not any((folder / "recall.json").exists() for folder in cut)
+    # A run that goes on from its checkpoint counts on from the seconds there.
+    for folder in cut:
+        state = torch.load(folder / "checkpoint.pt", weights_only=True)
+        assert 0 < state["step"] < 7
+        torch.save(state | {"seconds": 1e6}, folder / "checkpoint.pt")
+        # What a process leaves that is killed while it writes.
+        (folder / ".checkpoint.pt.1.tmp").write_bytes(b"half")
+
+    process = snakemake(root)
+    told, _ = process.communicate()
+    assert process.returncode == 0, told
+    assert re.search(rf"^{NOTEBOOK}\n  \[[a-z ]+\] The memory lifts", told, re.MULTILINE)
+    assert (root / "figures" / "smoke" / f"{NOTEBOOK}.svg").is_file()
+    assert (root / "results" / "notebooks" / "smoke" / f"{NOTEBOOK}.ipynb").is_file()
+
+    swept = RunStore(root / "results" / "runs")
+    wanted = run_all(experiments(NOTEBOOK, "smoke"), undisturbed)
+    # The notebook found all of its runs done, and trained no other.
+    assert sorted(path.name for path in swept.folder.iterdir()) == sorted(r.id for r in wanted)
+    for run in wanted:
+        assert without_clock(swept.path(run.id)) == without_clock(undisturbed.path(run.id))
+        resumed = swept.path(run.id) in cut
+        assert (swept.load(run.id).provenance["seconds"] >= 1e6) == resumed
+
+    # On a cluster: what is missing, each with what SLURM is to give it, and nothing is done.
+    first, second = (run.id for run in wanted)
+    (swept.path(first) / "recall.json").unlink()
+    profile = ROOT / "workflow" / "profiles" / "slurm"
+    process = snakemake(root, "-n", "--workflow-profile", str(profile))
+    listed, _ = process.communicate()
+    assert process.returncode == 0, listed
+    assert re.findall(r"output: results/runs/(\w+)/recall.json", listed) == [first]
+    assert re.findall(r"output: results/notebooks/smoke/(\w+).ipynb", listed) == [NOTEBOOK]
+    limits = yaml.safe_load((profile / "config.yaml").read_text())["default-resources"]
+    asked = re.search(rf"{first}/recall.json.*?resources: ([^\n]*)", listed, re.DOTALL)[1]
+    assert {f"{name}={value}" for name, value in limits.items()} <= set(asked.split(", "))
+    assert not swept.done(first) and swept.done(second)
