@@ -42,7 +42,7 @@ Step = Callable[[], None]
 def compact(batch: int, ratio: float) -> tuple[Step, int]:
     """A step of the study's trainer, the memory full; and M."""
     e = experiment(PROFILES["quick"], batch, seed=0, ratio=ratio)
-    run = trainer(e.but(start=0, init="sample"))
+    run = trainer(e.replace(start=0, init="sample"))
     loader = run.batches()
 
     def step() -> None:

@@ -31,8 +31,8 @@ def trainer(e: Experiment) -> Trainer:
 
 def settings(batch: int) -> dict[str, Experiment]:
     """The quick profile's settings with memory, full once the warm-up is over, and without it."""
-    e = experiment(PROFILES["quick"], batch, seed=0, ratio=1.0).but(init="sample")
-    return {"none": e.but(ratio=0.0), "100%": e}
+    e = experiment(PROFILES["quick"], batch, seed=0, ratio=1.0).replace(init="sample")
+    return {"none": e.replace(ratio=0.0), "100%": e}
 
 
 def rows() -> Iterator[Row]:

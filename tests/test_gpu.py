@@ -38,7 +38,7 @@ def small(monkeypatch):
     few = [s.of_classes(s.classes[:60]) for s in (whole.train, whole.query)]
     lists = {"small": torch.arange(len(few[1]) // 2)}
     data = Retrieval("small", few[0], few[1], None, (1, 10), "small", lists)
-    monkeypatch.setattr(datasets, "load", lambda name, split="test", view="drawn": data)
+    monkeypatch.setattr(datasets, "load", lambda name, split="test", view="rendered": data)
     return data
 
 
@@ -231,7 +231,7 @@ def test_neighbours(small, tmp_path):
     e = Experiment(**RUN | {"neighbours": len(small.query)})
     run = run_one(e, RunStore(tmp_path))
     first = run.neighbours[run.neighbours["rank"] == 1]
-    assert first["right"].mean() == pytest.approx(run.recall["R@1"], abs=0.01)
+    assert first["correct"].mean() == pytest.approx(run.recall["R@1"], abs=0.01)
 
 
 def test_runs_share_a_gpu_in_turn(tmp_path):
@@ -260,7 +260,7 @@ def test_the_probe_of_a_large_net(tmp_path, monkeypatch, capsys):
     torch.cuda.set_per_process_memory_fraction(2 * found.peak / whole)
     try:
         with pytest.raises(preflight.PreflightError, match="resnet50 at batch=32 does not fit"):
-            preflight.probe(e.but(batch=32, k=8, ratio=0.0, backbone="resnet50"))
+            preflight.probe(e.replace(batch=32, k=8, ratio=0.0, backbone="resnet50"))
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0)
 

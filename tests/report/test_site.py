@@ -186,11 +186,11 @@ def test_explorer_agrees_with_brute_force(site, tmp_path):
                 same = (data.query.images == 255 - pictures[result["picture"]]).flatten(1).all(1)
                 assert (s[same] - value).abs().min() < 1e-6
                 assert result["label"] in data.query.labels[same]
-                assert result["right"] == (result["label"] == query["label"])
+                assert result["correct"] == (result["label"] == query["label"])
                 assert (s - value).abs().sort().values[1] < 1e-6 or same[image]
             assert torch.equal(255 - pictures[query["picture"]], data.query.images[at, 0])
             assert query["label"] == int(data.query.labels[at])
-            rights[at, memory] = results[0]["right"]
+            rights[at, memory] = results[0]["correct"]
     torch.set_num_threads(threads)
     for query in hanzi["queries"]:
         at = query["query"]
@@ -270,7 +270,7 @@ def test_a_click_shows_what_was_found(site, browser, place):
         sources = [data["pictures"][r["picture"]] for r in results]
         assert [image.get_attribute("src") for image in found] == sources
         for item, result in zip(section.locator(".result li").all(), results, strict=True):
-            word = "✓ right" if result["right"] else "✗ wrong"
+            word = "✓ correct" if result["correct"] else "✗ incorrect"
             told = [word, f"class {result['label']}", f"{result['similarity']:.3f}"]
             assert item.inner_text().split("\n") == told
 

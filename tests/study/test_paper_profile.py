@@ -60,7 +60,7 @@ def test_a_table_of_the_paper_on_its_format(root, capsys):
         assert e.dim == NETS[e.backbone] and (e.init, e.batch_loss) == ("sample", False)
     table = recall_tables.table(data, parameters)
     ours = table[table["source"] == "ours"]
-    assert len(ours) == 6 and not table["source"].str.contains("drawn").any()
+    assert len(ours) == 6 and not table["source"].str.contains("rendered").any()
     verdicts = recall_tables.verdicts(data, parameters)
     assert "In-shop, batch 4" in verdicts[1].data
     first = data[(data["measure"] == "R@1") & (data["memory"] == "w/ M")]
@@ -85,7 +85,7 @@ def test_a_net_without_weights_is_left_out_and_that_is_told(root, capsys):
 def test_lists_of_vehicleid_are_measured_by_both_protocols(root):
     """Oracle: the names that evaluation gives; Table 5's measures are among them."""
     e = experiment(PROFILES["paper"], 4, seed=0, ratio=None, data="vehicleid")
-    e = e.but(backbone="compact", weights=None, dim=16)
+    e = e.replace(backbone="compact", weights=None, dim=16)
     recall = run_all([e], RunStore(root / "runs"))[0].recall
     assert set(paper.SETS["VehicleID"]) <= recall.keys()
     assert "small, one per class R@1" in recall
@@ -112,13 +112,13 @@ def test_what_does_not_fit_on_the_disk_is_refused(root, monkeypatch, tmp_path):
     monkeypatch.setattr(preflight.shutil, "disk_usage", lambda path: usage)
     e = experiment(PROFILES["paper"], 4, seed=0, ratio=None, data="inshop")
     with pytest.raises(preflight.PreflightError, match="make room, or put the results elsewhere"):
-        preflight.check([e.but(backbone="compact", weights=None)], tmp_path / "runs")
+        preflight.check([e.replace(backbone="compact", weights=None)], tmp_path / "runs")
 
 
 def test_a_probe_counts_what_a_run_holds(root):
     """Oracle: a checkpoint of the same run, measured on the disk."""
     e = experiment(PROFILES["paper"], 4, seed=0, ratio=1.0, data="inshop")
-    e = e.but(backbone="compact", weights=None, dim=16)
+    e = e.replace(backbone="compact", weights=None, dim=16)
     found = preflight.probe(e)
     from xbmlib import datasets
     from xbmlib.training.trainer import Trainer

@@ -30,7 +30,7 @@ NUMBERS = (
 )
 CHOICES = {
     "split": ("test", "validation"),
-    "view": ("drawn", "paper", "released", "released_ms"),
+    "view": ("rendered", "paper", "released", "released_ms"),
     "backbone": ("compact", "googlenet", "bninception", "resnet50"),
     "pooling": ("avg", "max"),
     "sampler": ("pk", "shuffle"),
@@ -248,13 +248,13 @@ def test_frozen_and_changed_by_copy():
     first = Experiment()
     with pytest.raises(Exception, match="frozen"):
         first.lr = 1.0
-    assert first.but(lr=0.5).lr == 0.5 and first.lr != 0.5
+    assert first.replace(lr=0.5).lr == 0.5 and first.lr != 0.5
     with pytest.raises(ConfigError, match="lr=0"):
-        first.but(lr=0)
+        first.replace(lr=0)
     with pytest.raises(ConfigError, match="k=4 with batch=2"):
-        first.but(batch=2)
+        first.replace(batch=2)
     with pytest.raises(ConfigError, match="did you mean lr"):
-        first.but(lrr=0.5)
+        first.replace(lrr=0.5)
 
 
 def test_json_round_trip():

@@ -16,7 +16,7 @@ from xbmlib.training.trainer import Trainer
 
 
 def images(n, seed):
-    """Random pictures of few classes, so that some of the nearest are right."""
+    """Random pictures of few classes, so that some of the nearest are correct."""
     generator = torch.Generator().manual_seed(seed)
     pictures = torch.randint(0, 256, (n, 1, 4, 4), generator=generator, dtype=torch.uint8)
     return ImageSet(pictures, torch.randint(0, 5, (n,), generator=generator))
@@ -46,7 +46,7 @@ def test_rows_equal_a_loop(gallery):
         assert rows["neighbour"].tolist() == best and rows["rank"].tolist() == [1, 2, 3, 4]
         assert rows["similarity"].tolist() == pytest.approx([s[j] for j in best], abs=1e-6)
         label = data.query.labels[query]
-        assert rows["right"].tolist() == [bool(searched.labels[j] == label) for j in best]
+        assert rows["correct"].tolist() == [bool(searched.labels[j] == label) for j in best]
 
 
 def test_the_draw():
@@ -64,7 +64,7 @@ def test_a_run_keeps_what_its_model_finds(tmp_path, monkeypatch):
     data = Retrieval("small", *few, None, (1,), "small")
     monkeypatch.setattr(datasets, "load", lambda name, split, view: data)
     plain = Experiment(batch=8, k=2, steps=6, start=2, ratio=0.1, dim=16)
-    kept = run_one(plain.but(neighbours=10), RunStore(tmp_path))
+    kept = run_one(plain.replace(neighbours=10), RunStore(tmp_path))
     bare = run_one(plain, RunStore(tmp_path))
     assert kept.id != bare.id and kept.recall == bare.recall and bare.neighbours.empty
     trainer = Trainer(plain, data, tmp_path / "checkpoint.pt")
@@ -74,15 +74,15 @@ def test_a_run_keeps_what_its_model_finds(tmp_path, monkeypatch):
 
 
 def found(firsts, seeds=1):
-    """A study's frame in which the nearest images are right as told; hanzi's first test images."""
+    """A study's frame in which the nearest images are correct as given, of hanzi's first images."""
     rows = [
-        {"data": "hanzi", "split": "test", "view": "drawn", "seed": seed, "memory": memory,
+        {"data": "hanzi", "split": "test", "view": "rendered", "seed": seed, "memory": memory,
          "query": 7 * q, "kind": study.KINDS[pair], "rank": rank, "neighbour": 7 * q + rank,
-         "similarity": 1 / rank, "right": right if rank == 1 else False,
+         "similarity": 1 / rank, "correct": correct if rank == 1 else False,
          "pixels": 0.3 * (memory == "with") + 0.01 * q, "run": memory}
         for seed in range(seeds)
         for q, pair in enumerate(firsts)
-        for memory, right in zip(study.RATIOS, pair, strict=True)
+        for memory, correct in zip(study.RATIOS, pair, strict=True)
         for rank in range(1, TOP + 1)
     ]  # fmt: skip
     return pd.DataFrame(rows)
@@ -95,7 +95,7 @@ def test_counts_and_choice():
     """Oracle: by hand; the choice takes the first of each kind, of the first seed."""
     data = found(MIXED, seeds=2)
     assert study.counts(data).to_numpy().tolist() == [[9, 1, 3, 2]] * 2
-    chosen = study.chosen(data, 2, ("wrong with both", "right with memory only"))
+    chosen = study.chosen(data, 2, ("incorrect with both", "correct with memory only"))
     assert chosen["query"].unique().tolist() == [70, 77, 0, 7]
     assert chosen["seed"].unique().tolist() == [0] and len(chosen) == 4 * 2 * TOP
 
@@ -130,17 +130,17 @@ def test_frame(tmp_path, monkeypatch):
         images = queries if loaded.gallery is None else loaded.gallery
         asked = {m: rows["query"].tolist() for m, rows in part.groupby("memory")}
         assert asked["with"] == asked["without"] and len(set(asked["with"])) == 20
-        first = {(r.query, r.memory): r.right for r in part[part["rank"] == 1].itertuples()}
+        first = {(r.query, r.memory): r.correct for r in part[part["rank"] == 1].itertuples()}
         for row in part.itertuples():
             pair = torch.stack([queries.images[row.query], images.images[row.neighbour]]).flatten(1)
             assert row.pixels == pytest.approx(float(torch.corrcoef(pair.double())[0, 1]), abs=1e-5)
-            assert row.right == bool(queries.labels[row.query] == images.labels[row.neighbour])
+            assert row.correct == bool(queries.labels[row.query] == images.labels[row.neighbour])
             assert row.kind == study.KINDS[first[row.query, "without"], first[row.query, "with"]]
 
 
 def test_figure():
     """Oracle: pictures, frames and ticks counted from the rows."""
-    data = study.chosen(found(MIXED), 2, ("right with memory only", "wrong with both"))
+    data = study.chosen(found(MIXED), 2, ("correct with memory only", "incorrect with both"))
     ax = plot(data, study.pictures(data))
     assert len(ax.images) == 4 * (1 + 2 * TOP)
     assert len(ax.patches) == len(data)

@@ -43,7 +43,7 @@ def small(monkeypatch):
     """The first classes of hanzi: real pictures, few of them."""
     whole = datasets.load("hanzi")
 
-    def load(name, split="test", view="drawn"):
+    def load(name, split="test", view="rendered"):
         few = [s.of_classes(s.classes[:60]) for s in (whole.train, whole.query)]
         return Retrieval("small", few[0], few[1], None, (1, 10), "small")
 

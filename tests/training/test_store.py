@@ -85,12 +85,12 @@ def test_id_follows_every_field():
         "lemma": 2,
     }
     assert changes.keys() == Experiment.model_fields.keys()
-    ids = {run_id(base.but(**{k: v}), "f") for k, v in changes.items()}
+    ids = {run_id(base.replace(**{k: v}), "f") for k, v in changes.items()}
     assert len(ids | {run_id(base, "f")}) == len(changes) + 1
     assert run_id(Experiment(), "f") == run_id(base, "f")
     # The smallest change counts, another way to write the same does not.
-    assert run_id(base.but(lr=2.0000000001e-4), "f") != run_id(base, "f")
-    assert run_id(base.but(ratio=1), "f") == run_id(base.but(ratio=1.0), "f")
+    assert run_id(base.replace(lr=2.0000000001e-4), "f") != run_id(base, "f")
+    assert run_id(base.replace(ratio=1), "f") == run_id(base.replace(ratio=1.0), "f")
     ways = (Experiment(lr=1.0, seed=3), Experiment(seed=3, lr=1.0, dim=base.dim))
     assert len({run_id(e, "f") for e in ways}) == 1
 

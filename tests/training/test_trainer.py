@@ -98,7 +98,7 @@ def test_learns(small, tmp_path, loss):
 
     before = recall(net())
     model = net()
-    run = trainer(tmp_path, E.but(steps=200, start=20, ratio=0.2), model=model, loss=loss)
+    run = trainer(tmp_path, E.replace(steps=200, start=20, ratio=0.2), model=model, loss=loss)
     run.train()
     found = pd.DataFrame(run.metrics)["batch_loss"]
     assert found[-20:].mean() < 0.7 * found[:20].mean()
@@ -142,7 +142,7 @@ def test_a_state_of_another_run_is_refused(small, tmp_path):
     for other in (
         {"model": nn.Sequential(net())},
         {"model": net(), "loss": TripletLoss()},
-        {"model": net(), "e": E.but(lr=0.5)},
+        {"model": net(), "e": E.replace(lr=0.5)},
         {},
     ):
         with pytest.raises(ConfigError, match=r"state\.pt is the state of another run: remove"):
@@ -183,7 +183,7 @@ class Diverged(nn.Flatten):
 )
 def test_no_model_for_it(small, tmp_path, model, told):
     """Oracle: one message that names what is given and what is wanted."""
-    e = E.but(ratio=0.0) if isinstance(model, Diverged) else E
+    e = E.replace(ratio=0.0) if isinstance(model, Diverged) else E
     with pytest.raises(ModelError, match=told):
         trainer(tmp_path, e, model=model)
 
@@ -196,7 +196,7 @@ def test_no_loss_for_it(small, tmp_path):
 
 def test_without_a_memory_any_dimension(small, tmp_path):
     """Oracle: the shape; dim is of the memory, and there is none."""
-    run = trainer(tmp_path, E.but(ratio=0.0), model=net(5))
+    run = trainer(tmp_path, E.replace(ratio=0.0), model=net(5))
     assert run.embed(run.probes).shape[1] == 5
 
 

@@ -9,7 +9,7 @@ from xbmlib.datasets.images import DatasetError, Retrieval
 from xbmlib.datasets.views import VIEWS
 
 # The only view of the embedded sets: they are drawn, and seen as they are.
-DRAWN = "drawn"
+RENDERED = "rendered"
 
 
 def known_views(name: str) -> tuple[str, ...]:
@@ -19,13 +19,13 @@ def known_views(name: str) -> tuple[str, ...]:
         DatasetError: an unknown name.
     """
     if name in BUNDLED:
-        return (DRAWN,)
+        return (RENDERED,)
     if name in DISK:
         return tuple(VIEWS)
     raise DatasetError(f"data={name!r}: no such data set; known: {', '.join([*BUNDLED, *DISK])}")
 
 
-def load(name: str, split: str = "test", view: str = DRAWN) -> Retrieval:
+def load(name: str, split: str = "test", view: str = RENDERED) -> Retrieval:
     """Load a data set.
 
     Args:
@@ -33,7 +33,7 @@ def load(name: str, split: str = "test", view: str = DRAWN) -> Retrieval:
             "inshop", "vehicleid", "cub", "cars"), in the folder that $XBM_DATA names.
         split: "test" measures on the test classes; "validation" on a fifth of the training
             classes, held out, for the choice of hyper-parameters.
-        view: "drawn" for embedded sets; on disk "paper", "released" or "released_ms", see
+        view: "rendered" for embedded sets; on disk "paper", "released" or "released_ms", see
             :mod:`xbmlib.datasets.views`.
 
     Raises:

@@ -18,11 +18,11 @@ def retrieved(
 ) -> Axes:
     """Each query in a row, with the images found without memory and with it.
 
-    Right images stand in a solid green frame with a tick, wrong ones in a dashed purple frame
+    Correct images stand in a solid green frame with a tick, incorrect ones in a dashed purple frame
     with a cross.
 
     Args:
-        data: tidy, a row an image found: data, kind, memory, query, rank, neighbour, right. Rows
+        data: tidy, a row an image found: data, kind, memory, query, rank, neighbour, correct. Rows
             of one data set and kind lie side by side, under a heading.
         pictures: (data, "query" or "neighbour", id) to (C, H, W) uint8.
         ax: where to draw; a new figure when left out.
@@ -45,13 +45,13 @@ def retrieved(
             for found in row.itertuples():
                 x = left[found.memory] + found.rank - 1
                 show(ax, x, y, pictures[name, "neighbour", found.neighbour])
-                _frame(ax, x, y, found.right)
+                _frame(ax, x, y, found.correct)
             y += 1
     return finish(ax, width, y)
 
 
-def _frame(ax: Axes, x: float, y: float, right: bool) -> None:
-    colour, line, mark = ("right", "-", "✓") if right else ("wrong", (0, (2, 1)), "✗")
+def _frame(ax: Axes, x: float, y: float, correct: bool) -> None:
+    colour, line, mark = ("correct", "-", "✓") if correct else ("incorrect", (0, (2, 1)), "✗")
     frame(ax, x, y, colour, line)
     ax.text(
         x + SIDE, y, mark, ha="center", va="center", size=6, color="white", zorder=4,

@@ -17,9 +17,9 @@ from xbmlib.plots.style import COLOURS, axes, seeds, sets
 
 # Source to its colour and its heading, as in the paper's figure.
 SOURCES = {
-    "positive": ("right", "positives"),
+    "positive": ("correct", "positives"),
     "batch": ("paper", "batch's negatives"),
-    "memory": ("wrong", "memory's negatives"),
+    "memory": ("incorrect", "memory's negatives"),
 }
 
 

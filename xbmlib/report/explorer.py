@@ -64,7 +64,7 @@ def _set(name: str, drawn: pd.DataFrame) -> dict[str, Any]:
                     "picture": place[name, "neighbour", row.neighbour],
                     "label": int(searched.labels[row.neighbour]),
                     "similarity": round(row.similarity, 4),
-                    "right": bool(row.right),
+                    "correct": bool(row.correct),
                 }
                 for row in rows[rows["memory"] == memory].itertuples()
             ]

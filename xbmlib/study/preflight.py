@@ -56,7 +56,7 @@ def check(todo: Sequence[Experiment], folder: Path, workers: int = 1) -> None:
     Raises:
         PreflightError: they do not fit on the disk, or a step not into the GPU's memory.
     """
-    large = [e for e in todo if e.view != "drawn"]
+    large = [e for e in todo if e.view != "rendered"]
     if not large:
         return
     probes: dict[str, Probe] = {
@@ -106,7 +106,7 @@ def probe(e: Experiment) -> Probe:
         torch.cuda.reset_peak_memory_stats()
     data = datasets.load(e.data, e.split, e.view)
     # No checkpoint is read or written: nothing lies at a path that is a folder's.
-    short = e.but(start=0, init="fill", steps=max(e.drift, default=2) + WARM + MEASURED)
+    short = e.replace(start=0, init="fill", steps=max(e.drift, default=2) + WARM + MEASURED)
     trainer = Trainer(short, data, Path("."))
     if trainer.memory is not None:
         for part in torch.arange(trainer.memory.size).split(1 << 14):

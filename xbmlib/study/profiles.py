@@ -43,7 +43,7 @@ class Profile:
         setting: of :data:`xbmlib.paper.SETTINGS`; None for what the searches found.
         ratio_seeds: seeds of Fig. 1 right, where they are not those of the rest.
         brief: leaves Fig. 7 and Table 1's triplet and multi-similarity loss to the first data set,
-            and the make-up of the batch to one setting of its baseline and two memories.
+            and the composition of the batch to one setting of its baseline and two memories.
     """
 
     name: str

@@ -32,8 +32,8 @@ class Experiment(BaseModel):
     split: Literal["test", "validation"] = Field(
         "test", description="test classes, or training classes held out for searches"
     )
-    view: Literal["drawn", "paper", "released", "released_ms"] = Field(
-        "drawn", description="resizing and cropping of images on disk, see xbmlib.datasets.views"
+    view: Literal["rendered", "paper", "released", "released_ms"] = Field(
+        "rendered", description="resizing and cropping of images on disk, see xbmlib.datasets.views"
     )
     backbone: Literal["compact", "googlenet", "bninception", "resnet50"] = "compact"
     weights: str | None = Field("scripts", description="initial weights; None: from scratch")
@@ -115,7 +115,7 @@ class Experiment(BaseModel):
             values = values | {"drift": tuple(values["drift"])}
         return cls(**values)
 
-    def but(self, **changes: Any) -> Self:
+    def replace(self, **changes: Any) -> Self:
         """The same experiment with some fields changed, validated again."""
         return type(self)(**(self.model_dump() | changes))
 

@@ -36,7 +36,7 @@ def retrieved(data: Retrieval, embed: Callable[[Images], Tensor], count: int) ->
 
     Returns:
         A row an image found, nearest first and queries as drawn: query, rank (from 1), neighbour
-        (its index in the gallery, or else among the queries), similarity, right (of the query's
+        (its index in the gallery, or else among the queries), similarity, correct (of the query's
         class).
     """
     if not count:
@@ -48,12 +48,12 @@ def retrieved(data: Retrieval, embed: Callable[[Images], Tensor], count: int) ->
         similarities, indices = neighbours(found[chosen], TOP, found, own=chosen)
     else:
         similarities, indices = neighbours(embed(data.query.select(chosen)), TOP, found)
-    right = images.labels[indices] == data.query.labels[chosen, None]
+    correct = images.labels[indices] == data.query.labels[chosen, None]
     columns = {
         "query": chosen.repeat_interleave(TOP).int(),
         "rank": torch.arange(1, TOP + 1, dtype=torch.int8).repeat(len(chosen)),
         "neighbour": indices.flatten().int(),
         "similarity": similarities.flatten(),
-        "right": right.flatten(),
+        "correct": correct.flatten(),
     }
     return pd.DataFrame({name: column.numpy() for name, column in columns.items()})

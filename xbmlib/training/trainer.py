@@ -154,7 +154,7 @@ class Trainer:
             self._initialise(self.memory)
         with record_function("xbm: crop"):
             x = to_float(images.to(self.device, non_blocking=True))
-            if e.view == "drawn":
+            if e.view == "rendered":
                 # Randomness is a function of (seed, step): a resumed run needs no history of it.
                 generator, first = crop_generator(e.seed, t), self.ranks.share(e.batch).start
                 x = random_resized_crop(x, e.crop, generator, batch=e.batch, first=first)

@@ -98,7 +98,7 @@ def test_lengths_differ_in_nothing_but_the_schedule():
     found = found[:8]
     assert [e.steps for e in found] == [500, 500, 1000, 1000, 2000, 2000, 4000, 4000]
     for arm in (0, 1):
-        same = {str(e.but(steps=9999, start=0)) for e in found[arm::2]}
+        same = {str(e.replace(steps=9999, start=0)) for e in found[arm::2]}
         assert len(same) == 1
         assert len({e.start / e.steps for e in found[arm::2]}) == 1
 

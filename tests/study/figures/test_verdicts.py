@@ -181,4 +181,4 @@ def test_the_papers_own_rows_surpass_the_published(kind, tmp_path, monkeypatch):
     assert found[0].data == f"{name}, batch 64, profile paper"
     data["value"] -= 10
     assert recall_tables.verdicts(data, parameters)[1].outcome == "disagrees"
-    assert not recall_tables.table(data, parameters)["source"].str.contains("drawn").any()
+    assert not recall_tables.table(data, parameters)["source"].str.contains("rendered").any()

@@ -29,13 +29,13 @@ SPACES = {"K = 2, the best of 2 and 4": "free", "K = 4, as in the authors' code"
 
 
 class Parameters(StudyParameters):
-    """The study of the batch's make-up takes no parameters of its own."""
+    """The study of the batch's composition takes no parameters of its own."""
 
     notebook: ClassVar[str] = "batch_composition"
 
 
 def _cases(parameters: Parameters) -> list[tuple[int, str, float, int, int]]:
-    """Batch, make-up, R_M, rank and seed of each run."""
+    """Batch, composition, R_M, rank and seed of each run."""
     free, fixed = SPACES
     size = parameters.size
     ratios = (0.0, *LARGE) if size.brief else RATIOS
@@ -47,7 +47,7 @@ def _cases(parameters: Parameters) -> list[tuple[int, str, float, int, int]]:
 
 
 def experiments(parameters: Parameters) -> list[Experiment]:
-    """Both make-ups, without and with memory, and batch 64 without."""
+    """Both compositions, without and with memory, and batch 64 without."""
     return [
         experiment(parameters.size, batch, seed=seed, ratio=ratio, space=SPACES[name], rank=rank)
         for batch, name, ratio, rank, seed in _cases(parameters)
@@ -55,20 +55,20 @@ def experiments(parameters: Parameters) -> list[Experiment]:
 
 
 def frame(parameters: Parameters, store: RunStore | None = None) -> pd.DataFrame:
-    """Run or load: both make-ups, without memory and with sizes of it, and batch 64 without.
+    """Run or load: both compositions, without memory and with sizes of it, and batch 64 without.
 
     Every arm has its own settings, from searches of as many trials; the baseline at K = 4 has
     those of the next ranks as well, unless the profile is brief.
 
     Returns:
-        A row a run: data, batch, make_up, K, ratio, rank (of its settings in their search), seed,
-        R@1 (percent), run.
+        A row a run: data, batch, composition, K, ratio, rank (of its settings in their search),
+        seed, R@1 (percent), run.
     """
     runs = run_all(experiments(parameters), store)
     return pd.DataFrame(
         [
-            {"data": run.experiment.data, "batch": batch, "make_up": name, "K": run.experiment.k,
-             "ratio": ratio, "rank": rank, "seed": seed, "R@1": 100 * run.recall["R@1"],
+            {"data": run.experiment.data, "batch": batch, "composition": name,
+             "K": run.experiment.k, "ratio": ratio, "rank": rank, "seed": seed, "R@1": 100 * run.recall["R@1"],
              "run": run.id}
             for (batch, name, ratio, rank, seed), run in zip(
                 _cases(parameters), runs, strict=True
@@ -78,14 +78,14 @@ def frame(parameters: Parameters, store: RunStore | None = None) -> pd.DataFrame
 
 
 def verdicts(data: pd.DataFrame, parameters: Parameters) -> list[Verdict]:
-    """The gain at each make-up, and batch 16 with memory against batch 64 without."""
+    """The gain at each composition, and batch 16 with memory against batch 64 without."""
     common: Any = {
         "data": f"{parameters.size.first_told}, batch {BATCH}, contrastive, "
         f"profile {parameters.profile}",
         "seeds": data["seed"].nunique(),
     }
     first = data[data["rank"] == 1]
-    r1 = first.set_index(["batch", "make_up", "ratio", "seed"])["R@1"]
+    r1 = first.set_index(["batch", "composition", "ratio", "seed"])["R@1"]
     others = data[data["rank"] > 1].set_index("seed").groupby("rank")["R@1"]
     stated = f"over {paper.GAIN_BATCH_16.value:.0f} points ({paper.GAIN_BATCH_16.where})"
     out = []
@@ -115,7 +115,7 @@ def verdicts(data: pd.DataFrame, parameters: Parameters) -> list[Verdict]:
     runs = r1[BATCH, fixed]
     if SMALL in runs:
         out.append(one_percent(runs[SMALL] - runs[0.0], f"; here with {fixed}", **common))
-    larger = r1[REFERENCE].droplevel(["make_up", "ratio"])
+    larger = r1[REFERENCE].droplevel(["composition", "ratio"])
     best = max(LARGE, key=lambda ratio: runs[ratio].mean())
     out.append(
         Verdict(

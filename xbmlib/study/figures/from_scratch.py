@@ -34,8 +34,8 @@ def experiments(parameters: Parameters) -> list[Experiment]:
     out = []
     for start, ratio, lr, seed in _cases(parameters):
         e = experiment(parameters.size, BATCH, seed=seed, ratio=ratio)
-        e = e if start == "pretrained" else e.but(weights=None)
-        out.append(e if lr is None else e.but(lr=lr))
+        e = e if start == "pretrained" else e.replace(weights=None)
+        out.append(e if lr is None else e.replace(lr=lr))
     return out
 
 

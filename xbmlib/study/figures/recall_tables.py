@@ -90,7 +90,7 @@ def experiments(parameters: RecallParameters) -> list[Experiment]:
     for net, dim, memory, seed in _cases(parameters):
         e = losses_with_memory.case(parameters.size, parameters.data, LOSS, memory, seed)
         if parameters.size.setting is not None:
-            e = e.but(backbone=net, dim=dim, weights=initial_weights(net))
+            e = e.replace(backbone=net, dim=dim, weights=initial_weights(net))
         out.append(e)
     return out
 

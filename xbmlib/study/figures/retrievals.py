@@ -20,12 +20,12 @@ from xbmlib.training.store import RunStore
 BATCH = 16
 RATIOS = {"without": 0.0, "with": 1.0}
 SAMPLED = 2000
-# A query by whether its nearest image is right (without memory, with memory).
+# A query by whether its nearest image is correct (without memory, with memory).
 KINDS = {
-    (False, True): "right with memory only",
-    (True, False): "right without memory only",
-    (False, False): "wrong with both",
-    (True, True): "right with both",
+    (False, True): "correct with memory only",
+    (True, False): "correct without memory only",
+    (False, False): "incorrect with both",
+    (True, True): "correct with both",
 }
 # How many standard errors a difference has to be from 0.
 CLEAR = 2
@@ -63,7 +63,7 @@ def frame(parameters: Parameters, store: RunStore | None = None) -> pd.DataFrame
 
     Returns:
         A row an image found, queries as drawn and nearest first: data, split, view, seed, memory
-        ("without" or "with"), kind (one of KINDS), query, rank, neighbour, similarity, right (as
+        ("without" or "with"), kind (one of KINDS), query, rank, neighbour, similarity, correct (as
         :func:`xbmlib.training.retrieved.retrieved`), pixels (correlation of the two images'
         pixels), run.
     """
@@ -82,7 +82,7 @@ def frame(parameters: Parameters, store: RunStore | None = None) -> pd.DataFrame
     found = pd.concat(rows, ignore_index=True)
     found["pixels"] = pd.concat([_correlation(part) for _, part in found.groupby("data")])
     asked = ["data", "seed", "query"]
-    first = found[found["rank"] == 1].set_index([*asked, "memory"])["right"].unstack()
+    first = found[found["rank"] == 1].set_index([*asked, "memory"])["correct"].unstack()
     kinds = pd.Series(
         [KINDS[pair] for pair in zip(first["without"], first["with"], strict=True)],
         first.index,
@@ -91,7 +91,7 @@ def frame(parameters: Parameters, store: RunStore | None = None) -> pd.DataFrame
     return found.join(kinds, on=asked)[
         [
             *("data", "split", "view", "seed", "memory", "kind", "query", "rank", "neighbour"),
-            *("similarity", "right", "pixels", "run"),
+            *("similarity", "correct", "pixels", "run"),
         ]
     ]
 
@@ -155,7 +155,7 @@ def verdicts(found: pd.DataFrame, parameters: Parameters) -> list[Verdict]:
     number = counts(found)
     asked, names = number.sum(axis=1), list(found["data"].unique())
     gained, lost = number[KINDS[False, True]], number[KINDS[True, False]]
-    # McNemar's test: of the queries that changed, how far from half became right.
+    # McNemar's test: of the queries that changed, how far from half became correct.
     changed = (gained - lost) / (gained + lost) ** 0.5
     missed = found[(found["rank"] == 1) & (found["kind"] == KINDS[False, False])]
     paired = missed.set_index(["data", "seed", "query", "memory"])["pixels"].unstack()
@@ -173,11 +173,11 @@ def verdicts(found: pd.DataFrame, parameters: Parameters) -> list[Verdict]:
     return [
         Verdict(
             claim="The memory promotes a more discriminative encoder: images retrieved with it "
-            "are right where those without are wrong.",
+            "are correct where those without are incorrect.",
             paper="examples shown (Fig. 7, Section 4.4)",
-            ours="of the queries, the nearest image is right with memory only, without only: "
+            ours="of the queries, the nearest image is correct with memory only, without only: "
             + "; ".join(f"{d} {more[d]}, {fewer[d]}" for d in names),
-            rule=f"more queries become right than wrong, by at least {CLEAR} standard errors "
+            rule=f"more queries become correct than incorrect, by at least {CLEAR} standard errors "
             "(McNemar), on every data set in every seed",
             outcome=judge(changed >= CLEAR, changed),
             **common,

@@ -37,11 +37,11 @@ def experiments(parameters: Parameters) -> list[Experiment]:
     """
     size = parameters.size
     first, *others = (
-        experiment(size, BATCH, seed=seed, ratio=1.0).but(log_every=1)
+        experiment(size, BATCH, seed=seed, ratio=1.0).replace(log_every=1)
         for seed in parameters.seed_range
     )
     longer = replace(size, images=LONGER.get(size.name, 0) * size.images)
-    return [first.but(mined=ANCHORS), *others] + [
+    return [first.replace(mined=ANCHORS), *others] + [
         experiment(longer, BATCH, seed=seed, ratio=1.0)
         for seed in parameters.seed_range
         if longer.images

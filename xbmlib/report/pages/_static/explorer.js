@@ -17,11 +17,11 @@ function explore(set) {
     return element("option", { value: kind, disabled: !n }, `${kind} (${n})`);
   }));
 
-  function found({ picture: place, label, similarity, right }, i) {
-    const word = right ? "right" : "wrong";
+  function found({ picture: place, label, similarity, correct }, i) {
+    const word = correct ? "correct" : "incorrect";
     return element("li", { className: word },
       picture(place, `Number ${i + 1}: class ${label}`),
-      element("span", { className: `badge ${word}` }, `${right ? "✓" : "✗"} ${word}`),
+      element("span", { className: `badge ${word}` }, `${correct ? "✓" : "✗"} ${word}`),
       element("span", {}, `class ${label}`),
       element("span", {}, similarity.toFixed(3)));
   }
