@@ -68,8 +68,8 @@ def frame(parameters: Parameters, store: RunStore | None = None) -> pd.DataFrame
     return pd.DataFrame(
         [
             {"data": run.experiment.data, "batch": batch, "composition": name,
-             "K": run.experiment.k, "ratio": ratio, "rank": rank, "seed": seed, "R@1": 100 * run.recall["R@1"],
-             "run": run.id}
+             "K": run.experiment.k, "ratio": ratio, "rank": rank, "seed": seed,
+             "R@1": 100 * run.recall["R@1"], "run": run.id}
             for (batch, name, ratio, rank, seed), run in zip(
                 _cases(parameters), runs, strict=True
             )
