@@ -6,20 +6,22 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from torch import nn
-from torchvision import models
 
 from xbmlib.backbones import bninception, compact, inputs
 from xbmlib.backbones.embedder import Embedder
 from xbmlib.backbones.weights import load_trunk
+from xbmlib.extras import require
 
 
 def _googlenet() -> nn.Module:
+    models = require("torchvision.models", extra="study")
     net = models.googlenet(weights=None, aux_logits=False, init_weights=True)
     return _cut(net, ("aux1", "aux2", "avgpool", "dropout", "fc"))
 
 
 # The released ResNet50 has no ReLU after its first batch normalisation; the paper is silent.
 def _resnet50() -> nn.Module:
+    models = require("torchvision.models", extra="study")
     return _cut(models.resnet50(weights=None), ("avgpool", "fc"))
 
 

@@ -6,17 +6,19 @@ import hashlib
 import os
 import pickle
 from pathlib import Path
+from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
 from torch import Tensor, nn
-from torchvision import models
+
+from xbmlib.extras import require
 
 SHIPPED = {
     ("compact", "scripts"): Path(__file__).resolve().parent.parent / "data" / "compact.safetensors"
 }
 FILES = (".safetensors", ".pt", ".pth")
+# The backbones whose weights torchvision offers by name.
+TORCHVISION = ("googlenet", "resnet50")
 # What a classification checkpoint has behind its trunk: torchvision's, and BN-Inception's.
 CLASSIFIER = ("fc.", "aux1.", "aux2.", "last_linear.")
 # What old files lack: a count of batches.
@@ -24,32 +26,44 @@ OPTIONAL = ("num_batches_tracked",)
 
 
 class WeightsError(ValueError):
-    """Weights that cannot be loaded: names the file, what is wrong and the remedy."""
+    """Weights that cannot be loaded: names the file, the fault and the remedy."""
 
 
 def load_trunk(trunk: nn.Module, name: str, weights: str) -> None:
-    """Load the named weights into a trunk; see :func:`xbmlib.backbones.build`."""
+    """Load the named weights into a trunk; see :func:`xbmlib.backbones.build`.
+
+    Raises:
+        WeightsError: an unknown name, a file that is missing or not of plain tensors, a download
+            that fails, or tensors that do not fit the trunk.
+        ModuleNotFoundError: a .safetensors file or a name of torchvision's without that package.
+    """
     path = SHIPPED.get((name, weights), Path(weights))
     if path.suffix in FILES:
         _fit(trunk, _read(path), str(path))
         return
-    names = (
-        {w.name: w for w in models.get_model_weights(name)} if name in models.list_models() else {}
-    )
-    if weights not in names:
-        known = [w for n, w in SHIPPED if n == name] + list(names)
+    published = _published(name)
+    if weights not in published:
+        known = [w for n, w in SHIPPED if n == name] + list(published)
         raise WeightsError(
             f"weights={weights!r} for {name}: neither a .safetensors, .pt or .pth file nor a known "
             f"name; known: {', '.join(known) or 'none, give a file'}"
         )
     try:
-        state = dict(names[weights].get_state_dict(progress=False, check_hash=True))
+        state = dict(published[weights].get_state_dict(progress=False, check_hash=True))
     except (OSError, RuntimeError) as error:
         raise WeightsError(
             f"weights={weights!r} for {name}: {error}; try again, or put the file from "
-            f"{names[weights].url} into {Path(torch.hub.get_dir(), 'checkpoints')}"
+            f"{published[weights].url} into {Path(torch.hub.get_dir(), 'checkpoints')}"
         ) from None
     _fit(trunk, state, weights)
+
+
+def _published(name: str) -> dict[str, Any]:
+    """The weights that torchvision offers for a backbone, by their names."""
+    if name not in TORCHVISION:
+        return {}
+    models = require("torchvision.models", extra="study")
+    return {weights.name: weights for weights in models.get_model_weights(name)}
 
 
 def fingerprint(name: str, weights: str | None) -> str:
@@ -68,65 +82,93 @@ def fingerprint(name: str, weights: str | None) -> str:
 
 
 def _missing(path: Path) -> WeightsError:
+    if path in SHIPPED.values():
+        return WeightsError(
+            f"{path}: not installed; it is in the folder xbmlib/data of the repository: copy it "
+            "from there, or clone the repository and install it with pip install -e"
+        )
     return WeightsError(f"weights={str(path)!r}: no such file; give the path of one")
 
 
 def _read(path: Path) -> dict[str, Tensor]:
+    if not path.is_file():
+        raise _missing(path)
+    if path.suffix == ".safetensors":
+        return _read_safetensors(path)
     try:
-        if path.suffix == ".safetensors":
-            return dict(load_file(path))
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise _missing(path) from None
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        reason = str(error).splitlines()[0]
-        raise WeightsError(
-            f"{path}: not a plain file of tensors ({reason}); save a state_dict, or .safetensors"
-        ) from None
+    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        raise _no_tensors(path, error) from None
     if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
         raise WeightsError(f"{path}: holds {type(state).__name__}; save a model's state_dict()")
     return state
 
 
+def _read_safetensors(path: Path) -> dict[str, Tensor]:
+    safetensors = require("safetensors.torch", extra="study")
+    try:
+        return dict(safetensors.load_file(path))
+    except require("safetensors", extra="study").SafetensorError as error:
+        raise _no_tensors(path, error) from None
+
+
+def _no_tensors(path: Path, error: Exception) -> WeightsError:
+    reason = str(error).splitlines()[0]
+    return WeightsError(
+        f"{path}: not a plain file of tensors ({reason}); save a state_dict, or .safetensors"
+    )
+
+
 def _fit(trunk: nn.Module, state: dict[str, Tensor], source: str) -> None:
-    own = trunk.state_dict()
-    state = {key: value for key, value in own.items() if key.endswith(OPTIONAL)} | {
+    wanted = trunk.state_dict()
+    state = {key: value for key, value in wanted.items() if key.endswith(OPTIONAL)} | {
         key: value for key, value in state.items() if not key.startswith(CLASSIFIER)
     }
-    state = {key: _adapt(value, own.get(key)) for key, value in state.items()}
-    wrong = {
-        "missing": own.keys() - state.keys(),
-        "unexpected": state.keys() - own.keys(),
+    state = {key: _adapt(value, wanted.get(key)) for key, value in state.items()}
+    misfits = {
+        "missing": wanted.keys() - state.keys(),
+        "unexpected": state.keys() - wanted.keys(),
         "of another shape": {
-            key for key in own.keys() & state.keys() if own[key].shape != state[key].shape
+            key for key in wanted.keys() & state.keys() if wanted[key].shape != state[key].shape
         },
     }
-    told = [f"{kind}: {', '.join(sorted(keys)[:5])}" for kind, keys in wrong.items() if keys]
-    if told:
-        raise WeightsError(f"{source}: does not fit this backbone; {'; '.join(told)}")
+    faults = [f"{kind}: {', '.join(sorted(keys)[:5])}" for kind, keys in misfits.items() if keys]
+    if faults:
+        raise WeightsError(f"{source}: does not fit this backbone; {'; '.join(faults)}")
     trunk.load_state_dict(state)
 
 
-def _adapt(value: Tensor, own: Tensor | None) -> Tensor:
-    """What stands for the same in another shape."""
-    if own is None or own.shape == value.shape:
+def _adapt(value: Tensor, wanted: Tensor | None) -> Tensor:
+    """The same weights in the trunk's shape, where a known convention tells how; else as they are.
+
+    Args:
+        value: from the file.
+        wanted: the trunk's parameter of the same name, if it has one.
+    """
+    if wanted is None or wanted.shape == value.shape:
         return value
     # Older files of BN-Inception hold batch normalisation as (1, C).
-    if own.ndim == 1 and value.shape == (1, *own.shape):
+    if wanted.ndim == 1 and value.shape == (1, *wanted.shape):
         return value[0]
-    # Filters of one channel over the three that a grey picture would have alike.
-    if own.ndim == 4 and own.shape[1] == 3 and value.shape[1:2] == (1,):
+    # (out, 1, k, k) to (out, 3, k, k): a third of the filter for each channel, so that a grey
+    # image, alike in all three, has the same response.
+    if wanted.ndim == 4 and wanted.shape[1] == 3 and value.shape[1:2] == (1,):
         return value.expand(-1, 3, -1, -1) / 3
     return value
 
 
 def save_trunk(trunk: nn.Module, path: Path) -> None:
-    """Write a trunk's weights as safetensors, whole or not at all."""
+    """Write a trunk's weights as safetensors, whole or not at all.
+
+    Raises:
+        ModuleNotFoundError: safetensors is not installed.
+    """
+    safetensors = require("safetensors.torch", extra="study")
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     state = {key: value.detach().cpu().contiguous() for key, value in trunk.state_dict().items()}
     try:
         # Not by ``save_file``, whose files only their owner can read.
-        temporary.write_bytes(save(state))
+        temporary.write_bytes(safetensors.save(state))
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)

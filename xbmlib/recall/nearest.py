@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from xbmlib.extras import require
 from xbmlib.recall.tiles import searched
 
 
@@ -25,8 +26,7 @@ def neighbours(
     Raises:
         ValueError: K out of range, shapes that do not agree, or embeddings with NaN.
     """
-    import faiss
-
+    faiss = require("faiss", extra="faiss")
     targets = searched(query, gallery)
     if gallery is None:
         own = torch.arange(len(query))
