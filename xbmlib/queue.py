@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -44,6 +44,18 @@ class Ring(nn.Module):
         return self._enqueued % self.size
 
 
+class Shadow(NamedTuple):
+    """A bfloat16 copy of a memory's entries, half as large, to search it by.
+
+    Attributes:
+        entries: (M, D) bfloat16.
+        norm: scalar, at least the norm of every entry.
+    """
+
+    entries: Tensor
+    norm: Tensor
+
+
 class CrossBatchMemory(Ring):
     """Queue of the last ``size`` embeddings with their labels (Algorithm 1, Section 3.3).
 
@@ -65,8 +77,8 @@ class CrossBatchMemory(Ring):
     features: Tensor
     classes: Tensor
     instances: Tensor
-    copies: Tensor | None
-    lengths: Tensor | None
+    shadow_features: Tensor | None
+    norms: Tensor | None
 
     def __init__(
         self,
@@ -91,9 +103,9 @@ class CrossBatchMemory(Ring):
         self.register_buffer("instances", torch.full((size,), -1, device=device))
         # Not in the state_dict: they follow from the features.
         copies = torch.zeros(size, dim, dtype=torch.bfloat16, device=device) if shadow else None
-        lengths = torch.zeros(size, device=device) if shadow else None
-        self.register_buffer("copies", copies, persistent=False)
-        self.register_buffer("lengths", lengths, persistent=False)
+        norms = torch.zeros(size, device=device) if shadow else None
+        self.register_buffer("shadow_features", copies, persistent=False)
+        self.register_buffer("norms", norms, persistent=False)
 
     @property
     def embeddings(self) -> Tensor:
@@ -117,16 +129,16 @@ class CrossBatchMemory(Ring):
         return (self._enqueued - 1 - slots) % self.size
 
     @property
-    def shadow(self) -> tuple[Tensor, Tensor] | None:
-        """The bfloat16 copy of :attr:`embeddings` and the length of the longest of them.
+    def shadow(self) -> Shadow | None:
+        """The bfloat16 copy of :attr:`embeddings`, with the largest of their norms.
 
-        A loss that is given it searches the memory at bfloat16's speed and decides in float32.
-        None unless the memory was made with ``shadow=True``.
+        With it a loss searches the memory at bfloat16's speed and decides in float32. None unless
+        the memory was made with ``shadow=True``.
         """
-        if self.copies is None or self.lengths is None:
+        if self.shadow_features is None or self.norms is None:
             return None
-        # Those that were never written have length 0.
-        return self.copies[: len(self)], self.lengths.max()
+        # Slots that were never written have norm 0.
+        return Shadow(self.shadow_features[: len(self)], self.norms.max())
 
     def reset(self) -> None:
         """Forget every entry."""
@@ -188,9 +200,9 @@ class CrossBatchMemory(Ring):
 
     def _cast(self, at: Tensor | slice) -> None:
         """Bring the shadow of these slots up to date."""
-        if self.copies is not None and self.lengths is not None:
-            self.copies[at] = self.features[at].to(self.copies)
-            self.lengths[at] = self.features[at].norm(dim=1)
+        if self.shadow_features is not None and self.norms is not None:
+            self.shadow_features[at] = self.features[at].to(self.shadow_features)
+            self.norms[at] = self.features[at].norm(dim=1)
 
     def get_extra_state(self) -> Tensor:
         """The number of entries ever enqueued, as ``state_dict`` stores it."""

@@ -5,16 +5,22 @@ import math
 
 import pytest
 import torch
+from pytorch_metric_learning import losses as peers
+from torch import nn
 
 from tests.losses.test_pairs import value_and_gradient
 from tests.losses.test_values import SETTINGS, brute_batch, case, each_loss, each_setting, owners
 from xbmlib.losses import (
     ContrastiveLoss,
+    MetricLearningLoss,
     MultiSimilarityLoss,
+    PairLoss,
     TripletLoss,
+    Weighting,
     candidates,
     pairs,
 )
+from xbmlib.queue import CrossBatchMemory
 
 LOW = (torch.bfloat16, torch.float16)
 
@@ -233,3 +239,69 @@ def test_bad_arguments(change, told):
         ContrastiveLoss()(**arguments)
     with pytest.raises(ValueError, match=told):
         ContrastiveLoss().weights(**arguments)
+
+
+class CountedNegatives(PairLoss):
+    """A custom loss, with no bound: the sum of all S of negatives."""
+
+    def weigh(self, positives, negatives):
+        """As :meth:`PairLoss.weigh`."""
+        pair = negatives != -torch.inf
+        weights = pair.to(negatives.dtype)
+        loss = torch.where(pair, negatives, 0).sum(1)
+        return Weighting(loss, torch.zeros_like(positives), weights, weights.sum(1))
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        *(kind(**settings) for kind, settings in SETTINGS[::2]),
+        CountedNegatives(),
+        MetricLearningLoss(peers.ContrastiveLoss(0.2, 1.2)),
+    ],
+    ids=lambda loss: type(loss).__name__,
+)
+@pytest.mark.parametrize("named", [{}, {"shadow": True}, {"dtype": torch.bfloat16}], ids=str)
+@pytest.mark.parametrize("batches", [0, 1, 2], ids=["empty", "partly filled", "wrapped"])
+def test_the_queue_itself(loss, named, batches):
+    """Oracle: the same call with the queue's tensors, to the last bit: value, gradient, w_ij."""
+    anchors, labels, entries, entry_labels, _ = case(dtype=torch.float32)
+    queue, own = CrossBatchMemory(50, anchors.shape[1], **named), None
+    for _ in range(batches):
+        queue.enqueue(entries, entry_labels)
+        own = queue.enqueue(anchors, labels)
+    tensors, shadow = (queue.embeddings, queue.labels), queue.shadow
+    found = []
+    for memory, more in (((queue,), {}), (tensors, {"shadow": shadow})):
+        z = anchors.clone().requires_grad_()
+        out = loss(z, labels, *memory, own=own, **more)
+        out.backward()
+        found.append([out.detach(), z.grad])
+        if isinstance(loss, PairLoss):
+            found[-1] += [loss.weights(z, labels, *memory, own=own, **more), *loss.valid]
+    for got, wanted in zip(*found, strict=True):
+        assert torch.equal(got, wanted)
+    assert bool(found[0][1].any()) == bool(batches)
+
+
+@pytest.mark.parametrize(
+    "loss", [ContrastiveLoss(), MetricLearningLoss(peers.CircleLoss())], ids=["ours", "adapted"]
+)
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"memory_labels": torch.zeros(12)}, "memory_labels and shadow beside a queue"),
+        ({"shadow": (torch.zeros(12, 6), torch.ones(()))}, "shadow beside a queue: leave them out"),
+        ({"own": torch.full((12,), 12)}, "own from 12 to 12.*12 entries"),
+        ({"memory": CrossBatchMemory(5, 3)}, r"memory \(0, 3\) for anchors \(12, 6\)"),
+        ({"memory": [torch.zeros(12, 6)]}, "memory of type list: give a CrossBatchMemory"),
+        ({"memory": nn.Linear(6, 6)}, "memory of type Linear: .* ShardedMemory"),
+    ],
+)
+def test_bad_arguments_beside_a_queue(loss, change, told):
+    """Oracle: the message names the argument and the remedy."""
+    anchors, labels, *_ = case(dtype=torch.float32)
+    queue = CrossBatchMemory(20, 6)
+    queue.enqueue(anchors, labels)
+    with pytest.raises(ValueError, match=told):
+        loss(anchors, labels, **{"memory": queue} | change)

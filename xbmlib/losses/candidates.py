@@ -14,7 +14,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from xbmlib.losses.inputs import References, Shadow
+from xbmlib.losses.inputs import References
+from xbmlib.queue import Shadow
 
 # Similarities kept of one block of anchors: 1 Mi of float32 are 4 MiB, and a few such live.
 BLOCK = 1 << 20
@@ -175,7 +176,7 @@ def _above(
     searched, probe = vectors, v
     if shadow is not None and least > -torch.inf:
         searched, probe = shadow.entries, v.bfloat16()
-        bound = bound - BF16_ERROR * v.norm(dim=1).amax() * shadow.length.to(v)
+        bound = bound - BF16_ERROR * v.norm(dim=1).amax() * shadow.norm.to(v)
     least, alike = float(bound.amin()), bool(bound.amin() == bound.amax())
     by_bits = finite and least >= 0
     pairs = WHOLE.get(v.device.type, PAIRS)

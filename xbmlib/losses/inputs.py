@@ -9,18 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from xbmlib.losses.exchange import Exchange
-
-
-class Shadow(NamedTuple):
-    """A memory's entries in bfloat16, to search it by.
-
-    Attributes:
-        entries: (M, D) bfloat16.
-        length: scalar, at least the length of every entry.
-    """
-
-    entries: Tensor
-    length: Tensor
+from xbmlib.queue import CrossBatchMemory, Shadow
 
 
 class References(NamedTuple):
@@ -29,8 +18,8 @@ class References(NamedTuple):
     Attributes:
         memory: (M, D) without gradient; None for the batch itself.
         labels: (M,).
-        own: (m,) column of each anchor itself, -1 for none; None where no anchor has one.
-        shadow: see :class:`Shadow`.
+        own: (m,) slot of each anchor's own entry, -1 for none; None where no anchor has one.
+        shadow: see :class:`xbmlib.queue.Shadow`.
         exchange: with the processes that hold the other entries or anchors, if there are any.
     """
 
@@ -44,16 +33,29 @@ class References(NamedTuple):
 def references(
     anchors: Tensor,
     labels: Tensor,
-    memory: Tensor | None,
-    memory_labels: Tensor | None,
-    own: Tensor | None,
-    shadow: tuple[Tensor, Tensor] | None,
+    memory: Tensor | CrossBatchMemory | None = None,
+    memory_labels: Tensor | None = None,
+    own: Tensor | None = None,
+    shadow: tuple[Tensor, Tensor] | None = None,
 ) -> References:
     """Check the arguments of a loss; within the batch, each anchor is its own entry.
 
     Raises:
         ValueError: as :meth:`xbmlib.losses.PairLoss.forward`.
     """
+    if isinstance(memory, CrossBatchMemory):
+        if memory_labels is not None or shadow is not None:
+            raise ValueError(
+                "memory_labels and shadow beside a queue: leave them out, it brings its own"
+            )
+        memory_labels, shadow = memory.labels, memory.shadow
+        memory = memory.embeddings
+    if not isinstance(memory, Tensor | None):
+        raise ValueError(
+            f"memory of type {type(memory).__name__}: give a CrossBatchMemory, or embeddings "
+            "(M, D) with memory_labels (M,); a ShardedMemory goes to "
+            "xbmlib.distributed.memory_loss"
+        )
     if anchors.ndim != 2 or labels.shape != anchors.shape[:1]:
         raise ValueError(
             f"anchors {tuple(anchors.shape)} with labels {tuple(labels.shape)}: "

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from xbmlib.losses.inputs import references
 from xbmlib.losses.pairs import ValidPairs
+from xbmlib.queue import CrossBatchMemory
 
 
 class MetricLearningLoss(nn.Module):
@@ -44,7 +45,7 @@ class MetricLearningLoss(nn.Module):
         self,
         anchors: Tensor,
         labels: Tensor,
-        memory: Tensor | None = None,
+        memory: Tensor | CrossBatchMemory | None = None,
         memory_labels: Tensor | None = None,
         *,
         own: Tensor | None = None,
@@ -54,7 +55,7 @@ class MetricLearningLoss(nn.Module):
 
         Args:
             anchors, labels, memory, memory_labels, own: as :meth:`PairLoss.forward`.
-            shadow: checked, and of no use here.
+            shadow: checked, then ignored.
 
         Returns:
             Scalar.

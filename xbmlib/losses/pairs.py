@@ -18,6 +18,7 @@ from torch.autograd.function import once_differentiable
 from xbmlib.losses.candidates import TILE, Block, blocks
 from xbmlib.losses.exchange import Sums
 from xbmlib.losses.inputs import References, references
+from xbmlib.queue import CrossBatchMemory
 
 
 class Weighting(NamedTuple):
@@ -97,7 +98,7 @@ class PairLoss(nn.Module):
         self,
         anchors: Tensor,
         labels: Tensor,
-        memory: Tensor | None = None,
+        memory: Tensor | CrossBatchMemory | None = None,
         memory_labels: Tensor | None = None,
         *,
         own: Tensor | None = None,
@@ -112,20 +113,22 @@ class PairLoss(nn.Module):
         Args:
             anchors: (m, D) embeddings v_i, unit length, with gradient.
             labels: (m,) integers.
-            memory: (M, D) embeddings to compare with; the batch itself when left out.
-            memory_labels: (M,) integers; required with ``memory``.
-            own: (m,) slot of each anchor's own entry in ``memory``, -1 for none. What
+            memory: the queue to compare with, or (M, D) embeddings; the batch itself when left
+                out.
+            memory_labels: (M,) integers, with embeddings only: a queue has its labels.
+            own: (m,) slot of each anchor's own entry in ``memory``, -1 for none: what
                 :meth:`xbmlib.queue.CrossBatchMemory.enqueue` returns.
-            shadow: bfloat16 copy of ``memory``, what
-                :attr:`xbmlib.queue.CrossBatchMemory.shadow` returns: the same value and gradient
-                in less time.
+            shadow: bfloat16 copy of the embeddings, with embeddings only: a queue has its
+                :attr:`~xbmlib.queue.CrossBatchMemory.shadow`. The same value and gradient in less
+                time.
 
         Returns:
             Scalar. Zero, with a gradient of zeros, where there is no valid pair.
 
         Raises:
-            ValueError: shapes that do not agree, or ``own`` outside [-1, M); a GPU is not made to
-                wait for that, and such a slot is no entry's.
+            ValueError: shapes that do not agree, labels or a shadow beside a queue, or ``own``
+                outside [-1, M). That last check would make a GPU wait, so there it is left out,
+                and such a slot matches no entry.
         """
         return self.over(
             anchors, labels, references(anchors, labels, memory, memory_labels, own, shadow)
@@ -141,7 +144,7 @@ class PairLoss(nn.Module):
         self,
         anchors: Tensor,
         labels: Tensor,
-        memory: Tensor | None = None,
+        memory: Tensor | CrossBatchMemory | None = None,
         memory_labels: Tensor | None = None,
         *,
         own: Tensor | None = None,
