@@ -1,12 +1,13 @@
-# `make reproduce` and `make test` start from nothing on a machine with Python 3.11 and make,
-# and cost nothing again.
+# `make reproduce` and `make test` start from nothing on a machine with Python and make, and cost
+# nothing again.
 PROFILE ?= quick
 CORES ?= all
 VENV := .venv
 BIN := $(VENV)/bin
-# The first Python that can build the environment; or `make PYTHON=/path/to/python3.11`.
-SUITS := import sys, ensurepip, venv; sys.exit(sys.version_info[:2] != (3, 11))
-PYTHON = $(shell for python in python3.11 python3; do \
+# The first Python that can build the environment; or `make PYTHON=/path/to/python3.11`. 3.11 comes
+# first: the committed results were made on it.
+SUITS := import sys, ensurepip, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+PYTHON = $(shell for python in python3.11 python3.12 python3.13 python3; do \
   $$python -c '$(SUITS)' 2>/dev/null && { command -v $$python; break; }; done)
 
 .DEFAULT_GOAL := help
@@ -29,8 +30,9 @@ help:
 # what a new lock no longer names. ipykernel brings the kernel `python3` along.
 $(VENV)/.stamp: requirements.lock pyproject.toml
 	@cmp -s requirements.lock $@ || "$(or $(PYTHON),false)" -c '$(SUITS)' 2>/dev/null || { \
-	  echo "Python 3.11 with venv is needed (Debian, Ubuntu: the package python3.11-venv);" \
-	    "found neither as python3.11 nor as python3. Elsewhere: make PYTHON=/path/to/it" >&2; \
+	  echo "Python 3.11, 3.12 or 3.13 with venv is needed (Debian, Ubuntu: python3.11-venv);" \
+	    "none of python3.11, python3.12, python3.13, python3 is one. Elsewhere:" \
+	    "make PYTHON=/path/to/it" >&2; \
 	  exit 1; }
 	@if ! cmp -s requirements.lock $@; then \
 	  echo "Building $(VENV) from requirements.lock: several GB, some minutes" && \
