@@ -23,10 +23,11 @@ from playwright.sync_api import sync_playwright
 import xbmlib.report.site
 from tests.study.test_notebooks import papermill
 from xbmlib import datasets
-from xbmlib.report import ReportError, build, claims
-from xbmlib.study.__main__ import NOTEBOOKS
+from xbmlib.report import claims
+from xbmlib.report.site import ReportError, build
 from xbmlib.study.execution import SOURCES
 from xbmlib.study.figures import retrievals
+from xbmlib.study.plan import NOTEBOOKS
 from xbmlib.study.profiles import PROFILES, experiment
 from xbmlib.training.retrieved import TOP
 from xbmlib.training.trainer import Trainer

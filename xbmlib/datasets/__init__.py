@@ -1,10 +1,13 @@
 """Image sets, embedded and on disk, their splits and protocols."""
 
-from xbmlib.datasets.disk import differences, root
-from xbmlib.datasets.files import ImageFiles
-from xbmlib.datasets.images import DatasetError, Images, ImageSet, Retrieval
-from xbmlib.datasets.packed import Packed
-from xbmlib.datasets.registry import known_views, load
+from xbmlib.extras import needs
+
+with needs("study"):
+    from xbmlib.datasets.disk import differences, root
+    from xbmlib.datasets.files import ImageFiles
+    from xbmlib.datasets.images import DatasetError, Images, ImageSet, Retrieval
+    from xbmlib.datasets.packed import Packed
+    from xbmlib.datasets.registry import known_views, load
 
 __all__ = [
     "DatasetError",

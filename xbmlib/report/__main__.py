@@ -8,8 +8,11 @@ from __future__ import annotations
 import argparse
 import sys
 
-from xbmlib.report import ReportError, build
-from xbmlib.study.profiles import PROFILES
+from xbmlib.extras import MissingExtra, command_needs
+
+with command_needs("report"):
+    from xbmlib.report.site import ReportError, build
+    from xbmlib.study.profiles import PROFILES
 
 
 def main() -> None:
@@ -18,7 +21,7 @@ def main() -> None:
     parser.add_argument("profile", nargs="?", default="quick", choices=list(PROFILES))
     try:
         print(f"report: {build(parser.parse_args().profile)}")
-    except ReportError as error:
+    except (ReportError, MissingExtra) as error:
         sys.exit(str(error))
 
 

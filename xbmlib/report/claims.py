@@ -6,7 +6,7 @@ import re
 
 import pandas as pd
 
-from xbmlib.study.__main__ import NOTEBOOKS
+from xbmlib.study.plan import NOTEBOOKS
 
 # Words carry the outcome; mark and colour repeat it.
 MARKS = {"agrees": "✓", "disagrees": "✗", "not testable here": "–"}

@@ -11,12 +11,13 @@ from tempfile import TemporaryDirectory
 
 import nbformat
 
+from xbmlib.extras import require
 from xbmlib.plots import COLOURS
 from xbmlib.report import claims, explorer
 from xbmlib.storage import ROOT
 from xbmlib.study import summary
-from xbmlib.study.__main__ import NOTEBOOKS
 from xbmlib.study.figures.retrievals import Parameters, frame
+from xbmlib.study.plan import NOTEBOOKS
 
 PAGES = Path(__file__).parent / "pages"
 
@@ -37,9 +38,10 @@ def build(profile: str) -> Path:
 
     Raises:
         ReportError: a notebook that was not executed to its end, or pages that Sphinx refuses.
+        MissingExtra: Sphinx is not installed.
     """
     # Takes a second to import, and nothing else here needs it.
-    from sphinx.cmd.build import main as sphinx
+    sphinx = require("sphinx.cmd.build", extra="report").main
 
     site = ROOT / "build" / "report"
     site.parent.mkdir(parents=True, exist_ok=True)

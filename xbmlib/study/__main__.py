@@ -10,15 +10,15 @@ import multiprocessing as mp
 import os
 from concurrent.futures import ProcessPoolExecutor, as_completed
 
-from xbmlib.storage import ROOT
-from xbmlib.study.execution import execute, executed
-from xbmlib.study.parallel import run_all
-from xbmlib.study.plan import STUDIES, experiments
-from xbmlib.study.profiles import PROFILES
-from xbmlib.study.summary import verdict_lines
+from xbmlib.extras import command_needs
 
-# In the order in which a reader meets them.
-NOTEBOOKS = tuple(STUDIES)
+with command_needs("study"):
+    from xbmlib.storage import ROOT
+    from xbmlib.study.execution import execute, executed
+    from xbmlib.study.parallel import run_all
+    from xbmlib.study.plan import NOTEBOOKS, experiments
+    from xbmlib.study.profiles import PROFILES
+    from xbmlib.study.summary import verdict_lines
 
 
 def main() -> None:

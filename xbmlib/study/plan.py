@@ -51,6 +51,7 @@ STUDIES = {
         Study(training_length.Parameters, training_length.experiments),
     )
 }
+NOTEBOOKS = tuple(STUDIES)
 
 
 def experiments(
@@ -71,7 +72,7 @@ def experiments(
     return study.experiments(study.parameters.of({"profile": profile, "data_root": data_root}))
 
 
-def plan(profile: ProfileName, notebooks: Iterable[str] = tuple(STUDIES)) -> dict[str, Any]:
+def plan(profile: ProfileName, notebooks: Iterable[str] = NOTEBOOKS) -> dict[str, Any]:
     """What a sweep over notebooks consists of, as JSON can hold it.
 
     Returns:
