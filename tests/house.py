@@ -11,7 +11,7 @@ from tests.imports import imports, sources
 # What the paper's method consists of, for use in any project: each imports the standard library,
 # torch and the others. `extras` is among them because it is what reports a missing extra, and
 # `xbmlib` itself because importing it imports torch and no more.
-GROUND = {"queue", "losses", "sampler", "backbones", "recall", "drift", "extras", "xbmlib"}
+GROUND = {"queue", "losses", "sampler", "backbones", "recall", "drift", "extras", "xbm", "xbmlib"}
 # Other packages that a call on the ground floor may import, and why.
 EXCEPTIONS = {
     ("xbmlib.recall.nearest", "faiss"): "exact nearest neighbours; Recall@K does without",

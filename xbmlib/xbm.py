@@ -1,0 +1,142 @@
+"""Cross-batch memory in one call: warm-up, enqueue, batch loss and memory loss (Algorithm 1)."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from xbmlib.losses import MetricLearningLoss, PairLoss
+from xbmlib.queue import CrossBatchMemory
+
+
+class XBM(nn.Module):
+    """Gives a pair-based loss the negatives of many mini-batches in a few lines of a loop.
+
+    Each training call is one step of Algorithm 1. In the first ``start`` of them, while embeddings
+    still drift fast (Section 3.3), the value is the loss within the batch. From then on the batch
+    is enqueued, and the value is that loss plus ``weight`` times the loss against the memory, which
+    leaves out each anchor's own entry.
+
+    In evaluation mode, or where gradients are disabled, a call is no step: the value is the same
+    sum against the memory as it stands, and nothing is enqueued or counted.
+
+    ``state_dict()`` holds the memory with its pointer, the number of steps and the loss's own
+    state, so a resumed run goes on to the last bit. Pass ``parameters()`` to the optimiser if the
+    loss has any. The memory is that of one process: with several, use :mod:`xbmlib.distributed`.
+    Symbols: :mod:`xbmlib`.
+
+    Args:
+        loss: a :class:`xbmlib.losses.PairLoss`, or a loss of pairs or triplets of
+            pytorch-metric-learning, which is put into
+            :class:`xbmlib.losses.MetricLearningLoss`.
+        size: M, at least 1; the paper's R_M = 1 is the number of training images.
+        dim: D, at least 1.
+        start: number of steps before the memory joins, at least 0 (Section 3.3: 1,000).
+        weight: of the memory loss, above 0 (released code: 1).
+        batch_loss: whether the batch's own loss stays beside the memory's, as in the released
+            code; False is Algorithm 1 as printed, the memory's alone.
+        dtype: of the stored embeddings; see :class:`xbmlib.queue.CrossBatchMemory`.
+        shadow: search a bfloat16 copy of float32 entries; see there.
+        device: of the memory; ``.to()`` moves it later.
+
+    Attributes:
+        memory: the :class:`xbmlib.queue.CrossBatchMemory`.
+        loss: the loss; its ``valid`` counts the pairs of its latest call.
+        steps: number of training calls so far.
+
+    Raises:
+        ValueError: an argument out of range, or a loss that does not take given pairs.
+
+    Example:
+        >>> import torch
+        >>> from torch.nn.functional import normalize
+        >>> from xbmlib import XBM, ContrastiveLoss
+        >>> net = torch.nn.Linear(32, 8)
+        >>> xbm = XBM(ContrastiveLoss(), size=100, dim=8, start=2)
+        >>> for _ in range(4):
+        ...     images, labels = torch.randn(16, 32), torch.arange(16) // 4
+        ...     value = xbm(normalize(net(images)), labels)
+        ...     value.backward()
+        >>> xbm.steps, len(xbm.memory)
+        (4, 32)
+    """
+
+    def __init__(
+        self,
+        loss: nn.Module,
+        *,
+        size: int,
+        dim: int,
+        start: int = 1000,
+        weight: float = 1.0,
+        batch_loss: bool = True,
+        dtype: torch.dtype = torch.float32,
+        shadow: bool = False,
+        device: torch.device | str | None = None,
+    ) -> None:
+        super().__init__()
+        if isinstance(start, bool) or not isinstance(start, int) or start < 0:
+            raise ValueError(f"start={start!r}: give a whole number of steps of at least 0")
+        if not 0 < weight < math.inf:
+            raise ValueError(f"weight={weight!r}: give a finite number above 0")
+        if not isinstance(loss, nn.Module):
+            raise ValueError(
+                f"loss of type {type(loss).__name__}: give a loss itself, say ContrastiveLoss()"
+            )
+        ours = isinstance(loss, PairLoss | MetricLearningLoss)
+        self.loss = loss if ours else MetricLearningLoss(loss)
+        self.memory = CrossBatchMemory(size, dim, dtype=dtype, device=device, shadow=shadow)
+        self.start, self.weight, self.batch_loss = start, weight, batch_loss
+        # A Python int, so that the warm-up costs no device synchronisation.
+        self.steps = 0
+
+    @property
+    def warm(self) -> bool:
+        """Whether the warm-up is over, so that the memory takes part in the next call."""
+        return self.steps >= self.start
+
+    def forward(self, anchors: Tensor, labels: Tensor, ids: Tensor | None = None) -> Tensor:
+        """Loss of a mini-batch.
+
+        Args:
+            anchors: (m, D) embeddings of norm 1, with gradient, on the memory's device.
+            labels: (m,) integers.
+            ids: (m,) integers that name the images in :attr:`memory`, optional.
+
+        Returns:
+            Scalar; its gradient reaches the anchors, and never the memory's entries.
+
+        Raises:
+            ValueError: shapes that do not agree with each other or with D, or another device.
+                The call is then not counted and nothing is enqueued.
+        """
+        self.memory.check(anchors, labels, ids)
+        device = self.memory.features.device
+        if anchors.device != device:
+            raise ValueError(
+                f"anchors on {anchors.device}, the memory on {device}: move it with "
+                f".to({str(anchors.device)!r})"
+            )
+        step = self.training and torch.is_grad_enabled()
+        total = anchors.new_zeros(())
+        if self.batch_loss or not self.warm:
+            total = total + self.loss(anchors, labels)
+        if self.warm:
+            own = self.memory.enqueue(anchors, labels, ids) if step else None
+            total = total + self.weight * self.loss(anchors, labels, self.memory, own=own)
+        self.steps += step
+        return total
+
+    def get_extra_state(self) -> Tensor:
+        """The number of steps, as ``state_dict`` stores it."""
+        return torch.tensor(self.steps)
+
+    def set_extra_state(self, state: Tensor) -> None:
+        """Restore the number of steps from :meth:`get_extra_state`."""
+        self.steps = int(state)
+
+    def extra_repr(self) -> str:
+        """Warm-up and weights for ``repr``."""
+        return f"start={self.start}, weight={self.weight}, batch_loss={self.batch_loss}"
