@@ -135,7 +135,7 @@ def test_gradient_errors_are_those_of_eq_3():
         torch.testing.assert_close(found[i], wanted)
 
 
-def test_a_linear_map_has_its_inputs_length_for_c():
+def test_c_of_a_linear_map_is_its_inputs_squared_norm():
     """Oracle: f(x) = Wx has ∂(v_i · d)/∂W = d xᵀ, so that C = ||x||² for every pair."""
     model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(6, 4, bias=False)).double()
     images = torch.randn(3, 1, 2, 3, dtype=torch.float64)
@@ -143,9 +143,9 @@ def test_a_linear_map_has_its_inputs_length_for_c():
     probe = DriftProbe([1], [0, 1])
     probe.record(0, steps[0])
     (row,) = probe.record(1, steps[1], lambda d: gradient_errors(model, images, d))
-    lengths = images.flatten(1).square().sum(1)
-    assert row["C"] == pytest.approx(float(lengths.mean()))
-    assert row["below_one"] == float((lengths < 1).double().mean())
+    squared_norms = images.flatten(1).square().sum(1)
+    assert row["C"] == pytest.approx(float(squared_norms.mean()))
+    assert row["below_one"] == float((squared_norms < 1).double().mean())
     assert row["epsilon"] == pytest.approx(row["drift"])
 
 

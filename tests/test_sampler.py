@@ -117,7 +117,7 @@ def test_data_loader_takes_it_without_a_warning():
 
 
 @pytest.mark.parametrize(
-    ("make", "told"),
+    ("make", "message"),
     [
         (lambda: PKSampler(torch.arange(3), 4, 1, steps=1), "p=4"),
         (lambda: PKSampler(torch.arange(3), 0, 1, steps=1), "p=0"),
@@ -129,7 +129,7 @@ def test_data_loader_takes_it_without_a_warning():
         (lambda: ShuffleSampler(3, 0, steps=1), "batch=0"),
     ],
 )
-def test_bad_values(make, told):
+def test_bad_values(make, message):
     """Oracle: the message names the value."""
-    with pytest.raises(ValueError, match=told):
+    with pytest.raises(ValueError, match=message):
         make()

@@ -1,4 +1,4 @@
-"""Feature drift D(x, t; Δt) of Eq. 2 for fixed instances, and what it does to gradients."""
+"""Feature drift D(x, t; Δt) of Eq. 2 on fixed probes, and the gradient error that it causes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def feature_drift(now: Tensor, then: Tensor) -> Tensor:
         then: (n, D) embeddings of the same instances at step t - Δt.
 
     Returns:
-        (n,), in [0, 4] for unit vectors.
+        (n,), in [0, 4] for embeddings of norm 1.
 
     Raises:
         ValueError: shapes that differ.
@@ -35,36 +35,40 @@ def gradient_errors(
 ) -> dict[str, Tensor]:
     """||∂L/∂θ - ∂L̃/∂θ||² of Eq. 3 for pairs L = v_i · v_j, of which v_j alone has drifted.
 
-    L - L̃ = v_i · (v_j - ṽ_j), and the memory takes no gradient: what is left is that of v_i.
+    L - L̃ = v_i · (v_j - ṽ_j), and no gradient flows through the memory: what remains is the
+    gradient through v_i.
 
     Args:
-        model: f(x; θ), images to embeddings; used as it stands, so put it in evaluation mode.
+        model: f(x; θ), images to embeddings, in evaluation mode.
         images: (n, C, H, W) float, the x_i.
-        differences: (n, D), the v_j - ṽ_j; Lemma 1's ε is the square of their length.
-        parts: modules of the model by name, whose own parameters are taken for θ besides.
+        differences: (n, D), the v_j - ṽ_j; their squared norm is Lemma 1's ε.
+        parts: modules of the model by name; each is taken for θ in addition to the whole model.
 
     Returns:
-        (n,), >= 0, in all of the parameters as "all", and in those of each part by its name.
+        (n,) >= 0 over all parameters as "all", and over those of each part under its name.
+
+    Raises:
+        ValueError: not as many images as differences.
     """
     parameters = [p for p in model.parameters() if p.requires_grad]
     thetas = {"all": model, **(parts or {})}
     members = {name: {id(p) for p in module.parameters()} for name, module in thetas.items()}
-    chosen = {
+    columns = {  # (parameters,) bool
         name: torch.tensor([id(p) in ids for p in parameters], device=differences.device)
         for name, ids in members.items()
     }
-    found = []
+    rows = []
     with torch.enable_grad():
         for image, difference in zip(images, differences, strict=True):
             product = (model(image[None])[0] * difference).sum()
             gradients = torch.autograd.grad(product, parameters)
-            found.append(torch.stack([g.square().sum() for g in gradients]))
-    squares = torch.stack(found) if found else differences.new_zeros(0, len(parameters))
-    return {name: squares[:, columns].sum(1) for name, columns in chosen.items()}
+            rows.append(torch.stack([g.square().sum() for g in gradients]))
+    squares = torch.stack(rows) if rows else differences.new_zeros(0, len(parameters))
+    return {name: squares[:, mask].sum(1) for name, mask in columns.items()}
 
 
 def _lemma(error: Tensor, epsilon: Tensor, suffix: str) -> dict[str, float]:
-    """What Lemma 1 relates, on average over the pairs."""
+    """The quantities that Lemma 1 relates, averaged over the pairs."""
     c = error / epsilon.clamp_min(torch.finfo(error.dtype).tiny)
     return {
         "epsilon": float(epsilon.mean()),
@@ -75,17 +79,27 @@ def _lemma(error: Tensor, epsilon: Tensor, suffix: str) -> dict[str, float]:
 
 
 class DriftProbe:
-    """Measures the drift at chosen steps, embedding the probes only when that is needed.
+    """Measures the drift at chosen steps (Fig. 3) and embeds the probes only when needed.
 
-    Ask :meth:`due` at each step, 0 included; where it says so, embed the probes with the model
+    Call :meth:`due` at each step, 0 included; where it is true, embed the probes with the model
     after that many updates and :meth:`record` them. Embeddings are dropped after their last use.
 
     Args:
         deltas: the Δt, in steps (>= 1).
-        times: the steps t at which to measure; those below a Δt measure the others only.
+        times: the steps t at which to measure, for each Δt <= t.
 
     Raises:
         ValueError: a Δt below 1.
+
+    Example:
+        >>> import torch
+        >>> probe = DriftProbe(deltas=[1], times=[2])
+        >>> [step for step in range(4) if probe.due(step)]
+        [1, 2]
+        >>> probe.record(1, torch.tensor([[1.0, 0.0], [0.0, 1.0]]))
+        []
+        >>> probe.record(2, torch.tensor([[0.0, 1.0], [0.0, 1.0]]))
+        [{'step': 2, 'delta': 1, 'drift': 1.0, 'spread': 1.0}]
     """
 
     def __init__(self, deltas: Sequence[int], times: Iterable[int]) -> None:
@@ -110,20 +124,20 @@ class DriftProbe:
         embeddings: Tensor,
         errors: Callable[[Tensor], Mapping[str, Tensor]] | None = None,
     ) -> list[dict[str, float]]:
-        """Take the probes' embeddings; give the drifts that they complete.
+        """Store the probes' embeddings and return the drifts that they complete.
 
         Args:
             step: t, number of updates made.
             embeddings: (n, D) of the probes, always in the same order.
-            errors: differences (n, D) of the probes' embeddings to gradient errors (p,), p <= n,
-                of the first p of them, as "all" and of any parts (:func:`gradient_errors`); left
-                out, none are measured.
+            errors: a function from the differences (n, D) of the probes' embeddings to the gradient
+                errors (p,), p <= n, of the first p of them, as "all" and for any parts
+                (:func:`gradient_errors`); without it, none are measured.
 
         Returns:
-            A row for each Δt: step, delta, drift (mean over the probes), spread (their
+            One row for each Δt: step, delta, drift (mean over the probes), spread (their
             standard deviation); with ``errors`` also epsilon and error (their means over the p),
-            C (mean of error / epsilon) and below_one (share of the p in which that is under 1);
-            those three of a part as error_<part> and so on.
+            C (mean of error / epsilon) and below_one (fraction of the p in which that is below 1);
+            these three for a part as error_<part> and so on.
         """
         self._held[step] = embeddings.detach().clone()
         rows = []
@@ -147,5 +161,5 @@ class DriftProbe:
         return {str(step): held for step, held in self._held.items()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take back what :meth:`state_dict` gave."""
+        """Restore the embeddings from a :meth:`state_dict`."""
         self._held = {int(step): held for step, held in state.items()}

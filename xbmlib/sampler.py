@@ -1,6 +1,6 @@
-"""Batch samplers: P classes × K images (Section 4.1), and random shuffle (Fig. 6).
+"""Batch samplers: P classes × K images (Section 4.1), and shuffled batches (Fig. 6).
 
-Both are pure functions of (seed, step), so that a run resumes at any step without a history.
+The batch of a step is a pure function of (seed, step), so that a run resumes at any step.
 """
 
 from __future__ import annotations
@@ -16,15 +16,22 @@ from torch.utils.data import Sampler
 class StepSampler(Sampler[list[int]]):
     """A batch sampler for ``DataLoader`` that yields the batches of steps [start, steps).
 
+    Args:
+        steps: number of batches in all, >= 0.
+        seed: of the randomness.
+
     Attributes:
         start: first step to yield; set it to resume.
+
+    Raises:
+        ValueError: steps below 0.
     """
 
     def __init__(self, steps: int, seed: int) -> None:
         if steps < 0:
             raise ValueError(f"steps={steps}: give at least 0")
         self.start, self.steps, self.seed = 0, steps, seed
-        self._pass: tuple[int, Tensor] = (-1, torch.empty(0))
+        self._latest: tuple[int, Tensor] = (-1, torch.empty(0))
 
     def batch(self, step: int) -> list[int]:
         """Dataset indices of the batch of one step."""
@@ -34,63 +41,73 @@ class StepSampler(Sampler[list[int]]):
         return (self.batch(step) for step in range(self.start, self.steps))
 
     def __len__(self) -> int:
-        """Batches left."""
+        """Number of batches from ``start`` on."""
         return max(0, self.steps - self.start)
 
     def _generator(self, *stream: int) -> torch.Generator:
-        """Randomness of one stream of this seed."""
+        """A generator for one stream of this seed, independent of the others."""
         state = self.seed
         for number in stream:
-            # The CPU's generator heeds the low 32 bits of its seed alone: an odd multiplier keeps
-            # the streams apart in those.
+            # The CPU's generator uses only the low 32 bits of its seed: an odd multiplier keeps the
+            # streams apart in those.
             state = (state * 6364136223846793005 + number + 1442695040888963407) % (1 << 63)
         return torch.Generator().manual_seed(state)
 
-    def _deal(self, n: int, size: int, step: int) -> Tensor:
-        """``size`` different ones of n things: one step's cut from successive permutations."""
-        number, at = divmod(step * size, n)
-        dealt = self._permutation(n, size, number)[at : at + size]
-        if short := size - len(dealt):
-            dealt = torch.cat([dealt, self._permutation(n, size, number + 1)[:short]])
-        return dealt
+    def _distinct(self, n: int, size: int, step: int) -> Tensor:
+        """(size,) different indices below n: one step's slice of successive permutations."""
+        epoch, at = divmod(step * size, n)
+        chosen = self._permutation(n, size, epoch)[at : at + size]
+        if short := size - len(chosen):
+            chosen = torch.cat([chosen, self._permutation(n, size, epoch + 1)[:short]])
+        return chosen
 
-    def _permutation(self, n: int, size: int, number: int) -> Tensor:
-        """The order of n things in one pass over them; the present pass is kept.
+    def _permutation(self, n: int, size: int, epoch: int) -> Tensor:
+        """(n,) permutation of one epoch; the latest is cached.
 
-        Where a batch straddles two passes, the later one puts off what the batch already has.
-        So a pass depends on the one before it, back to the last that begins with a batch.
+        Where a batch straddles two epochs, the later permutation moves back what the batch already
+        has. So it depends on the one before it, back to the last epoch that begins with a batch.
         """
-        aligned = number - number % (size // math.gcd(n, size))
-        done, order = self._pass
-        if not aligned <= done <= number:
-            done = aligned - 1
-        for later in range(done + 1, number + 1):
-            before, order = order, torch.randperm(n, generator=self._generator(0, later))
-            if taken := later * n % size:
+        aligned = epoch - epoch % (size // math.gcd(n, size))
+        latest, order = self._latest
+        if not aligned <= latest <= epoch:
+            latest = aligned - 1
+        for e in range(latest + 1, epoch + 1):
+            before, order = order, torch.randperm(n, generator=self._generator(0, e))
+            if taken := e * n % size:
+                # The batch has `taken` indices of the epoch before: those come later in this one.
                 free = ~torch.isin(order, before[-taken:])
                 first = free & (free.cumsum(0) <= size - taken)
                 order = torch.cat([order[first], order[~first]])
-        self._pass = number, order
+        self._latest = epoch, order
         return order
 
 
 class PKSampler(StepSampler):
     """P classes × K images of each (Section 4.1).
 
-    Classes are dealt from successive seeded permutations of all C of them, P a batch. No class
-    comes twice in a batch, also where the batch straddles two permutations; and after t batches
-    each class was visited floor(t · P / C) times or once more.
+    Classes are taken from successive seeded permutations of all C of them, P per batch. No class
+    occurs twice in a batch, even where the batch straddles two permutations; after t batches each
+    class has been visited floor(t · P / C) times or once more.
 
     Args:
-        labels: (n,) integers, the class of each dataset index.
-        p: P, classes in a batch (>= 1, at most the number of classes).
-        k: K, images of each class (>= 1). A class with at least K images gives K different
-            ones; a smaller one gives all of its images, and repeats some to make K.
-        steps: number of batches in all.
-        seed: of everything random.
+        labels: (N,) integers, the class of each dataset index.
+        p: P, classes in a batch, in [1, C].
+        k: K, images of each class, >= 1. A class with at least K images gives K different ones; a
+            smaller class gives all of its images and repeats some to make K.
+        steps: number of batches in all, >= 0.
+        seed: of the randomness.
 
     Raises:
-        ValueError: p or k out of range, or labels that are not (n,).
+        ValueError: p, k or steps out of range, or labels that are not (N,).
+
+    Example:
+        >>> import torch
+        >>> labels = torch.tensor([0, 0, 0, 1, 1, 1, 2, 2])
+        >>> sampler = PKSampler(labels, p=2, k=2, steps=3)
+        >>> [len(labels[batch].unique()) for batch in sampler]
+        [2, 2, 2]
+        >>> torch.bincount(labels[sampler.batch(0) + sampler.batch(1) + sampler.batch(2)])
+        tensor([4, 4, 4])
     """
 
     def __init__(self, labels: Tensor, p: int, k: int, *, steps: int, seed: int = 0) -> None:
@@ -98,7 +115,7 @@ class PKSampler(StepSampler):
         labels = torch.as_tensor(labels)
         if labels.ndim != 1 or not len(labels):
             raise ValueError(
-                f"labels of shape {tuple(labels.shape)}: give (n,) with n of at least 1"
+                f"labels of shape {tuple(labels.shape)}: give (N,) with N of at least 1"
             )
         self._order = labels.argsort(stable=True)
         _, counts = labels[self._order].unique_consecutive(return_counts=True)
@@ -112,34 +129,42 @@ class PKSampler(StepSampler):
 
     def batch(self, step: int) -> list[int]:
         """Dataset indices of the batch of one step: K of one class, K of the next, and so on."""
-        classes = self._deal(len(self._sizes), self.p, step)
+        classes = self._distinct(len(self._sizes), self.p, step)
         generator = self._generator(1, step)
-        picks = [
-            self._starts[c] + self._pick(int(self._sizes[c]), generator) for c in classes.tolist()
-        ]
-        chosen: list[int] = self._order[torch.cat(picks)].tolist()
-        return chosen
+        places = [
+            self._starts[c] + self._sample(int(self._sizes[c]), generator) for c in classes.tolist()
+        ]  # P of (K,), into the order of the labels
+        batch: list[int] = self._order[torch.cat(places)].tolist()
+        return batch
 
-    def _pick(self, size: int, generator: torch.Generator) -> Tensor:
-        """K of ``size`` images: each once before any twice."""
-        picked = [torch.randperm(size, generator=generator) for _ in range(-(-self.k // size))]
-        return torch.cat(picked)[: self.k]
+    def _sample(self, size: int, generator: torch.Generator) -> Tensor:
+        """(K,) of the ``size`` images of a class: each once before any twice."""
+        rounds = [torch.randperm(size, generator=generator) for _ in range(-(-self.k // size))]
+        return torch.cat(rounds)[: self.k]
 
 
 class ShuffleSampler(StepSampler):
-    """Random shuffle: batches cut from seeded permutations of all images (Fig. 6).
+    """Shuffled batches: slices of successive seeded permutations of all images (Fig. 6).
 
-    No image comes twice in a batch, also where the batch straddles two permutations; and after t
-    batches each image was seen floor(t · batch / n) times or once more.
+    No image occurs twice in a batch, even where the batch straddles two permutations; after t
+    batches each image has been seen floor(t · m / N) times or once more.
 
     Args:
-        n: number of images (>= 1).
-        batch: m, in [1, n].
-        steps: number of batches in all.
-        seed: of everything random.
+        n: N, number of images, >= 1.
+        batch: m, images in a batch, in [1, N].
+        steps: number of batches in all, >= 0.
+        seed: of the randomness.
 
     Raises:
-        ValueError: a batch out of range.
+        ValueError: batch or steps out of range.
+
+    Example:
+        >>> sampler = ShuffleSampler(6, batch=4, steps=3)
+        >>> sorted(sampler.batch(0) + sampler.batch(1) + sampler.batch(2))
+        [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5]
+        >>> sampler.start = 2
+        >>> list(sampler) == [sampler.batch(2)]
+        True
     """
 
     def __init__(self, n: int, batch: int, *, steps: int, seed: int = 0) -> None:
@@ -150,5 +175,5 @@ class ShuffleSampler(StepSampler):
 
     def batch(self, step: int) -> list[int]:
         """Dataset indices of the batch of one step."""
-        chosen: list[int] = self._deal(self.n, self.size, step).tolist()
-        return chosen
+        batch: list[int] = self._distinct(self.n, self.size, step).tolist()
+        return batch

@@ -87,21 +87,21 @@ def test_block_goes_around_its_convolutions(wide, stride):
 
 
 @pytest.mark.parametrize(
-    ("call", "told"),
+    ("call", "message"),
     [
         (lambda: build("vgg", 4), "vgg.*compact, googlenet, bninception, resnet50"),
         (lambda: build("compact", 0), "dim=0"),
         (lambda: build("compact", 4, pooling="mean"), "pooling='mean'"),
     ],
 )
-def test_bad_values(call, told):
+def test_bad_values(call, message):
     """Oracle: the message names the value."""
-    with pytest.raises(ValueError, match=told):
+    with pytest.raises(ValueError, match=message):
         call()
 
 
 def test_three_channels_from_weights_of_one():
-    """Oracle: the network of one channel, on the same grey picture three times."""
+    """Oracle: the network of one channel, on the same grey image three times."""
     one, three = (build("compact", 7, "scripts", channels=c).eval() for c in (1, 3))
     three.head.load_state_dict(one.head.state_dict())
     x = torch.rand(2, 1, 32, 32)

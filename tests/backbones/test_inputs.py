@@ -61,14 +61,14 @@ def test_memory_format_and_gradient_pass_through(make):
 
 
 @pytest.mark.parametrize(
-    ("images", "told"),
+    ("images", "message"),
     [
         (torch.zeros(1, 3, 4, 4, dtype=torch.uint8), r"uint8: give.*\[0, 1\]"),
         (torch.zeros(1, 1, 4, 4), r"\(1, 1, 4, 4\).*give \(B, 3, H, W\)"),
         (torch.zeros(3, 4, 4), r"\(3, 4, 4\) of"),
     ],
 )
-def test_bad_images(images, told):
+def test_bad_images(images, message):
     """Oracle: the message names shape and type."""
-    with pytest.raises(ValueError, match=told):
+    with pytest.raises(ValueError, match=message):
         imagenet()(images)

@@ -9,7 +9,7 @@ import torch
 from torchvision import models
 from torchvision.transforms.functional import normalize
 
-from xbmlib.backbones import WeightsError, build, save_trunk
+from xbmlib.backbones import WeightsError, build, fingerprint, save_trunk
 from xbmlib.backbones.weights import SHIPPED
 
 
@@ -108,6 +108,16 @@ def test_shipped_weights():
     assert not torch.equal(plain.trunk[0][0].weight, trained.trunk[0][0].weight)
 
 
+def test_without_the_bundled_weights(tmp_path, monkeypatch):
+    """Oracle: one line that names the file and where it is to be had, for either use."""
+    moved = tmp_path / "compact.safetensors"
+    monkeypatch.setitem(SHIPPED, ("compact", "scripts"), moved)
+    for call in (lambda: build("compact", 4, "scripts"), lambda: fingerprint("compact", "scripts")):
+        with pytest.raises(WeightsError, match=r"xbmlib/data of the repository") as caught:
+            call()
+        assert str(caught.value).startswith(str(moved)) and "\n" not in str(caught.value)
+
+
 class Code:
     """What unpickling would run: it leaves a file behind."""
 
@@ -132,7 +142,7 @@ def test_code_is_not_unpickled(plain, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("call", "told"),
+    ("call", "message"),
     [
         (lambda d: build("compact", 4, "imagenet"), "imagenet.*scripts"),
         (lambda d: build("resnet50", 4, "IMAGENET"), "IMAGENET.*known: IMAGENET1K_V1"),
@@ -142,10 +152,10 @@ def test_code_is_not_unpickled(plain, tmp_path):
         (lambda d: build("compact", 4, str(d / "broken.safetensors")), "broken.safetensors"),
     ],
 )
-def test_bad_values(call, told, tmp_path):
+def test_bad_values(call, message, tmp_path):
     """Oracle: the message names the value or the file, and what is wrong."""
     save_trunk(build("compact", 4).trunk, tmp_path / "t.safetensors")
     whole = (tmp_path / "t.safetensors").read_bytes()
     (tmp_path / "broken.safetensors").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(ValueError, match=told):
+    with pytest.raises(ValueError, match=message):
         call(tmp_path)

@@ -123,20 +123,20 @@ def test_classes_are_disjoint():
 
 
 @pytest.mark.parametrize(
-    ("damage", "told"),
+    ("damage", "message"),
     [
         (lambda content: content[: len(content) // 2], "truncated or altered"),
         (lambda content: content[:-9] + b"x" + content[-8:], "truncated or altered"),
         (None, "cannot be read"),
     ],
 )
-def test_damaged_files_are_refused(damage, told, tmp_path, monkeypatch):
+def test_damaged_files_are_refused(damage, message, tmp_path, monkeypatch):
     """Oracle: one error that names the file and the remedy."""
     if damage:
         content = (bundled.FOLDER / "hanzi.parquet").read_bytes()
         (tmp_path / "hanzi.parquet").write_bytes(damage(content))
     monkeypatch.setattr(bundled, "FOLDER", tmp_path)
-    with pytest.raises(DatasetError, match=f"hanzi.parquet.*{told}.*git -C .* checkout"):
+    with pytest.raises(DatasetError, match=f"hanzi.parquet.*{message}.*git -C .* checkout"):
         datasets.load("hanzi")
 
 

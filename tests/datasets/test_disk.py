@@ -185,7 +185,7 @@ SOP_HEAD = "image_id class_id super_class_id path\n"
 
 
 @pytest.mark.parametrize(
-    ("name", "file", "old", "new", "told"),
+    ("name", "file", "old", "new", "message"),
     [
         ("sop", "Ebay_train.txt", " 1 1 bicycle_final/000001_1", " 1 bicycle_final/000001_1",
          r"Ebay_train.txt, line 3: 3 columns, and there should be 4: image_id class_id"),
@@ -237,13 +237,13 @@ SOP_HEAD = "image_id class_id super_class_id path\n"
          r"images.txt, line 24: the other list ends after 23 images"),
     ],
 )  # fmt: skip
-def test_lists_that_cannot_be_right(tmp_path, monkeypatch, name, file, old, new, told):
+def test_lists_that_cannot_be_right(tmp_path, monkeypatch, name, file, old, new, message):
     """Oracle: the file, the line and what is wrong, as they were put there."""
     folder = tree(name, tmp_path, monkeypatch)
     text = (folder / file).read_text()
     assert old in text
     (folder / file).write_text(text.replace(old, new, 1))
-    with pytest.raises(DatasetError, match=told):
+    with pytest.raises(DatasetError, match=message):
         datasets.load(name, view="paper")
 
 
@@ -273,17 +273,17 @@ def test_any_list_is_read_or_refused(tmp_path_factory, rows, end):
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         (b"", "Ebay_test.txt: names no image"),
         (SOP_HEAD.encode(), "Ebay_test.txt: names no image"),
         (b"\xff\xfe", "Ebay_test.txt: cannot be read"),
     ],
 )
-def test_lists_that_are_no_lists(tmp_path, monkeypatch, content, told):
+def test_lists_that_are_no_lists(tmp_path, monkeypatch, content, message):
     """Oracle: the file by its name."""
     (tree("sop", tmp_path, monkeypatch) / "Ebay_test.txt").write_bytes(content)
-    with pytest.raises(DatasetError, match=told):
+    with pytest.raises(DatasetError, match=message):
         datasets.load("sop", view="paper")
 
 
@@ -307,13 +307,13 @@ def test_cars_annotations_that_cannot_be_right(tmp_path, monkeypatch):
     with pytest.raises(DatasetError, match=r"cannot be read as cars_annos.mat .*annotations"):
         datasets.load("cars", view="paper")
     fields = [("relative_im_path", "O"), ("class", "O")]
-    for entry, told in [
+    for entry, message in [
         (("car_ims/../a.jpg", 1), "entry|line 2: '../a.jpg' leads out"),
         (("a.jpg", 1), "line 2: 'a.jpg' should start with 'car_ims/'"),
         (("car_ims/a.jpg", "x"), "line 2: 'x' is no whole number"),
     ]:
         savemat(file, {"annotations": np.array([("car_ims/000001.jpg", 1), entry], fields)})
-        with pytest.raises(DatasetError, match=told):
+        with pytest.raises(DatasetError, match=message):
             datasets.load("cars", view="paper")
 
 
@@ -332,10 +332,10 @@ def test_missing_data_sets_say_how_they_should_look(monkeypatch, tmp_path, name)
     """Oracle: every list file's usual place, the layout and the source."""
     monkeypatch.setenv("XBM_DATA", str(tmp_path))
     of = DISK[name]
-    with pytest.raises(DatasetError) as told:
+    with pytest.raises(DatasetError) as caught:
         datasets.load(name, view="paper")
     for wanted in (*(places[0] for places in of.files), of.folders[0], of.layout, of.source):
-        assert wanted in str(told.value)
+        assert wanted in str(caught.value)
 
 
 def test_a_missing_list_is_named(tmp_path, monkeypatch):
@@ -385,10 +385,10 @@ def test_whole_trees_are_held_against_the_paper(tmp_path, monkeypatch):
         warnings.simplefilter("error")
         assert datasets.differences(datasets.load("sop", view="paper")) == []
     full_lists(tmp_path / "SOP", (59_551, 11_318), (60_500, 11_315))
-    told = "test: 60,500 images of 11,315 classes, published are 60,502 of 11,316"
-    with pytest.warns(UserWarning, match=told):
+    message = "test: 60,500 images of 11,315 classes, published are 60,502 of 11,316"
+    with pytest.warns(UserWarning, match=message):
         of = datasets.load("sop", view="paper")
-    assert datasets.differences(of) == [f"Stanford Online Products, {told}"]
+    assert datasets.differences(of) == [f"Stanford Online Products, {message}"]
 
 
 def test_small_trees_are_loaded_without_noise(data):

@@ -59,7 +59,7 @@ def test_equals_brute_force_with_ties(n, gallery_size, classes, seed, tile):
         )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tiles, "TILE", tile)
-        patch.setattr(ahead, "SIDE", 16 if tile == 60 else 2048)
+        patch.setattr(ahead, "TILE_SIDE", 16 if tile == 60 else 2048)
         found = recall_at_k(*args[:2], KS, *args[2:]), map_at_r(*args), r_precision(*args)
     wanted = brute(*args)
     assert found[0] == pytest.approx(wanted[0])
@@ -71,7 +71,7 @@ def test_equals_brute_force_with_ties(n, gallery_size, classes, seed, tile):
 @pytest.mark.parametrize("alone", [True, False], ids=["leave-one-out", "gallery"])
 def test_close_calls_are_decided_in_float64(side, spread, alone, monkeypatch):
     """Oracle: sorting in float64. The images lie so close that float32 cannot order them."""
-    monkeypatch.setattr(ahead, "SIDE", side)
+    monkeypatch.setattr(ahead, "TILE_SIDE", side)
     generator = torch.Generator().manual_seed(3)
     centre = F.normalize(torch.randn(1, 24, generator=generator))
     vectors = F.normalize(centre + spread * torch.randn(240, 24, generator=generator))
@@ -120,7 +120,7 @@ def test_equal_vectors_tie_wherever_they_stand(width, n, rows, monkeypatch):
     equal vectors would not tie by themselves. Zeros are equal whatever their signs.
     """
     monkeypatch.setattr(tiles, "TILE", rows * 3 * n)
-    monkeypatch.setattr(ahead, "SIDE", max(16, rows))
+    monkeypatch.setattr(ahead, "TILE_SIDE", max(16, rows))
     generator = torch.Generator().manual_seed(n)
     base = torch.randn(n, width, generator=generator)
     base[:, ::5] = 0.0
@@ -142,7 +142,7 @@ def test_memory_is_bounded(classes, monkeypatch):
     None is much larger than one tile of similarities, be there many classes or a single large one.
     """
     monkeypatch.setattr(tiles, "TILE", 1 << 15)
-    monkeypatch.setattr(ahead, "SIDE", 128)
+    monkeypatch.setattr(ahead, "TILE_SIDE", 128)
     query, labels = torch.randn(600, 4), torch.arange(600) % classes
     with torch.profiler.profile(profile_memory=True) as profile:
         recall_at_k(query, labels, [1])
@@ -193,7 +193,7 @@ def test_neighbours_equal_sorting():
 
 
 @pytest.mark.parametrize(
-    ("call", "told"),
+    ("call", "message"),
     [
         (lambda q, y: recall_at_k(q, y, []), "K"),
         (lambda q, y: recall_at_k(q, y, [0, 1]), r"ks=\(0, 1\)"),
@@ -213,7 +213,7 @@ def test_neighbours_equal_sorting():
         (lambda q, y: neighbours(q * torch.nan, 1), "finite"),
     ],
 )
-def test_bad_input(call, told):
-    """Oracle: the message names what is wrong."""
-    with pytest.raises(ValueError, match=told):
+def test_bad_input(call, message):
+    """Oracle: the message names the argument and the fault."""
+    with pytest.raises(ValueError, match=message):
         call(torch.rand(4, 2), torch.tensor([0, 0, 1, 1]))

@@ -1,4 +1,4 @@
-"""Backbones: images to unit vectors (Section 4.1)."""
+"""Backbones: images to embeddings of norm 1 (Section 4.1)."""
 
 from xbmlib.backbones.catalogue import BACKBONES, build
 from xbmlib.backbones.embedder import Embedder

@@ -10,10 +10,10 @@ from torch.nn import functional as F
 
 
 class Block(NamedTuple):
-    """Channels of the branches of one Inception block; 0 where there is no such layer.
+    """Channels of the branches of one Inception block; 0 for a layer that it lacks.
 
     A block without a 1×1 branch halves the resolution: its last 3×3 convolutions and its pooling
-    have stride 2, and the pooled input goes to the output as it is.
+    have stride 2, and the pooled input is concatenated without a projection.
     """
 
     name: str
@@ -31,12 +31,12 @@ class Block(NamedTuple):
         return 1 if self.one else 2
 
     def out(self, wide_in: int) -> int:
-        """Channels of the output for an input of so many."""
+        """Channels of the output for an input of ``wide_in`` channels."""
         return self.one + self.three + self.double + (self.project or wide_in)
 
 
-# Figure 5, save that in 4c and 4d the public weights project the pooled input to 128 channels, the
-# figure to 96. Their first convolution is a plain one, the paper's a separable one.
+# Figure 5, except that in 4c and 4d the public weights project the pooled input to 128 channels,
+# the figure to 96. Their first convolution is an ordinary one, the paper's a separable one.
 BLOCKS = (
     #     name  1×1  3×3       double 3×3  pool
     Block("3a", 64, 64, 64, 64, 96, "avg", 32),
@@ -56,11 +56,11 @@ FEATURES = 1024
 class BNInception(nn.ModuleDict):
     """Trunk of BN-Inception: (B, 3, H, W) to (B, 1024, H / 32, W / 32), 10.3 M parameters.
 
-    Modules lie flat under the names of the public weights (``inception_3a_1x1``,
-    ``inception_3a_1x1_bn``, ...), which so load as they are. Their convolutions have biases,
-    though batch normalisation follows each. Pooling rounds sizes up, as Caffe does. Batch
-    normalisation keeps 0.9 of its running statistics at each step, as there and as PyTorch's
-    default does.
+    Modules have the flat names of the public weights (``inception_3a_1x1``,
+    ``inception_3a_1x1_bn``, ...), which therefore load unchanged. Convolutions have biases as
+    there, although batch normalisation follows each. Pooling rounds sizes up, as Caffe does. Batch
+    normalisation keeps 0.9 of its running statistics at each step, the default of both Caffe's
+    layer and PyTorch.
     """
 
     def __init__(self) -> None:
@@ -90,11 +90,11 @@ class BNInception(nn.ModuleDict):
             self._add(f"{name}_pool_proj", wide, block.project, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Feature maps of images.
+        """Feature maps (B, 1024, H / 32, W / 32) of images (B, 3, H, W), already normalised.
 
         Raises:
-            ValueError: a side for which the halving branches, of which the convolutions round
-                up and the pooling rounds down an odd one, would differ in size.
+            ValueError: a side at which the branches of a halving block would differ in size: of an
+                odd side, their convolutions keep the larger half and their pooling the smaller.
         """
         if any((side + 1) // 8 % 4 for side in x.shape[2:]):
             raise ValueError(

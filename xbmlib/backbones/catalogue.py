@@ -19,14 +19,15 @@ def _googlenet() -> nn.Module:
     return _cut(net, ("aux1", "aux2", "avgpool", "dropout", "fc"))
 
 
-# The released ResNet50 has no ReLU after its first batch normalisation; the paper is silent.
+# torchvision's, with a ReLU after its first batch normalisation. The released code's ResNet50 has
+# none there; the paper does not say.
 def _resnet50() -> nn.Module:
     models = require("torchvision.models", extra="study")
     return _cut(models.resnet50(weights=None), ("avgpool", "fc"))
 
 
 def _cut(net: nn.Module, cut: tuple[str, ...]) -> nn.Module:
-    """The children of a torchvision classifier in order, under their names, less the last ones."""
+    """The named children of a torchvision classifier in order, without those in ``cut``."""
     trunk = nn.Sequential()
     for name, child in net.named_children():
         if name not in cut:
@@ -35,12 +36,19 @@ def _cut(net: nn.Module, cut: tuple[str, ...]) -> nn.Module:
 
 
 class Backbone(NamedTuple):
-    """A trunk and what it takes and gives."""
+    """A trunk, its input and its output.
 
-    trunk: Callable[..., nn.Module]  # given the channels of the images where it takes several
-    features: int  # channels of its feature maps
-    normalise: Callable[[], nn.Module]  # images in [0, 1] to what its weights expect
-    channels: tuple[int, ...] = (3,)  # of the images
+    Attributes:
+        trunk: builds it; takes the number of channels where ``channels`` offers a choice.
+        features: channels of its feature maps.
+        normalise: builds the module from images in [0, 1] to what its weights expect.
+        channels: numbers of channels that its images may have.
+    """
+
+    trunk: Callable[..., nn.Module]
+    features: int
+    normalise: Callable[[], nn.Module]
+    channels: tuple[int, ...] = (3,)
 
 
 BACKBONES = {
@@ -60,44 +68,57 @@ def build(
     channels: int | None = None,
     freeze_bn: bool = False,
 ) -> Embedder:
-    """Build an embedder of images in [0, 1], grey or RGB, that normalises them itself.
+    """Build an embedder: images (B, C, H, W) in [0, 1] to (B, D) of norm 1 (Section 4.1).
+
+    The embedder normalises the images as its weights expect.
 
     =============  ======  ==========  ========  ===============================================
     name           images  parameters  features  source; normalisation of its input
     =============  ======  ==========  ========  ===============================================
-    "compact"      32×32   1.2 M       256       of the embedded study; none
+    "compact"      32×32   1.2 M       256       of the bundled study; none
     "googlenet"    224×224 5.6 M       1024      Szegedy et al. 2015, torchvision's, without
                                                  auxiliary heads; (x - 0.5) / 0.5
     "bninception"  224×224 10.3 M      1024      Ioffe & Szegedy 2015, in the layout of the
                                                  weights converted from Caffe; BGR in [0, 255]
-                                                 less (104, 117, 128)
+                                                 minus (104, 117, 128)
     "resnet50"     224×224 23.5 M      2048      He et al. 2016, torchvision's; ImageNet's mean
                                                  and standard deviation
     =============  ======  ==========  ========  ===============================================
 
-    Parameters are the trunk's, features the channels that the head takes. Other sizes of images
-    work too; BN-Inception says which do not.
+    Parameters are the trunk's, features the channels of its maps. Images of other sizes work too;
+    BN-Inception refuses those that it cannot halve.
 
     Args:
         name: of the backbone.
         dim: D, embedding dimension (the paper: 512; also 64 and, with ResNet50, 128).
-        weights: of the trunk. None: random. "scripts": what ships for "compact", pretrained on
+        weights: of the trunk. None: random. "scripts": those bundled for "compact", pretrained on
             letters. A name of torchvision's, such as "IMAGENET1K_V1", for "googlenet" and
-            "resnet50": fetched through torchvision. Else the path of a .safetensors, .pt or .pth
-            file with the source's own keys (torchvision's; for "bninception" those of the public
-            ``bn_inception-*.pth``), read without unpickling code; a classifier's keys in it are
-            passed over. All are for the normalisation above.
+            "resnet50": downloaded by torchvision. Otherwise the path of a .safetensors, .pt or
+            .pth file with the keys of its source (torchvision's; for "bninception" those of the
+            public ``bn_inception-*.pth``), read without unpickling code; a classifier's keys in it
+            are ignored. All are for the normalisation above.
         pooling: "avg" (the paper) or "max" (the released networks).
-        channels: of the images, by default 1 for "compact" and 3 for the others. Weights of one
-            channel serve three, each with a third of them: a grey picture gives what it gave.
+        channels: of the images, by default 1 for "compact" and 3 for the others. Weights for one
+            channel are spread over three, a third to each: a grey image has the same embedding.
         freeze_bn: keep batch normalisation as the weights have it, see
             :meth:`Embedder.freeze_batch_norm`.
 
-    Training is fastest on a CPU after ``.to(memory_format=torch.channels_last)``.
+    Training on a CPU is fastest after ``.to(memory_format=torch.channels_last)``.
 
     Raises:
-        ValueError: an unknown name, channels that it does not take, or weights that do not fit
-            (WeightsError).
+        ValueError: an unknown name, a number of channels that it does not take, an unknown
+            pooling, or a dim below 1.
+        WeightsError: weights that are unknown, missing, unreadable or do not fit; a ValueError.
+        ModuleNotFoundError: torchvision or safetensors is needed and not installed.
+
+    Example:
+        >>> import torch
+        >>> embedder = build("compact", dim=64)
+        >>> embeddings = embedder(torch.rand(8, 1, 32, 32))
+        >>> embeddings.shape
+        torch.Size([8, 64])
+        >>> torch.allclose(embeddings.norm(dim=1), torch.ones(8))
+        True
     """
     if name not in BACKBONES:
         raise ValueError(f"name={name!r}: no such backbone; known: {', '.join(BACKBONES)}")

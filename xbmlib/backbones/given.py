@@ -8,16 +8,14 @@ from torch.nn import functional as F
 
 
 class ModelError(ValueError):
-    """A module that is no embedder: names what it gives, what is wanted and the remedy."""
+    """A module that is not an embedder: names its output, the one expected and the remedy."""
 
 
 class Normalised(nn.Module):
-    """A module's vectors brought to unit length, in float32 under autocast too.
-
-    Those of unit length already are kept, but for rounding.
+    """A module with its vectors scaled to norm 1, in float32 even under autocast.
 
     Args:
-        model: images (B, C, H, W) to vectors (B, D) of any length above zero.
+        model: images (B, C, H, W) to vectors (B, D) of any norm above 0.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -25,21 +23,24 @@ class Normalised(nn.Module):
         self.model = model
 
     def forward(self, x: Tensor) -> Tensor:
-        """Embed images, (B, D)."""
+        """Embed images (B, C, H, W): (B, D)."""
         return F.normalize(self.model(x).float())
 
 
 def normalised(model: nn.Module, images: Tensor, dim: int | None = None) -> Normalised:
-    """Take a module for an embedder, tried out once on a few images in evaluation mode.
+    """Make an embedder of any module, after a trial on a few images in evaluation mode.
 
     Args:
-        model: images (B, C, H, W), float in [0, 1], to (B, D); put on the device of ``images``.
-        images: (B, C, H, W) float.
-        dim: the D that a memory has room for; None for any.
+        model: images (B, C, H, W), float in [0, 1], to (B, D); moved to the device of ``images``.
+        images: (B, C, H, W) float in [0, 1].
+        dim: the D of the memory; None for any.
+
+    Returns:
+        The module with its output scaled to norm 1.
 
     Raises:
-        ModelError: no module; a module that fails on the images, gives another shape or another
-            D, or a vector that is not finite or has no direction.
+        ModelError: not a module; or a module that fails on the images, or returns another shape,
+            another D, whole numbers, or a vector that is zero or not finite.
     """
     if not isinstance(model, nn.Module):
         raise ModelError(f"model of type {type(model).__name__}: give a torch.nn.Module")
@@ -59,7 +60,7 @@ def normalised(model: nn.Module, images: Tensor, dim: int | None = None) -> Norm
     if not isinstance(out, Tensor) or out.ndim != 2 or len(out) != len(images):
         raise ModelError(
             f"the model gives {found} for images {tuple(images.shape)}: give vectors "
-            f"({len(images)}, D), say by a last nn.Flatten()"
+            f"({len(images)}, D), for instance by a last nn.Flatten()"
         )
     if not out.is_floating_point():
         raise ModelError(f"the model gives {out.dtype}: give floating point")
@@ -69,7 +70,7 @@ def normalised(model: nn.Module, images: Tensor, dim: int | None = None) -> Norm
             f"dim={out.shape[1]}"
         )
     if not out.isfinite().all():
-        raise ModelError("the model gives values that are not finite: look at its weights")
+        raise ModelError("the model gives values that are not finite: check its weights")
     if not out.norm(dim=1).all():
         raise ModelError(
             "the model gives a vector of zeros, which has no direction to compare: end it with "

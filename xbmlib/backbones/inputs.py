@@ -9,7 +9,7 @@ from torch import Tensor, nn
 class Normalise(nn.Module):
     """(x - mean) / std for each channel of RGB images in [0, 1].
 
-    A constant of the backbone and no part of its weights: not in the state dict.
+    A constant of the backbone rather than one of its weights: not in the state dict.
 
     Args:
         mean, std: of the three channels in the weights' own order, in units of [0, 1].
@@ -28,7 +28,7 @@ class Normalise(nn.Module):
         self.register_buffer("std", torch.tensor(std).view(3, 1, 1), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, 3, H, W) to the same.
+        """Normalised images, (B, 3, H, W) like the input.
 
         Raises:
             ValueError: images of whole numbers, or not of three channels.
@@ -41,19 +41,19 @@ class Normalise(nn.Module):
 
 
 def imagenet() -> Normalise:
-    """ImageNet's mean and standard deviation, for torchvision's weights."""
+    """By ImageNet's mean and standard deviation, for torchvision's weights."""
     return Normalise((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
 def symmetric() -> Normalise:
     """To [-1, 1], for torchvision's GoogLeNet: its weights were converted from TensorFlow's.
 
-    torchvision writes it as a correction of images normalised by ImageNet's mean and standard
-    deviation (``transform_input``).
+    torchvision implements it as a correction to images that were normalised by ImageNet's mean
+    and standard deviation (``transform_input``).
     """
     return Normalise((0.5,) * 3, (0.5,) * 3)
 
 
 def caffe() -> Normalise:
-    """Blue, green, red in [0, 255] less (104, 117, 128), for weights converted from Caffe."""
+    """To blue, green, red in [0, 255] minus (104, 117, 128), for weights converted from Caffe."""
     return Normalise((104 / 255, 117 / 255, 128 / 255), (1 / 255,) * 3, bgr=True)

@@ -1,8 +1,10 @@
-"""How many images rank before a query's best match: all that Recall@K needs.
+"""How many images rank ahead of a query's best match: all that Recall@K needs.
 
-Nothing is sorted. One float32 product, of which leave-one-out needs half (S_ij = S_ji), places
-all but the few images that are as near as the best match up to rounding; these are placed by a
-float64 product, so that the counts are those of float64 throughout, ties included.
+Nothing is sorted. One float32 product, of which leave-one-out needs half (S_ij = S_ji), decides
+for all but the few images whose similarity equals the best match's up to rounding; a float64
+product decides for those, so that the counts are those of float64 throughout, ties included.
+
+Shapes: Q queries, G gallery images, D dimensions; q and g of them in one tile.
 """
 
 from __future__ import annotations
@@ -12,12 +14,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-# Queries and images of one tile: 4 Mi float32 similarities are 16 MiB.
-SIDE = 2048
+# Queries and gallery images of one tile: 4 Mi float32 similarities are 16 MiB.
+TILE_SIDE = 2048
 
 
-class Side(NamedTuple):
-    """Queries or gallery in the order of their labels, so that a class is a range.
+class Labelled(NamedTuple):
+    """Embeddings sorted by label, so that each class is a range of rows.
 
     Attributes:
         vectors: (n, D) float32.
@@ -27,25 +29,29 @@ class Side(NamedTuple):
     vectors: Tensor
     labels: Tensor
 
-    def part(self, start: int) -> Side:
-        """The part of a tile."""
-        return Side(self.vectors[start : start + SIDE], self.labels[start : start + SIDE])
+    def rows(self, at: slice) -> Labelled:
+        """Some of the rows."""
+        return Labelled(self.vectors[at], self.labels[at])
 
 
-class Bounds(NamedTuple):
-    """What a query's similarities are held against, (n,) each.
+class Thresholds(NamedTuple):
+    """What a similarity is compared with to rank an image against the best match, (Q,) each.
 
     Attributes:
-        best: similarity of its best match, in float64.
-        low: below it, a float32 similarity is certainly less than ``best``.
-        high: from it on, a float32 similarity is certainly more.
-        tie: similarities this much apart are equal in float64.
+        best: float64 similarity of the best match; -inf without a match.
+        surely_less: a float32 similarity below this is less than ``best`` in float64.
+        surely_more: a float32 similarity of this or above is more than ``best`` in float64.
+        tie: float64 similarities that differ by no more than this count as equal.
     """
 
     best: Tensor
-    low: Tensor
-    high: Tensor
+    surely_less: Tensor
+    surely_more: Tensor
     tie: Tensor
+
+    def rows(self, at: slice) -> Thresholds:
+        """Those of some of the queries."""
+        return Thresholds(*(threshold[at] for threshold in self))
 
 
 @torch.no_grad()
@@ -54,7 +60,7 @@ def images_ahead(
     query_labels: Tensor,
     gallery: Tensor | None,
     gallery_labels: Tensor | None,
-    most: int,
+    max_rank: int,
 ) -> Tensor:
     """For each query, the images of other classes at least as similar as its best match.
 
@@ -63,98 +69,118 @@ def images_ahead(
         query_labels: (Q,).
         gallery: (G, D) finite; None for leave-one-out.
         gallery_labels: (G,).
-        most: counts of this and more may all be told as any number of at least this.
+        max_rank: largest K of interest: counting stops once a count has reached it, so that such
+            a count is a lower bound.
 
     Returns:
-        (Q,) float64; infinite where there is no match.
+        (Q,) float64, >= 0; infinite for a query without a match.
     """
-    order = query_labels.argsort(stable=True)
-    queries = Side(query[order].float(), query_labels[order])
+    order = query_labels.argsort(stable=True)  # (Q,)
+    queries = Labelled(query[order].float(), query_labels[order])
     images = queries
     if gallery is not None and gallery_labels is not None:
-        into = gallery_labels.argsort(stable=True)
-        images = Side(gallery[into].float(), gallery_labels[into])
-    counts = _counts(queries, images, most)
+        gallery_order = gallery_labels.argsort(stable=True)  # (G,)
+        images = Labelled(gallery[gallery_order].float(), gallery_labels[gallery_order])
+    counts = _count_ahead(queries, images, max_rank)
     return torch.empty_like(counts).scatter_(0, order, counts)
 
 
-def _counts(queries: Side, images: Side, most: int) -> Tensor:
-    alone = images is queries
-    # |error| of a product of D terms in float32, or in float64, is below (D + 2) times half a unit
-    # in the last place of the lengths' product.
-    lengths = queries.vectors.norm(dim=1).double() * float(images.vectors.norm(dim=1).max())
-    unsure, tie = ((queries.vectors.shape[1] + 2) * eps * lengths for eps in (2.0**-23, 2.0**-52))
-    best = _best(queries, images)
-    # Rounded away from the best match, so that float32 bounds cannot lose what they bound.
-    low, high = (best - unsure).float(), (best + unsure).float()
-    low, high = low - 2e-7 * low.abs(), high + 2e-7 * high.abs()
-    bounds = Bounds(best, low, high, tie)
-    counts = torch.zeros_like(best)
-    size = min(SIDE, len(queries.labels)) * min(SIDE, len(images.labels))
-    buffer = queries.vectors.new_empty(size)
-    for i in range(0, len(queries.labels), SIDE):
-        for j in range(i if alone else 0, len(images.labels), SIDE):
-            a, b = queries.part(i), images.part(j)
-            s = buffer[: len(a.labels) * len(b.labels)].view(len(a.labels), -1)
+def _count_ahead(queries: Labelled, images: Labelled, max_rank: int) -> Tensor:
+    """(Q,) float64 counts in the order of the labels; infinite without a match."""
+    leave_one_out = images is queries
+    q_all, g_all = len(queries.labels), len(images.labels)
+    thresholds = _thresholds(queries, images)
+    counts = torch.zeros_like(thresholds.best)  # (Q,) float64
+    buffer = queries.vectors.new_empty(min(TILE_SIDE, q_all) * min(TILE_SIDE, g_all))
+    for i in range(0, q_all, TILE_SIDE):
+        for j in range(i if leave_one_out else 0, g_all, TILE_SIDE):
+            a = queries.rows(slice(i, i + TILE_SIDE))
+            b = images.rows(slice(j, j + TILE_SIDE))
+            s = buffer[: len(a.labels) * len(b.labels)].view(len(a.labels), -1)  # (q, g)
             torch.mm(a.vectors, b.vectors.T, out=s)
+            # Sorted labels: the two ranges share a class only where they overlap.
             if a.labels[-1] >= b.labels[0] and b.labels[-1] >= a.labels[0]:
                 s.masked_fill_(a.labels[:, None] == b.labels, -torch.inf)
-            # Off the diagonal, a tile serves both of its sides as queries.
-            sides = [(i, a, b, s), (j, b, a, s.T)][: 2 if alone and j > i else 1]
-            for start, asked, others, similarities in sides:
-                at = slice(start, start + len(asked.labels))
-                of = Bounds(*(bound[at] for bound in bounds))
-                counts[at] += _reached(similarities, asked, others, of, counts[at] < most)
-    return counts.masked_fill_(best == -torch.inf, torch.inf)
+            passes = [(i, a, b, s)]
+            if leave_one_out and j > i:
+                # Off the diagonal the transposed tile counts for its columns as queries.
+                passes.append((j, b, a, s.T))
+            for start, tile_queries, others, similarities in passes:
+                at = slice(start, start + len(tile_queries.labels))
+                unfinished = counts[at] < max_rank  # (q,) bool
+                counts[at] += _count_in_tile(
+                    similarities, tile_queries, others, thresholds.rows(at), unfinished
+                )
+    return counts.masked_fill_(thresholds.best == -torch.inf, torch.inf)
 
 
-def _reached(s: Tensor, asked: Side, others: Side, of: Bounds, wanted: Tensor) -> Tensor:
-    """(q,) float64 number of the others at least as similar as the best match.
-
-    Args:
-        s: (q, n) similarities in float32; -inf where the two are of one class.
-        asked: the queries.
-        others: the images.
-        of: the queries' bounds.
-        wanted: (q,) bool, whether the number is of use.
-    """
-    out = torch.zeros_like(of.best)
-    rows = ((s.amax(1) >= of.low) & wanted).nonzero().squeeze(1)
-    if 4 * len(rows) < len(s):
-        s = s[rows]
-    else:
-        rows = torch.arange(len(s), device=s.device)
-    # Comparisons as float32 are the quickest to make and to add up.
-    above = torch.empty_like(s)
-    near, sure = (
-        torch.ge(s, bound[rows, None], out=above).sum(1).double() for bound in (of.low, of.high)
+def _thresholds(queries: Labelled, images: Labelled) -> Thresholds:
+    """The best match of each query, and how far rounding can move a similarity near it."""
+    # |error| of a product of D terms in float32, or in float64, is below (D + 2) times half a unit
+    # in the last place of the product of the norms.
+    norms = queries.vectors.norm(dim=1).double() * float(images.vectors.norm(dim=1).max())  # (Q,)
+    error32, error64 = (
+        (queries.vectors.shape[1] + 2) * eps * norms for eps in (2.0**-23, 2.0**-52)
     )
-    out[rows] = sure
-    unsure = rows[(near > sure) & wanted[rows]]
-    if len(unsure):
-        exact = asked.vectors[unsure].double() @ others.vectors.double().T
-        reached = exact >= (of.best - of.tie)[unsure, None]
-        reached &= asked.labels[unsure, None] != others.labels
-        out[unsure] = reached.sum(1).double()
-    return out
+    best = _best_match(queries, images)  # (Q,) float64
+    # Rounded away from the best match, so that float32 thresholds cannot lose what they bound.
+    low, high = (best - error32).float(), (best + error32).float()
+    low, high = low - 2e-7 * low.abs(), high + 2e-7 * high.abs()
+    return Thresholds(best, low, high, error64)
 
 
-def _best(queries: Side, images: Side) -> Tensor:
-    """(Q,) similarity of the best match, in float64; -inf where there is none."""
+def _best_match(queries: Labelled, images: Labelled) -> Tensor:
+    """(Q,) float64 similarity of the nearest image of the query's class; -inf without one."""
     best = queries.vectors.new_full((len(queries.labels),), -torch.inf, dtype=torch.float64)
-    # Narrow tiles: what is computed beside the classes' own ranges is lost.
-    step = SIDE // 16
+    # Narrow tiles: a block of queries meets the range of its classes, and of that each query
+    # needs its own class alone.
+    step = TILE_SIDE // 16
     for i in range(0, len(best), step):
         at = slice(i, i + step)
-        vectors, labels = queries.vectors[at].double(), queries.labels[at]
+        vectors, labels = queries.vectors[at].double(), queries.labels[at]  # (q, D), (q,)
         first = int(torch.searchsorted(images.labels, labels[:1]))
-        last = int(torch.searchsorted(images.labels, labels[-1:], right=True))
-        for j in range(first, last, SIDE):
-            there = slice(j, min(j + SIDE, last))
-            match = labels[:, None] == images.labels[there]
+        end = int(torch.searchsorted(images.labels, labels[-1:], right=True))
+        for j in range(first, end, TILE_SIDE):
+            there = slice(j, min(j + TILE_SIDE, end))
+            match = labels[:, None] == images.labels[there]  # (q, g)
             if images is queries:
-                own = torch.arange(i, i + len(labels), device=best.device)[:, None]
-                match &= own != torch.arange(there.start, there.stop, device=best.device)
-            s = vectors @ images.vectors[there].double().T
+                itself = torch.arange(i, i + len(labels), device=best.device)[:, None]
+                match &= itself != torch.arange(there.start, there.stop, device=best.device)
+            s = vectors @ images.vectors[there].double().T  # (q, g)
             best[at] = torch.maximum(best[at], s.masked_fill_(~match, -torch.inf).amax(1))
     return best
+
+
+def _count_in_tile(
+    s: Tensor, queries: Labelled, others: Labelled, thresholds: Thresholds, unfinished: Tensor
+) -> Tensor:
+    """(q,) float64 number of the others at least as similar as the query's best match.
+
+    Args:
+        s: (q, g) float32 similarities; -inf where the two are of one class.
+        queries: q of them.
+        others: g of them.
+        thresholds: of the queries.
+        unfinished: (q,) bool, queries to count for; the number is of no use for the rest.
+    """
+    counts = torch.zeros_like(thresholds.best)
+    # Rows in which anything can be ahead; where they are few, only these are gone through.
+    rows = ((s.amax(1) >= thresholds.surely_less) & unfinished).nonzero().squeeze(1)  # (r,)
+    if 4 * len(rows) < len(s):
+        s = s[rows]  # (r, g)
+    else:
+        rows = torch.arange(len(s), device=s.device)
+    # Comparisons written as float32 are the quickest to make and to add up.
+    reached = torch.empty_like(s)
+    possible, certain = (
+        torch.ge(s, threshold[rows, None], out=reached).sum(1).double()  # (r,)
+        for threshold in (thresholds.surely_less, thresholds.surely_more)
+    )
+    counts[rows] = certain
+    undecided = rows[(possible > certain) & unfinished[rows]]  # (u,)
+    if len(undecided):
+        exact = queries.vectors[undecided].double() @ others.vectors.double().T  # (u, g)
+        ahead = exact >= (thresholds.best - thresholds.tie)[undecided, None]
+        ahead &= queries.labels[undecided, None] != others.labels
+        counts[undecided] = ahead.sum(1).double()
+    return counts

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from xbmlib.recall.ahead import images_ahead
-from xbmlib.recall.tiles import labelled, tiles
+from xbmlib.recall.tiles import checked_labelled_gallery, tiles
 
 
 def recall_at_k(
@@ -18,30 +18,36 @@ def recall_at_k(
     gallery: Tensor | None = None,
     gallery_labels: Tensor | None = None,
 ) -> dict[int, float]:
-    """R@K: share of the queries with an image of their class among their K nearest.
+    """R@K (Section 4.2): fraction of queries with an image of their class among their K nearest.
 
     Nothing is sorted: a query scores at every K above the number of images of other classes that
-    rank before its best match (:mod:`xbmlib.recall.ahead`), exact in float64. A query without a
-    match in the gallery scores at none.
+    rank ahead of its best match (:mod:`xbmlib.recall.ahead`), exact in float64. A query without a
+    match in the gallery scores at no K.
 
     Args:
         query: (Q, D) embeddings; the similarity is their inner product.
         query_labels: (Q,) integers.
         ks: the K, each >= 1.
-        gallery: (G, D) embeddings to search; the queries themselves when left out, each of
-            which then leaves itself out (by its place, not by its similarity).
+        gallery: (G, D) embeddings to search. Without it the queries are searched, and each leaves
+            itself out (by its index, not by its similarity).
         gallery_labels: (G,) integers; required with ``gallery``.
 
     Returns:
         K to a fraction in [0, 1].
 
     Raises:
-        ValueError: no queries, K below 1, shapes or devices that do not agree, or embeddings with
-            NaN.
+        ValueError: no queries, K below 1, shapes or devices that do not agree, or embeddings that
+            are not finite.
+
+    Example:
+        >>> import torch
+        >>> embeddings = torch.tensor([[1.0, 0.0], [0.8, 0.6], [0.6, 0.8], [0.0, 1.0]])
+        >>> recall_at_k(embeddings, torch.tensor([0, 0, 1, 0]), [1, 2])
+        {1: 0.25, 2: 0.75}
     """
     if not ks or min(ks) < 1:
         raise ValueError(f"ks={tuple(ks)}: give at least one K, each at least 1")
-    labelled(query, query_labels, gallery, gallery_labels)
+    checked_labelled_gallery(query, query_labels, gallery, gallery_labels)
     counts = images_ahead(query, query_labels, gallery, gallery_labels, max(ks))
     return {k: float((counts < k).double().mean()) for k in ks}
 
@@ -55,12 +61,29 @@ def map_at_r(
     """MAP@R: mean over queries of 1/R Σ precision at each match among the R nearest.
 
     R is the number of matches that the query has in the gallery (Musgrave et al., ECCV 2020).
-    Arguments and errors as for :func:`recall_at_k`; a query without a match scores 0.
+
+    Args:
+        query: (Q, D) embeddings, as all further arguments like those of :func:`recall_at_k`.
+        query_labels: (Q,) integers.
+        gallery: (G, D) embeddings to search; without it the other queries.
+        gallery_labels: (G,) integers; required with ``gallery``.
+
+    Returns:
+        A mean in [0, 1], to which a query without a match adds 0.
+
+    Raises:
+        ValueError: as :func:`recall_at_k`.
+
+    Example:
+        >>> import torch
+        >>> embeddings = torch.tensor([[1.0, 0.0], [0.8, 0.6], [0.6, 0.8], [0.0, 1.0]])
+        >>> map_at_r(embeddings, torch.tensor([0, 0, 1, 1]))
+        0.5
     """
     total = 0.0
     for ranks, within, r in _match_ranks(query, query_labels, gallery, gallery_labels):
-        place = torch.arange(1, ranks.shape[1] + 1, device=ranks.device)
-        precision = torch.where(within, place / ranks, 0.0)
+        place = torch.arange(1, ranks.shape[1] + 1, device=ranks.device)  # (P,)
+        precision = torch.where(within, place / ranks, 0.0)  # (q, P)
         total += float((precision.sum(1) / r.clamp_min(1)).sum())
     return total / len(query)
 
@@ -71,9 +94,27 @@ def r_precision(
     gallery: Tensor | None = None,
     gallery_labels: Tensor | None = None,
 ) -> float:
-    """R-precision: mean over queries of the share of matches among the R nearest.
+    """R-precision: mean over queries of the fraction of matches among the R nearest.
 
-    Arguments and errors as for :func:`map_at_r`.
+    R is the number of matches that the query has in the gallery (Musgrave et al., ECCV 2020).
+
+    Args:
+        query: (Q, D) embeddings, as all further arguments like those of :func:`recall_at_k`.
+        query_labels: (Q,) integers.
+        gallery: (G, D) embeddings to search; without it the other queries.
+        gallery_labels: (G,) integers; required with ``gallery``.
+
+    Returns:
+        A mean in [0, 1], to which a query without a match adds 0.
+
+    Raises:
+        ValueError: as :func:`recall_at_k`.
+
+    Example:
+        >>> import torch
+        >>> embeddings = torch.tensor([[1.0, 0.0], [0.8, 0.6], [0.6, 0.8], [0.0, 1.0]])
+        >>> r_precision(embeddings, torch.tensor([0, 0, 1, 1]))
+        0.5
     """
     total = 0.0
     for _, within, r in _match_ranks(query, query_labels, gallery, gallery_labels):
@@ -84,15 +125,19 @@ def r_precision(
 def _match_ranks(
     query: Tensor, query_labels: Tensor, gallery: Tensor | None, gallery_labels: Tensor | None
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """For blocks of queries: rank (from 1) of each match, best first; which lie within R; R."""
+    """The matches of each block of q queries, the most similar first, P at most for a query.
+
+    Yields:
+        ranks (q, P) in the gallery, from 1; whether each is a match that lies within R, (q, P)
+        bool; R, (q,).
+    """
     for matches, others in tiles(query, query_labels, gallery, gallery_labels):
-        real = matches > -torch.inf
-        r = real.sum(1)
-        best_first = matches.sort(1, descending=True).values
+        r = (matches > -torch.inf).sum(1)  # (q,)
+        best_first = matches.sort(1, descending=True).values  # (q, P)
         # A match counts only when it lies within R, so the P >= R nearest others suffice: a
         # match with all of them ahead is beyond R, however many more there are.
         width = matches.shape[1]
-        nearest = others.topk(width, dim=1, sorted=True).values
-        ahead = width - torch.searchsorted(nearest.flip(1), best_first)
+        nearest = others.topk(width, dim=1, sorted=True).values  # (q, P)
+        ahead = width - torch.searchsorted(nearest.flip(1), best_first)  # (q, P)
         ranks = ahead + torch.arange(1, width + 1, device=r.device)
         yield ranks, (ranks <= r[:, None]) & (best_first > -torch.inf), r

@@ -15,19 +15,27 @@ DRAWS, SEED = 10, 2020
 def one_per_class(
     embeddings: Tensor, labels: Tensor, ks: Iterable[int], draws: int = DRAWS
 ) -> dict[int, float]:
-    """R@K with one image of each class for the gallery and all others for queries.
+    """R@K with one random image of each class as the gallery and all others as queries.
+
+    The protocol of re-identification on VehicleID (Liu et al., CVPR 2016).
 
     Args:
-        embeddings: (n, D), unit length.
+        embeddings: (n, D); the similarity is their inner product.
         labels: (n,) integers; two images or more of at least one class.
-        ks: the K.
-        draws: seeded draws of the gallery that are averaged over, at least 1.
+        ks: the K, each >= 1.
+        draws: seeded draws of the gallery to average over, at least 1.
 
     Returns:
         K to the mean fraction in [0, 1].
 
     Raises:
-        ValueError: draws below 1.
+        ValueError: draws below 1, or as :func:`recall_at_k`.
+
+    Example:
+        >>> import torch
+        >>> embeddings = torch.tensor([[1.0, 0.0], [0.8, 0.6], [0.6, 0.8], [0.0, 1.0]])
+        >>> one_per_class(embeddings, torch.tensor([0, 0, 1, 1]), [1, 2])[2]
+        1.0
     """
     if draws < 1:
         raise ValueError(f"draws={draws}: give at least 1")
@@ -52,9 +60,14 @@ def one_per_class(
 
 
 def first_of_each(labels: Tensor, order: Tensor) -> Tensor:
-    """Index of the image of each class that comes first in an order of all images."""
-    drawn = labels[order].cpu()
-    _, place = drawn.unique(return_inverse=True)
-    first = torch.full((int(place.max()) + 1,), len(drawn))
-    first.scatter_reduce_(0, place, torch.arange(len(drawn)), "amin")
+    """Index of the image of each class that comes first in an order of all images, (classes,).
+
+    Args:
+        labels: (n,) integers.
+        order: (n,) a permutation of the images.
+    """
+    ordered = labels[order].cpu()  # (n,)
+    _, group = ordered.unique(return_inverse=True)  # (n,) in [0, classes)
+    first = torch.full((int(group.max()) + 1,), len(ordered))  # (classes,)
+    first.scatter_reduce_(0, group, torch.arange(len(ordered)), "amin")
     return order[first]

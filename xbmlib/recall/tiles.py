@@ -13,7 +13,7 @@ TILE = 1 << 23
 
 
 class Tile(NamedTuple):
-    """Similarities of a block of queries; they hold until the next block is asked for.
+    """Similarities of a block of q queries; overwritten by the next block.
 
     Attributes:
         matches: (q, P) similarities to the images of the query's class, padded by -inf.
@@ -32,78 +32,83 @@ def tiles(
 
     Arguments and errors as for :func:`xbmlib.recall.recall_at_k`.
     """
-    targets, target_labels = labelled(query, query_labels, gallery, gallery_labels)
-    targets = targets.float()
+    targets, target_labels = checked_labelled_gallery(query, query_labels, gallery, gallery_labels)
+    targets = targets.float()  # (G, D)
     # Images of one class lie side by side in this order: a class is a range of it.
-    order = target_labels.argsort(stable=True)
+    order = target_labels.argsort(stable=True)  # (G,)
     ordered = target_labels[order].contiguous()
-    first = torch.searchsorted(ordered, query_labels.contiguous())
-    counts = torch.searchsorted(ordered, query_labels.contiguous(), right=True) - first
+    first = torch.searchsorted(ordered, query_labels.contiguous())  # (Q,)
+    counts = torch.searchsorted(ordered, query_labels.contiguous(), right=True) - first  # (Q,)
     copies, originals = _copies(targets)
-    # A match costs some 8 times what another image does.
+    # A match costs about as much as eight other images.
     rows = max(1, TILE // max(len(targets), 8 * int(counts.max())))
     buffer = targets.new_empty(min(rows, len(query)), len(targets))
     for block in torch.arange(len(query), device=query.device).split(rows):
-        s = torch.mm(query[block].float(), targets.T, out=buffer[: len(block)])
+        s = torch.mm(query[block].float(), targets.T, out=buffer[: len(block)])  # (q, G)
         s[:, copies] = s[:, originals]
         if gallery is None:
             s.scatter_(1, block[:, None], -torch.inf)
-        # A class's places, padded with its own last one, or with 0 where there is none.
-        offset = torch.arange(max(1, int(counts[block].max())), device=s.device)
-        there = offset < counts[block, None]
-        places = order[torch.where(there, first[block, None] + offset, 0)]
-        matches = s.gather(1, places).masked_fill_(~there, -torch.inf)
-        rows_at, columns_at = there.nonzero(as_tuple=True)
+        # Indices of each query's class, (q, P), padded by any index where the class is smaller.
+        offset = torch.arange(max(1, int(counts[block].max())), device=s.device)  # (P,)
+        present = offset < counts[block, None]  # (q, P) bool
+        places = order[torch.where(present, first[block, None] + offset, 0)]  # (q, P)
+        matches = s.gather(1, places).masked_fill_(~present, -torch.inf)  # (q, P)
+        rows_at, columns_at = present.nonzero(as_tuple=True)
         s[rows_at, places[rows_at, columns_at]] = -torch.inf
         yield Tile(matches, s)
 
 
 def _copies(vectors: Tensor) -> tuple[Tensor, Tensor]:
-    """Places of vectors that equal an earlier one, and the places of the first ones they equal.
+    """Indices of vectors that equal an earlier one, and of the first vector that each equals.
 
     A product sums its terms in an order that depends on the column, so that equal vectors differ
     in their last bits and would not tie: a copy takes over its original's similarity instead.
     """
-    place = torch.arange(len(vectors), device=vectors.device)
+    index = torch.arange(len(vectors), device=vectors.device)  # (G,)
     unique, group = vectors.unique(dim=0, return_inverse=True)
-    original = place.new_full((len(unique),), len(vectors)).scatter_reduce_(0, group, place, "amin")
-    copies = (original[group] < place).nonzero().squeeze(1)
+    original = index.new_full((len(unique),), len(vectors)).scatter_reduce_(0, group, index, "amin")
+    copies = (original[group] < index).nonzero().squeeze(1)
     return copies, original[group[copies]]
 
 
-def labelled(
+def checked_labelled_gallery(
     query: Tensor, query_labels: Tensor, gallery: Tensor | None, gallery_labels: Tensor | None
 ) -> tuple[Tensor, Tensor]:
-    """What is searched, and its labels, all four arguments checked.
+    """The vectors to search and their labels, after a check of all four arguments.
 
     Raises:
         ValueError: as :func:`xbmlib.recall.recall_at_k`.
     """
     if (gallery is None) != (gallery_labels is None):
         raise ValueError("gallery and gallery_labels come together: give both or neither")
-    targets = searched(query, gallery)
+    targets = checked_gallery(query, gallery)
     target_labels = query_labels if gallery_labels is None else gallery_labels
     for labels, vectors in ((query_labels, query), (target_labels, targets)):
         if labels.shape != vectors.shape[:1]:
-            raise ValueError(f"labels {tuple(labels.shape)} of {tuple(vectors.shape)}: give (n,)")
+            raise ValueError(
+                f"labels {tuple(labels.shape)} for embeddings {tuple(vectors.shape)}: give (n,)"
+            )
         if labels.device != vectors.device:
             raise ValueError(f"labels on {labels.device}, embeddings on {vectors.device}: move one")
     return targets, target_labels
 
 
-def searched(query: Tensor, gallery: Tensor | None) -> Tensor:
-    """What is searched: the gallery, or else the queries themselves. Both are checked.
+def checked_gallery(query: Tensor, gallery: Tensor | None) -> Tensor:
+    """The vectors to search, after a check: the gallery, or without one the queries.
 
     Raises:
         ValueError: no vectors, shapes that do not agree, or embeddings that are not finite.
     """
     for name, vectors in (("query", query), ("gallery", query if gallery is None else gallery)):
         if vectors.ndim != 2 or not len(vectors):
-            raise ValueError(f"{name} {tuple(vectors.shape)}: give (n, D), n at least 1")
+            raise ValueError(f"{name} {tuple(vectors.shape)}: give (n, D) with n at least 1")
         if not bool(vectors.isfinite().all()):
             raise ValueError(f"{name}: embeddings that are not finite; did the training diverge?")
     if gallery is None:
         return query
     if gallery.shape[1] != query.shape[1]:
-        raise ValueError(f"gallery of D = {gallery.shape[1]} for queries of {query.shape[1]}")
+        raise ValueError(
+            f"gallery of D = {gallery.shape[1]}, queries of D = {query.shape[1]}: embed both with "
+            "one network"
+        )
     return gallery
