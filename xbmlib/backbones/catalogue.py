@@ -109,7 +109,7 @@ def build(
         ValueError: an unknown name, a number of channels that it does not take, an unknown
             pooling, or a dim below 1.
         WeightsError: weights that are unknown, missing, unreadable or do not fit; a ValueError.
-        ModuleNotFoundError: torchvision or safetensors is needed and not installed.
+        MissingExtra: torchvision or safetensors is needed and not installed.
 
     Example:
         >>> import torch

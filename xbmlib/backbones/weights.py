@@ -35,7 +35,7 @@ def load_trunk(trunk: nn.Module, name: str, weights: str) -> None:
     Raises:
         WeightsError: an unknown name, a file that is missing or not of plain tensors, a download
             that fails, or tensors that do not fit the trunk.
-        ModuleNotFoundError: a .safetensors file or a name of torchvision's without that package.
+        MissingExtra: a .safetensors file or a name of torchvision's without that package.
     """
     path = SHIPPED.get((name, weights), Path(weights))
     if path.suffix in FILES:
@@ -161,7 +161,7 @@ def save_trunk(trunk: nn.Module, path: Path) -> None:
     """Write a trunk's weights as safetensors, whole or not at all.
 
     Raises:
-        ModuleNotFoundError: safetensors is not installed.
+        MissingExtra: safetensors is not installed.
     """
     safetensors = require("safetensors.torch", extra="study")
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")

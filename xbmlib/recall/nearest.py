@@ -27,7 +27,7 @@ def neighbours(
 
     Raises:
         ValueError: K out of range, shapes that do not agree, or embeddings that are not finite.
-        ModuleNotFoundError: faiss is not installed.
+        MissingExtra: faiss is not installed.
 
     Example:
         >>> import torch
