@@ -9,12 +9,12 @@ from xbmlib import paper
 from xbmlib.paper import tables
 
 TEXT = Path(__file__).resolve().parents[3] / "shared" / "paper" / "xbm.txt"
-needs_text = pytest.mark.skipif(not TEXT.is_file(), reason="the paper's text is not at hand")
+needs_text = pytest.mark.skipif(not TEXT.is_file(), reason="the paper's text is not available")
 SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
 
 
 def lines(before):
-    """Rows of tab-separated cells of the table that ends above a caption."""
+    """Rows of the tab-separated table that ends above a caption."""
     text = TEXT.read_text(encoding="utf-8")
     head = text[: text.index(before)].splitlines()[::-1]
     rows = []
@@ -34,7 +34,7 @@ def number(cell):
 @needs_text
 @pytest.mark.parametrize("which", [3, 4, 5])
 def test_tables_of_recall(which):
-    """Oracle: the table in the text, taken apart by its tabs."""
+    """Oracle: the table in the text, split at its tabs."""
     found = [r for r in lines(f"Table {which}. Recall@K") if re.match(r"[A-Z]\S*.*(\[|w/ M)", r[0])]
     _, rows = paper.RECALL[which]
     assert len(found) == len(rows)
@@ -52,7 +52,7 @@ def test_tables_of_recall(which):
 
 @needs_text
 def test_table_of_losses():
-    """Oracle: Table 1 in the text, taken apart by its tabs."""
+    """Oracle: Table 1 in the text, split at its tabs."""
     names = {"Contrastive": "contrastive", "Triplet": "triplet", "MS": "multi_similarity"}
     found = {}
     for row in lines("Table 1. Retrieval results"):
@@ -82,7 +82,7 @@ def test_table_of_cost():
 
 
 def test_differences_that_the_text_prints_are_those_of_the_tables():
-    """Oracle: subtraction. Where the paper contradicts itself, that it does is what is held."""
+    """Oracle: subtraction. Where the paper contradicts itself, the contradiction is asserted."""
     large = {k: v["large R@1"] for k, v in paper.LOSSES.items() if k[0] == "VehicleID"}
     plain, memory, ms = (
         large["VehicleID", loss, m]
@@ -107,7 +107,7 @@ def test_differences_that_the_text_prints_are_those_of_the_tables():
 
 
 def test_a_table_has_every_row_and_measure():
-    """Oracle: the rows, counted in print."""
+    """Oracle: the rows, counted on the printed page."""
     assert [len(paper.table(n)) for n in (3, 4, 5)] == [16, 11, 11]
     third = paper.table(3)
     assert list(third.columns[:3]) == ["method", "backbone", "D"]

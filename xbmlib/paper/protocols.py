@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Part:
-    """Images and classes of one part of a data set, as the paper states them."""
+    """Numbers of images and classes in one part of a data set, as the paper states them."""
 
     images: int
     classes: int
@@ -19,9 +19,9 @@ class Protocol:
 
     Attributes:
         name: as printed.
-        whole: as printed; of In-shop it is not the sum of its parts.
-        train: what is learnt from.
-        test: parts that are measured on, by name.
+        whole: as printed; In-shop's is not the sum of its parts.
+        train: the training part, N images.
+        test: the test parts, by name.
         ks: the K of R@K.
     """
 

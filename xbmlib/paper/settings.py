@@ -18,8 +18,8 @@ class Setting:
 
     Attributes:
         source: where they are stated.
-        stated: those that the source states.
-        unstated: those on which it is silent, with what stands in for them.
+        stated: fields that the source states.
+        unstated: fields on which it is silent, with what stands in for them.
     """
 
     source: str
@@ -28,12 +28,12 @@ class Setting:
 
     @property
     def fields(self) -> Fields:
-        """All of them."""
+        """All fields, stated or not."""
         return self.stated | self.unstated
 
 
-# The authors' configs/sample_config.yaml and ret_benchmark/config/defaults.py, for SOP. The rate
-# falls where R@1 on the test classes has stopped to rise, which is theirs to answer for.
+# The authors' configs/sample_config.yaml and ret_benchmark/config/defaults.py, for SOP. Their
+# plateau schedule decays the learning rate when R@1 on the test classes stops rising.
 _RELEASED: Fields = {
     "backbone": "resnet50",
     "dim": 128,
@@ -93,9 +93,9 @@ LOSS_FIELDS: dict[str, Fields] = {
 
 
 def differences() -> pd.DataFrame:
-    """Where the settings differ: a row a field, a column a setting.
+    """Where the settings differ: one row per field, one column per setting.
 
-    A field on which a source is silent shows what stands in for it, in brackets.
+    Where a source is silent, what stands in for it is shown in brackets.
     """
     rows = []
     for name in SETTINGS["released"].fields:

@@ -9,12 +9,12 @@ from xbmlib.paper.tables import COST
 
 @dataclass(frozen=True)
 class Stated:
-    """A number of the paper.
+    """A number that the paper states.
 
     Attributes:
         value: as printed; R@K in percent.
         where: its place in the paper.
-        text: the words around it, as printed, where it stands in a sentence.
+        text: the words around it, as printed; empty for a table's cell or a curve's point.
         setting: what it was measured on.
     """
 
@@ -26,7 +26,7 @@ class Stated:
 
 @dataclass(frozen=True)
 class Rise:
-    """Two R@1 that a sentence of the paper sets against each other.
+    """Two values of R@1 that a sentence of the paper compares.
 
     Attributes:
         before: in percent, as printed.
@@ -43,7 +43,7 @@ class Rise:
     text: str
 
 
-# The least and the most of three data sets.
+# The smallest and the largest gain over three data sets.
 GAINS: tuple[Stated, Stated] = (
     Stated(12.0, "Abstract", "In-shop, contrastive, R@1", "improvements of 12%-22.5%"),
     Stated(22.5, "Abstract", "VehicleID large, contrastive, R@1", "improvements of 12%-22.5%"),
@@ -80,7 +80,7 @@ RATIO_R1_BATCH_64 = {
 GAIN_BATCH_16 = Stated(
     20.0, "Section 4.3, Memory Ratio", "three data sets, contrastive, batch 16", "over 20%"
 )
-# The least that the word allows.
+# The smallest number that "thousands" allows.
 ENTRIES_AT_1_PERCENT = Stated(
     1000, "Section 4.3, Memory Ratio", "R_M = 0.01", "already contains thousands of embeddings"
 )
@@ -127,7 +127,7 @@ SOP_GAIN_BATCH_64 = Stated(
 )
 INFERENCE = Stated(0, "Section 4.3", "all data sets", "XBM does not act in the inference phase")
 
-# Lemma 1: the constant that bounds the gradient's error by the embeddings'.
+# Lemma 1: the constant that bounds the gradient's squared error by the embedding's.
 LIPSCHITZ = Stated(1, "Section 3.2, Lemma 1", "the backbones used", "C is often less than 1")
 
 # Section 4.3, "With General Pair-based DML"; the rest of Table 1 is in xbmlib.paper.LOSSES.
@@ -158,7 +158,7 @@ CROPPED = Stated(224, "Section 4.1", "all data sets", "cropped to 224×224")
 DIM = Stated(512, "Section 4.1", "all data sets", "default embedding dimension is set as 512")
 BATCH = Stated(64, "Section 4.4", "Tables 3 to 5", "we only use 64 mini-batch")
 
-# Section 4.4: by the method of Tables 3 to 5 that is surpassed, and the measure.
+# Section 4.4: by data set, the method of Tables 3 to 5 that is surpassed, and the measure.
 OVER_LITERATURE = {
     ("SOP", "MIC", "R@1"): Rise(
         77.2, 80.6, "Section 4.4", "ResNet50-128", "MIC [26] by 77.2% → 80.6%"

@@ -15,9 +15,9 @@ class Row:
 
     Attributes:
         method: as printed.
-        reference: number of its source in the paper's list; None for the paper's own.
-        backbone: full name; None where the table has none.
-        dim: D; None likewise.
+        reference: its number in the paper's bibliography; None for the paper's own rows.
+        backbone: full name; None where the table names none.
+        dim: D; None where the table gives none.
         recall: by measure, in percent; None where the table has a dash.
     """
 
@@ -33,12 +33,12 @@ class Cost:
     """A row of Table 2: SOP, contrastive, GoogLeNet, D = 512.
 
     Attributes:
-        batch: mini-batch size.
+        batch: mini-batch size m.
         ratio: R_M; 0 without memory.
-        hours: of training.
-        gigabytes: of GPU memory; beyond the first row's in all others.
+        hours: training time.
+        gigabytes: GPU memory in the first row; in the others, what they add to it.
         r1: R@1 in percent.
-        gain: beyond the first row's R@1, in points; None in that row.
+        gain: R@1 minus the first row's, in points; None in the first row.
     """
 
     batch: int
@@ -160,10 +160,13 @@ LOSSES = _losses()
 
 
 def table(number: int) -> pd.DataFrame:
-    """Table 3 (SOP), 4 (In-shop) or 5 (VehicleID): method, backbone, D and a column a measure.
+    """Table 3 (SOP), 4 (In-shop) or 5 (VehicleID), every row.
+
+    Returns:
+        method, backbone, D and one column per measure, in percent.
 
     Raises:
-        KeyError: another number.
+        KeyError: any other number.
     """
     _, rows = RECALL[number]
     return pd.DataFrame(
