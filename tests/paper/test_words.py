@@ -1,4 +1,4 @@
-"""Tests that what the paper is quoted with stands in the paper, at the place that is named."""
+"""Tests that every quotation stands in the paper, at the place that it names."""
 
 import re
 import unicodedata
@@ -7,9 +7,9 @@ import pytest
 
 from tests.paper.test_tables import TEXT, needs_text
 from xbmlib import paper
-from xbmlib.paper import claims, stated
-from xbmlib.paper.claims import Claim
+from xbmlib.paper import claims, quotations, stated
 from xbmlib.paper.disagreements import DISAGREEMENTS
+from xbmlib.paper.quotations import Quotation
 from xbmlib.paper.stated import Rise, Stated
 
 MARKUP = (
@@ -26,17 +26,17 @@ HEADING = re.compile(r"^(\d)\.(?:(\d)\.)? [A-Z].*$", re.M)
 
 
 def members(value):
-    """What a name of a module holds."""
+    """The values under one name of a module."""
     return value.values() if isinstance(value, dict) else value if type(value) is tuple else [value]
 
 
 QUOTES = {
     f"{name} {i}": quote
-    for module in (stated, claims)
+    for module in (stated, quotations)
     for name, value in vars(module).items()
     for i, quote in enumerate(members(value))
-    if isinstance(quote, Stated | Rise | Claim)
-}
+    if isinstance(quote, Stated | Rise | Quotation)
+} | {claim.name: claim for claim in claims.CLAIMS}
 
 
 def plain(text):
@@ -61,7 +61,7 @@ def places():
 
 
 def numbers(text):
-    """Every number of some words, with K for a thousand."""
+    """Every number in a text; K is a thousand."""
     words = {"thousands": 1000.0}
     found = [value for word, value in words.items() if word in text]
     for digits, kilo in re.findall(r"(\d[\d,]*(?:\.\d+)?(?:e-\d+)?)([kK]?)\b", text):
@@ -70,7 +70,7 @@ def numbers(text):
 
 
 def named(where):
-    """The places that are named together, such as "Section 3.3, Fig. 4"."""
+    """The places that "Section 3.3, Fig. 4" names, one by one."""
     return re.findall(r"Abstract|(?:Section|Fig\.|Table) [\d.]*\d", where)
 
 
@@ -84,14 +84,14 @@ def test_quoted_words_stand_where_they_are_said_to(name):
 
 @pytest.mark.parametrize("name", [n for n, q in QUOTES.items() if isinstance(q, Stated) and q.text])
 def test_a_number_is_in_its_words(name):
-    """Oracle: the words, read by a pattern."""
+    """Oracle: the words, parsed by a pattern."""
     quote = QUOTES[name]
-    # That nothing is added is said without a number.
+    # INFERENCE states its zero without a number.
     assert quote is stated.INFERENCE or quote.value in numbers(quote.text)
 
 
 def test_a_rise_is_in_its_words():
-    """Oracle: the words, read by a pattern."""
+    """Oracle: the words, parsed by a pattern."""
     rises = [quote for quote in QUOTES.values() if isinstance(quote, Rise)]
     assert len(rises) == 6
     for rise in rises:
@@ -128,7 +128,7 @@ def test_gains_of_the_abstract_and_of_the_cost():
 
 
 def test_disagreements_are_those_of_the_paper():
-    """Oracle: worked out by hand from the printed pages."""
+    """Oracle: computed by hand from the printed pages."""
     second = [round(d.second.value, 1) for d in DISAGREEMENTS]
     first = [d.first.value if isinstance(d.first, Stated) else None for d in DISAGREEMENTS]
     assert list(zip(first, second, strict=True)) == [
@@ -169,7 +169,7 @@ def test_sop_is_the_sum_of_its_parts_and_each_k_is_a_column():
 
 @needs_text
 def test_section_4_2_counts_images_and_classes():
-    """Oracle: the sentences of Section 4.2, read by patterns, pair by pair."""
+    """Oracle: the sentences of Section 4.2, parsed by patterns, pair by pair."""
     found = places()
     # The last line of 4.2 stands under the heading of 4.3.
     text = found["Section 4.2"] + found["Section 4.3"]
@@ -203,11 +203,11 @@ def test_section_4_2_counts_images_and_classes():
 
 @needs_text
 def test_the_text_states_no_learning_rate():
-    """Oracle: the text, which names it once, with no number."""
+    """Oracle: the text, which mentions it once, with no number."""
     whole = " ".join(places().values())
     assert re.findall(r".{7}learning rate.{10}", whole) == ["en the learning rate decreases"]
 
 
 def test_a_claim_is_quoted_with_its_place():
-    """Oracle: typed here."""
+    """Oracle: the expected string."""
     assert claims.DRIFT_SMALL.quoted == '"The feature drift is consistently small" (Section 3.2)'

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from xbmlib.paper.claims import (
-    EVERY_LOSS_GAINS,
-    LARGER_BATCH_STILL_BETTER,
-    SURPASSES_LITERATURE,
-    Claim,
-)
+from xbmlib.paper.claims import EVERY_LOSS_GAINS, SURPASSES_LITERATURE
 from xbmlib.paper.protocols import PROTOCOLS
+from xbmlib.paper.quotations import LARGER_BATCH_STILL_BETTER, Quotation
 from xbmlib.paper.stated import (
     ENTRIES_AT_1_PERCENT,
     EXTRA_TIME,
@@ -25,16 +21,16 @@ from xbmlib.paper.tables import LOSSES, RECALL, Row
 
 @dataclass(frozen=True)
 class Disagreement:
-    """Two numbers for one thing, one for two, or a claim and a number against it.
+    """Two values of one quantity, one value of two, or a claim and a value that contradicts it.
 
     Attributes:
-        what: in one sentence.
-        first: the one place.
-        second: the other; worked out of its cells where it is a difference or a sum.
+        what: the contradiction, in one sentence.
+        first: what one place states.
+        second: what another states; computed from its cells where it is a difference or a sum.
     """
 
     what: str
-    first: Stated | Claim
+    first: Stated | Quotation
     second: Stated
 
 
@@ -47,7 +43,7 @@ def _row(number: int, method: str, backbone: str | None = None) -> Row:
 def _cell(row: Row, measure: str) -> float:
     value = row.recall[measure]
     if value is None:
-        raise ValueError(f"{row.method} has no {measure}: compare a cell that is printed")
+        raise ValueError(f"{row.method} has no {measure}: compare a printed cell")
     return value
 
 
@@ -64,11 +60,11 @@ def _given_twice(number: int, measure: str) -> Disagreement:
 _in_shop = PROTOCOLS["In-shop"]
 _parts = (_in_shop.train, *_in_shop.test.values())
 _fastap = OVER_LITERATURE["VehicleID", "FastAP", "large R@1"]
-_own = [row for row in RECALL[4][1] if row.reference is None]
+_with_memory = [row for row in RECALL[4][1] if row.reference is None]
 
 DISAGREEMENTS: tuple[Disagreement, ...] = (
     Disagreement(
-        "The text's extra time of training is not that of Table 2's hours.",
+        "The text's extra training time is not the one that Table 2's hours give.",
         EXTRA_TIME,
         Stated(
             round(100 * (TRAINING_HOURS[1.0].value / TRAINING_HOURS[0.0].value - 1), 1),
@@ -105,8 +101,8 @@ DISAGREEMENTS: tuple[Disagreement, ...] = (
         RATIO_R1_BATCH_64[0.0],
     ),
     Disagreement(
-        "With memory a larger batch does better, yet 64 does worse than 16 on SOP, unless R_M was "
-        "another.",
+        "With memory a larger batch does better, yet batch 64 does worse than 16 on SOP, unless "
+        "R_M differed.",
         LARGER_BATCH_STILL_BETTER,
         Stated(
             round(
@@ -134,13 +130,15 @@ DISAGREEMENTS: tuple[Disagreement, ...] = (
         "The method surpasses the literature on all data sets, yet not MS at R@10 on In-shop.",
         SURPASSES_LITERATURE,
         Stated(
-            round(max(_cell(row, "R@10") for row in _own) - _cell(_row(4, "MS"), "R@10"), 1),
+            round(
+                max(_cell(row, "R@10") for row in _with_memory) - _cell(_row(4, "MS"), "R@10"), 1
+            ),
             "Table 4",
             "points of R@10, In-shop, the best with memory over MS",
         ),
     ),
     Disagreement(
-        "FastAP's R@1 on VehicleID large is cut to a whole number in the text.",
+        "FastAP's R@1 on VehicleID large is truncated to an integer in the text.",
         Stated(_fastap.before, _fastap.where, "FastAP, VehicleID large", _fastap.text),
         Stated(_cell(_row(5, "FastAP"), "large R@1"), "Table 5", "FastAP, VehicleID large"),
     ),
