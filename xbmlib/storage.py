@@ -1,4 +1,4 @@
-"""Where results lie, and files that are written whole or not at all."""
+"""The folder of results, and files that are written whole or not at all."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 
 
 def _root() -> Path:
-    """Where results/ and figures/ lie: $XBM_ROOT, the checkout, or else the working directory."""
+    """The folder of results/ and figures/: $XBM_ROOT, the checkout, or the working directory."""
     if named := os.environ.get("XBM_ROOT"):
         return Path(named).resolve()
     return CHECKOUT if (CHECKOUT / "pyproject.toml").is_file() else Path.cwd()
@@ -25,7 +25,7 @@ ROOT = _root()
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
-    """Let ``write`` fill a temporary file beside ``path``, then put it in place at once."""
+    """Let ``write`` fill a temporary file beside ``path``, then rename it to ``path``."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -36,11 +36,11 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write JSON, whole or not at all."""
+    """Write JSON with sorted keys, whole or not at all."""
     text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
     write_atomically(path, lambda p: p.write_text(text, encoding="utf-8"))
 
 
 def write_csv(path: Path, frame: pd.DataFrame) -> None:
-    """Write a frame as CSV, whole or not at all."""
+    """Write a frame as CSV of six significant digits, whole or not at all."""
     write_atomically(path, lambda p: frame.to_csv(p, index=False, float_format="%.6g"))

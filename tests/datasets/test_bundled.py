@@ -67,7 +67,7 @@ def test_emoji_has_the_shape_of_in_shop():
     assert set(data.train.classes.tolist()).isdisjoint(data.query.classes.tolist())
     names = dict(zip(file["name"], file["label"], strict=True))
     assert len(names) == len(set(file["label"]))
-    # Two drawings of a class that differ by less than the compression does: the card tells.
+    # One pair of a class became identical in compression: see the card.
     distinct = set(zip(file["label"], file["image"], strict=True))
     assert len(distinct) == len(file["label"]) - 1
 
@@ -83,7 +83,7 @@ def test_validation_takes_training_classes(name):
 
 
 @pytest.mark.parametrize("name", ["hanzi", "scripts"])
-def test_loader_gives_the_files_pictures(name):
+def test_the_loader_returns_the_files_images(name):
     """Oracle: the raw bytes of each row, in the file's order."""
     file = columns(name)
     data = datasets.load(name)
@@ -96,8 +96,8 @@ def test_loader_gives_the_files_pictures(name):
 
 
 @pytest.mark.parametrize("name", ["hanzi", "hangul", "scripts"])
-def test_pictures_are_distinct_and_not_blank(name):
-    """Oracle: sets; a character has one label, and no picture of it comes twice."""
+def test_images_are_distinct_and_not_blank(name):
+    """Oracle: sets; a character has one label, and no image of it occurs twice."""
     file = columns(name)
     assert len(set(zip(file["label"], file["image"], strict=True))) == len(file["label"])
     labels = dict(zip(file["character"], file["label"], strict=True))
@@ -127,17 +127,33 @@ def test_classes_are_disjoint():
     [
         (lambda content: content[: len(content) // 2], "truncated or altered"),
         (lambda content: content[:-9] + b"x" + content[-8:], "truncated or altered"),
-        (None, "cannot be read"),
     ],
 )
 def test_damaged_files_are_refused(damage, message, tmp_path, monkeypatch):
     """Oracle: one error that names the file and the remedy."""
-    if damage:
-        content = (bundled.FOLDER / "hanzi.parquet").read_bytes()
-        (tmp_path / "hanzi.parquet").write_bytes(damage(content))
+    content = (bundled.FOLDER / "hanzi.parquet").read_bytes()
+    (tmp_path / "hanzi.parquet").write_bytes(damage(content))
     monkeypatch.setattr(bundled, "FOLDER", tmp_path)
     with pytest.raises(DatasetError, match=f"hanzi.parquet.*{message}.*git -C .* checkout"):
         datasets.load("hanzi")
+
+
+def test_an_unreadable_file_is_refused(tmp_path, monkeypatch):
+    """Oracle: the operating system's reason, and the remedy."""
+    (tmp_path / "hanzi.parquet").mkdir()
+    monkeypatch.setattr(bundled, "FOLDER", tmp_path)
+    with pytest.raises(DatasetError, match="hanzi.parquet: cannot be read .*git -C .* checkout"):
+        datasets.load("hanzi")
+
+
+def test_without_the_bundled_images(tmp_path, monkeypatch):
+    """Oracle: one line with the path, and the repository's folder that holds the file."""
+    monkeypatch.setattr(bundled, "FOLDER", tmp_path)
+    for name in bundled.BUNDLED:
+        with pytest.raises(DatasetError, match="xbmlib/data of the repository") as caught:
+            datasets.load(name)
+        assert str(caught.value).startswith(f"{tmp_path / name}.parquet: not installed")
+        assert "\n" not in str(caught.value)
 
 
 def test_unknown_name():

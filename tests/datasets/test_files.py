@@ -53,7 +53,7 @@ def test_the_test_view_is_an_image_folders(folder):
 
 
 def test_a_selection_is_of_its_rows(folder):
-    """Oracle: the rows of the whole; chosen twice, of classes, and after pickling."""
+    """Oracle: the rows of the whole; selected twice, by class, and after pickling."""
     whole = files(folder)
     for part in (whole.select(torch.tensor([9, 4, 4])), pickle.loads(pickle.dumps(whole))):
         rows = [9, 4, 4] if len(part) == 3 else range(12)
@@ -66,8 +66,8 @@ def test_a_selection_is_of_its_rows(folder):
 
 
 @pytest.mark.parametrize("view", VIEWS)
-def test_what_is_seen_in_training_is_the_generators(folder, view):
-    """Oracle: the same seed gives the same; an image keeps its crop whatever follows it."""
+def test_training_views_depend_on_the_generator_alone(folder, view):
+    """Oracle: equal bits by seed; an image keeps its crop whatever else is in the batch."""
     of, rows = files(folder, view), torch.tensor([3, 3, 5, 8])
     first = of.fetch(rows, seeded())
     assert torch.equal(first, of.fetch(rows, seeded()))
@@ -88,7 +88,7 @@ def damaged(tmp_path, content):
 
 
 def jpeg(tmp_path, how="JPEG"):
-    """Bytes of a real picture."""
+    """Bytes of a real image."""
     photo(1, 1, (300, 200)).save(tmp_path / "whole", how)
     return (tmp_path / "whole").read_bytes()
 
@@ -96,7 +96,7 @@ def jpeg(tmp_path, how="JPEG"):
 @pytest.mark.parametrize("how", ["JPEG", "PNG", "WEBP"])
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.9, 0.99])
 def test_truncated_images_are_refused(tmp_path, how, share):
-    """Oracle: the path and the remedy; never a picture that is grey from somewhere on."""
+    """Oracle: the path and the remedy; never an image whose rest is grey."""
     content = jpeg(tmp_path, how)
     images = damaged(tmp_path, content[: int(share * len(content))])
     with pytest.raises(DatasetError, match=r"a\.jpg: .* bytes that cannot be decoded.*unpack"):
@@ -104,7 +104,7 @@ def test_truncated_images_are_refused(tmp_path, how, share):
 
 
 @pytest.mark.parametrize("content", [b"not an image at all", b"\xff\xd8\xff\xe0" + bytes(99)])
-def test_what_is_no_image_is_refused(tmp_path, content):
+def test_a_file_that_is_no_image_is_refused(tmp_path, content):
     """Oracle: the path and the remedy, in training as in testing."""
     for generator in (None, seeded()):
         with pytest.raises(DatasetError, match=r"a\.jpg: .*cannot be decoded.*unpack"):
@@ -128,8 +128,8 @@ def test_as_many_labels_as_paths():
 
 @settings(max_examples=60, deadline=None)
 @given(st.data())
-def test_damage_never_raises_anything_else(tmp_path_factory, data):
-    """Oracle: a picture of the right shape, or DatasetError; PNG, whose parts carry checksums."""
+def test_damage_raises_nothing_else(tmp_path_factory, data):
+    """Oracle: an image of the right shape, or DatasetError; PNG, whose parts carry checksums."""
     folder = tmp_path_factory.mktemp("damage")
     how = data.draw(st.sampled_from(["JPEG", "PNG"]))
     content = bytearray(jpeg(folder, how))

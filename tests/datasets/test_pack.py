@@ -1,4 +1,4 @@
-"""Tests of packs: against loose files, of what is stale or damaged, and of a kill."""
+"""Tests of packs: against loose files; stale, damaged and interrupted ones."""
 
 import os
 import pickle
@@ -54,7 +54,7 @@ def test_an_original_pack_is_the_files_to_the_byte(base, view):
         assert torch.equal(ours.fetch(rows), theirs.fetch(rows))
         whole = theirs.fetch(rows, seeded())
         assert torch.equal(ours.fetch(rows, seeded()), whole)
-        # One of several processes sees of a batch what one process sees.
+        # One of several processes reads its part of the batch that a single process reads.
         for images in (ours, theirs):
             assert torch.equal(images.fetch_part(rows, slice(2, 5), seeded()), whole[2:5])
 
@@ -101,8 +101,10 @@ def test_a_resized_pack_is_as_good_as_the_files(base, view):
     assert packed.fingerprint != loose.fingerprint  # not the same pixels: not the same run
     rows = torch.arange(12)
     for generator in (None, seeded):
-        given = [generator() if generator else None for _ in range(2)]
-        ours, theirs = packed.query.fetch(rows, given[0]), loose.query.fetch(rows, given[1])
+        ours, theirs = (
+            images.fetch(rows, generator() if generator else None)
+            for images in (packed.query, loose.query)
+        )
         assert (ours.float() - theirs.float()).abs().mean() < 3
     for row in range(12):
         with (
@@ -165,7 +167,7 @@ def test_shards_of_another_size_are_not_mixed(base):
     assert pack("sop", "original", base, base, per_shard=23, workers=0) == folder
 
 
-def test_an_unfinished_pack_is_passed_over(base):
+def test_an_unfinished_pack_is_ignored(base):
     """Oracle: the loose files, and a warning with the command that finishes it."""
     folder = pack("sop", "paper", base, base, workers=0)
     (folder / "manifest.json").unlink()
@@ -196,8 +198,8 @@ def test_damaged_packs_are_refused(base):
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_what_cannot_be_decoded_is_not_packed(base, workers, capsys):
-    """Oracle: the path; the shards before it stay, and once it is right the pack is finished."""
+def test_an_image_that_cannot_be_decoded_is_not_packed(base, workers, capsys):
+    """Oracle: the path; earlier shards stay, and once it is repaired the pack is finished."""
     loose = base / "Stanford_Online_Products" / "bicycle_final" / "000003_0.JPG"
     jpeg = loose.read_bytes()
     loose.write_bytes(jpeg[:-200])
@@ -224,8 +226,8 @@ def test_any_reader_of_arrow_reads_a_shard(base):
     assert all(row["image"] == (root / row["path"]).read_bytes() for row in rows)
 
 
-def test_a_killed_packing_goes_on(tmp_path):
-    """Oracle: a packing that nobody disturbed, file by file; what was there is not made again."""
+def test_a_killed_packing_resumes(tmp_path):
+    """Oracle: an undisturbed packing, file by file; finished shards are not made again."""
     base = sop_tree(tmp_path / "data", classes=40, images=4)
     command = [sys.executable, "-m", "xbmlib.datasets.pack", "sop", "--original"]
     command += ["--root", str(base), "--per-shard", "2", "--to"]

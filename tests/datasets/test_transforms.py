@@ -11,12 +11,12 @@ SIDE = 32
 
 
 def crop(images, area, seed=0):
-    """A crop by a generator of its own."""
+    """A crop by a fresh generator."""
     return random_resized_crop(images, area, torch.Generator().manual_seed(seed))
 
 
 def ramps(n, height=SIDE, width=SIDE):
-    """n times one picture of two channels: each pixel's column, and its row."""
+    """n times one image of two channels: each pixel's column, and its row."""
     columns, rows = torch.arange(width).float(), torch.arange(height).float()
     pixels = torch.stack([columns.expand(height, width), rows[:, None].expand(height, width)])
     return pixels.expand(n, 2, height, width)
@@ -56,7 +56,7 @@ def test_no_crop():
 def test_a_crop_nearly_whole():
     """Oracle: of an area of 1 only the shape cuts: one side whole, the other √(3/4) or more.
 
-    Sizes are positive: no picture is flipped.
+    Sizes are positive: no image is flipped.
     """
     out = crop(ramps(200), 1 - 1e-6)
     for size, corner in windows(out):
@@ -68,7 +68,7 @@ def test_a_crop_nearly_whole():
 
 
 def bilinear(image, x, y):
-    """Value of a picture between its pixels, in plain Python; nothing lies around it."""
+    """Value of an image between its pixels, in plain Python; nothing lies around it."""
     height, width = len(image), len(image[0])
     x0, y0, value = math.floor(x), math.floor(y), 0.0
     for i in (y0, y0 + 1):
@@ -82,7 +82,7 @@ def bilinear(image, x, y):
 def test_affine_map(shape):
     """Oracle: loops over pixels of a noise image, by the map that the same crop's ramps show.
 
-    One map for all channels and the whole picture, its edges included.
+    One map for all channels and the whole image, its edges included.
     """
     height, width = shape
     n = 6
@@ -90,12 +90,12 @@ def test_affine_map(shape):
     out = crop(torch.cat([ramps(n, height, width), noise], 1), 0.3)
     (w, left), (h, top) = windows(out)
     for i in range(n):
-        picture = noise[i, 0].tolist()
+        image = noise[i, 0].tolist()
         for r in range(height):
             for c in range(width):
                 x = float(left[i] + w[i] * (c + 0.5) / width - 0.5)
                 y = float(top[i] + h[i] * (r + 0.5) / height - 0.5)
-                assert float(out[i, 2, r, c]) == pytest.approx(bilinear(picture, x, y), abs=1e-4)
+                assert float(out[i, 2, r, c]) == pytest.approx(bilinear(image, x, y), abs=1e-4)
 
 
 def test_windows_lie_within_the_image():
@@ -147,7 +147,7 @@ def test_range_and_shape(area):
     assert out.shape == images.shape and out.dtype == images.dtype
     assert out.min() >= 0 and out.max() <= 1 + 1e-6 and not out.isnan().any()
     assert torch.equal(images, before)
-    # Of a constant picture nothing but the rim can meet the background.
+    # Of a constant image nothing but the rim can meet the background.
     flat = crop(torch.ones(50, 1, 10, 10), area)
     torch.testing.assert_close(flat[:, :, 1:-1, 1:-1], torch.ones(50, 1, 8, 8))
 

@@ -47,7 +47,7 @@ def test_the_test_view_is_torchvisions(name, size):
 
 
 def test_the_papers_training_view_shows_every_place_and_both_sides():
-    """Oracle: an image whose pixels tell their place: each of 33 × 33 places, as often flipped."""
+    """Oracle: an image whose pixels state their place: each of 33 × 33 places, as often flipped."""
     rows, columns = torch.meshgrid(torch.arange(256), torch.arange(256), indexing="ij")
     image = torch.stack([rows, columns, columns]).to(torch.uint8)
     u = torch.rand(2000, DRAWS, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
@@ -68,7 +68,7 @@ def test_the_papers_training_view_shows_every_place_and_both_sides():
 
 @pytest.mark.parametrize("name", ["released", "released_ms"])
 def test_the_released_training_view_is_torchvisions(name):
-    """Oracle: torchvision's resized_crop on Pillow, at the place that the draws name."""
+    """Oracle: torchvision's resized_crop on Pillow, at the place that the numbers give."""
     view, image = VIEWS[name], photo(3, 1, (450, 340))
     resized = functional.resize(image, 256)
     generator = torch.Generator().manual_seed(1)
@@ -82,8 +82,8 @@ def test_the_released_training_view_is_torchvisions(name):
 
 @pytest.mark.parametrize(("height", "width"), [(256, 256), (256, 341), (256, 900)])
 @pytest.mark.parametrize("area", [0.16, 0.2])
-def test_random_boxes_are_drawn_as_torchvision_draws_them(height, width, area):
-    """Oracle: torchvision's own draws: the same distribution of each number, two-sample KS test."""
+def test_random_boxes_are_sampled_as_torchvision_samples_them(height, width, area):
+    """Oracle: torchvision's own samples; each number has the same distribution by a KS test."""
     image = torch.zeros(3, height, width, dtype=torch.uint8)
     torch.manual_seed(0)
     get = transforms.RandomResizedCrop.get_params
@@ -115,7 +115,7 @@ def encoded(image, how, **kept):
     return out.getvalue()
 
 
-def test_grey_goes_into_all_channels():
+def test_grey_is_copied_to_all_channels():
     """Oracle: the grey levels themselves; one bit is 0 or 255."""
     grey = photo(0, 0).convert("L")
     assert torch.equal(decode(encoded(grey, "PNG")), pixels(grey).expand(3, -1, -1))
@@ -124,7 +124,7 @@ def test_grey_goes_into_all_channels():
     assert torch.equal(decode(encoded(bits, "PNG")), wanted.expand(3, -1, -1))
 
 
-def test_palettes_are_looked_up():
+def test_palettes_are_applied():
     """Oracle: the palette, by hand."""
     image = Image.new("P", (2, 1))
     image.putpalette([10, 20, 30, 40, 50, 60])
@@ -135,7 +135,7 @@ def test_palettes_are_looked_up():
     assert decode(see_through)[:, 0].tolist() == [[40, 255], [50, 255], [60, 255]]
 
 
-def test_what_is_transparent_lies_on_white():
+def test_transparency_is_composited_on_white():
     """Oracle: c · a + 255 · (1 - a), by hand, within rounding."""
     image = Image.new("RGBA", (3, 1))
     image.putdata([(200, 100, 0, 255), (200, 100, 0, 0), (200, 100, 0, 51)])
@@ -157,7 +157,7 @@ def test_cmyk_is_subtracted_from_white():
 
 
 def test_the_orientation_of_exif_is_not_applied():
-    """Oracle: the shape of the picture as it is stored."""
+    """Oracle: the shape of the image as it is stored."""
     exif = Image.Exif()
     exif[0x0112] = 6
     assert decode(encoded(photo(0, 0, (40, 30)), "JPEG", exif=exif)).shape == (3, 30, 40)

@@ -1,7 +1,7 @@
 """Small trees of real JPEG files in the layouts of the published data sets.
 
-Each function makes one in a folder and returns that folder, which is what XBM_DATA names. Images of
-a class look alike: one coarse pattern of colours a class, noise on top of it.
+Each function makes one in a folder and returns that folder, which XBM_DATA is to name. Images of a
+class look alike: one coarse pattern of colours per class, with noise on top of it.
 """
 
 from pathlib import Path
@@ -10,9 +10,14 @@ import numpy as np
 from PIL import Image
 from scipy.io import savemat
 
+from xbmlib.datasets.disk import DISK
+
+# First line of Ebay_train.txt and Ebay_test.txt.
+SOP_HEAD = "image_id class_id super_class_id path\n"
+
 
 def photo(label, image, size=(140, 120)):
-    """A picture (width, height) of a class, a function of its arguments."""
+    """An image (width, height) of a class, a function of the arguments alone."""
     coarse = np.random.default_rng(label).integers(0, 256, (6, 6, 3), dtype=np.uint8)
     pattern = np.asarray(Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC))
     noise = np.random.default_rng([label, image]).normal(0, 20, pattern.shape)
@@ -22,15 +27,14 @@ def photo(label, image, size=(140, 120)):
 def write_photo(path, label, image, size=(140, 120)):
     """Write one as JPEG; every fourth is greyscale, every fifth upright."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    picture = photo(label, image, size[::-1] if image % 5 == 4 else size)
-    (picture.convert("L") if image % 4 == 3 else picture).save(path, "JPEG", quality=90)
+    made = photo(label, image, size[::-1] if image % 5 == 4 else size)
+    (made.convert("L") if image % 4 == 3 else made).save(path, "JPEG", quality=90)
 
 
 def sop_tree(folder, classes=6, images=4):
     """Stanford Online Products; the first half of the classes trains."""
     root, number = Path(folder) / "Stanford_Online_Products", 0
-    head = "image_id class_id super_class_id path"
-    rows = {"train": [head], "test": [head]}
+    rows = {"train": [SOP_HEAD.strip()], "test": [SOP_HEAD.strip()]}
     for label in range(1, classes + 1):
         for image in range(images):
             number += 1
@@ -43,13 +47,13 @@ def sop_tree(folder, classes=6, images=4):
     return Path(folder)
 
 
-def inshop_tree(folder, classes=6, images=4, lists="Eval", pictures="img"):
+def inshop_tree(folder, classes=6, images=4, lists="Eval", folder_of_images="img"):
     """In-shop; of a test class the first half of the images are queries."""
     root, rows = Path(folder) / "In-shop", []
     for label in range(1, classes + 1):
         for image in range(images):
             path = f"WOMEN/Dresses/id_{label:08}/{image:02}_1_front.jpg"
-            write_photo(root / pictures / path, label, image)
+            write_photo(root / folder_of_images / path, label, image)
             part = "query" if image < images // 2 else "gallery"
             part = "train" if label <= classes // 2 else part
             rows.append(f"img/{path}        id_{label:08} {part}")
@@ -122,3 +126,15 @@ TREES = {
     "cub": cub_tree,
     "cars": cars_tree,
 }
+
+
+def damageable(name, tmp_path, monkeypatch, **layout):
+    """A fresh tree, which XBM_DATA names; returns the data set's own folder."""
+    TREES[name](tmp_path, **layout)
+    monkeypatch.setenv("XBM_DATA", str(tmp_path))
+    return tmp_path / DISK[name].folders[0]
+
+
+def paths_of(images):
+    """Paths of images within the data set's folder, as the tree made them."""
+    return [images.path(i).relative_to(images.root).as_posix() for i in range(len(images))]

@@ -1,4 +1,4 @@
-"""Image sets, embedded and on disk, their splits and protocols."""
+"""Image sets, bundled and on disk, their splits and protocols."""
 
 from xbmlib.extras import needs
 

@@ -1,4 +1,4 @@
-"""The data sets that ship with the library, one Parquet file each (see xbmlib/data)."""
+"""The bundled data sets, one Parquet file each in xbmlib/data, which a checkout holds."""
 
 from __future__ import annotations
 
@@ -19,13 +19,19 @@ from xbmlib.datasets.parts import Parts, retrieval
 
 FOLDER = Path(__file__).resolve().parent.parent / "data"
 SIDE = 32
-# VehicleID's test lists, each part of the next.
+# VehicleID's test lists, each contained in the next.
 LISTS = ("small", "medium", "large")
 
 
 @dataclass(frozen=True)
-class _Embedded:
-    """Attributes: ks: the K of R@K. sha256: of the file. webp: whether its images are WebP."""
+class _Bundled:
+    """One bundled data set.
+
+    Attributes:
+        ks: the K of R@K.
+        sha256: of the file.
+        webp: whether its images are WebP rather than rows of pixels.
+    """
 
     ks: tuple[int, ...]
     sha256: str
@@ -33,77 +39,79 @@ class _Embedded:
 
 
 BUNDLED = {
-    "hanzi": _Embedded(
+    "hanzi": _Bundled(
         (1, 10, 100, 1000), "59cd841a5e5ee70c3e48d6d4775ffcdd442bd914d337027f9cdbbb39eddb60c7"
     ),
-    "emoji": _Embedded(
+    "emoji": _Bundled(
         (1, 10, 20, 30, 40, 50),
         "0e7b75a1630f27191a617de2b41589ce1fdd5aaadb5577d29c45b1fc96e7888d",
         webp=True,
     ),
-    "hangul": _Embedded((1, 5), "2d6a464c69a4a161d80e37bbf578789908786789436555c75d2b8edeeb9033b8"),
-    "scripts": _Embedded(
+    "hangul": _Bundled((1, 5), "2d6a464c69a4a161d80e37bbf578789908786789436555c75d2b8edeeb9033b8"),
+    "scripts": _Bundled(
         (1, 10, 100), "20e17973ce7492fc18f168c28bd6aded4e8881d8506c0bcf713604b523e90674"
     ),
 }
 
 
 def load(name: str, split: str = "test") -> Retrieval:
-    """Load an embedded data set into memory.
+    """Load a bundled data set into memory.
 
     Args:
-        name: "hanzi" (stands beside SOP), "emoji" (In-shop: queries and a gallery), "hangul"
+        name: "hanzi" (in place of SOP), "emoji" (In-shop: queries and a gallery), "hangul"
             (VehicleID: three test lists) or "scripts" (for pretraining).
         split: "test" or "validation", see :func:`xbmlib.datasets.parts.retrieval`.
 
     Returns:
-        Images of one channel, ink 255 on 0, 32 × 32; emoji of three, inverted so that their white
-        ground is 0 as well, halved from 64 × 64.
+        Images (1, 32, 32) uint8, ink 255 on a background of 0; emoji (3, 32, 32), halved from
+        64 × 64 and inverted, so that their white background is 0 too.
 
     Raises:
         DatasetError: an unknown split, or a file that is missing, truncated or altered.
     """
     this = BUNDLED[name]
-    images, parts = _read(FOLDER / f"{name}.parquet", this.sha256, this.webp)
-    return retrieval(name, images, _parts(parts), this.ks, this.sha256, split)
+    images, splits = _read(FOLDER / f"{name}.parquet", this.sha256, this.webp)
+    return retrieval(name, images, _parts(splits), this.ks, this.sha256, split)
 
 
-def _parts(of: np.ndarray) -> Parts:
-    """Rows by the part that the file names for each image."""
-    train = _rows(of == "train")
-    if "gallery" in of:
-        return Parts(train, _rows(of == "query"), _rows(of == "gallery"))
-    tested = of[of != "train"]
-    held = [np.isin(tested, LISTS[: i + 1]) for i in range(len(LISTS))]
-    lists = {name: _rows(part) for name, part in zip(LISTS, held, strict=True)}
-    return Parts(train, _rows(of != "train"), lists=lists if "small" in of else {})
+def _parts(splits: np.ndarray) -> Parts:
+    """The parts of a data set from the split, (n,) strings, that the file names for each image."""
+    train = _rows(splits == "train")
+    if "gallery" in splits:
+        return Parts(train, _rows(splits == "query"), _rows(splits == "gallery"))
+    test = splits[splits != "train"]
+    members = [np.isin(test, LISTS[: i + 1]) for i in range(len(LISTS))]
+    lists = {name: _rows(member) for name, member in zip(LISTS, members, strict=True)}
+    return Parts(train, _rows(splits != "train"), lists=lists if "small" in splits else {})
 
 
-def _rows(wanted: np.ndarray) -> torch.Tensor:
-    return torch.from_numpy(wanted.nonzero()[0])
+def _rows(mask: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(mask.nonzero()[0])
 
 
 @lru_cache(maxsize=3)
 def _read(path: Path, sha256: str, webp: bool) -> tuple[ImageSet, np.ndarray]:
-    """Images of a file whose contents are what they should be, and the split of each."""
-    remedy = (
-        f"restore it (git -C {path.parent} checkout -- {path.name}, or install xbmlib again) "
-        f"or build it with tools/build_{path.stem}.py"
-    )
+    """The images of a file with this SHA-256, and the split of each."""
     try:
         content = path.read_bytes()
+    except FileNotFoundError:
+        raise DatasetError(
+            f"{path}: not installed; the bundled images are in the folder xbmlib/data of the "
+            f"repository: copy {path.name} from there, or clone the repository and install it "
+            "with pip install -e"
+        ) from None
     except OSError as error:
-        raise DatasetError(f"{path}: cannot be read ({error.strerror}); {remedy}") from None
+        raise DatasetError(f"{path}: cannot be read ({error.strerror}); {_remedy(path)}") from None
     found = hashlib.sha256(content).hexdigest()
     if found != sha256:
         raise DatasetError(
             f"{path}: {len(content):,} bytes with SHA-256 {found[:12]}…, not {sha256[:12]}…: "
-            f"truncated or altered; {remedy}"
+            f"truncated or altered; {_remedy(path)}"
         )
     table = pq.read_table(pa.BufferReader(content), columns=["image", "label", "split"])
     chunks = table["image"].combine_chunks()
     if webp:
-        pixels = np.stack([_small(image) for image in chunks.to_pylist()])
+        pixels = np.stack([_inverted(image) for image in chunks.to_pylist()])
         images = torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous()
     else:
         pixels = np.frombuffer(chunks.buffers()[1], np.uint8).copy()
@@ -112,7 +120,14 @@ def _read(path: Path, sha256: str, webp: bool) -> tuple[ImageSet, np.ndarray]:
     return ImageSet(images, labels), table["split"].to_numpy()
 
 
-def _small(webp: bytes) -> np.ndarray:
-    """(SIDE, SIDE, 3) of a picture on a white ground, the ground 0: means of squares of pixels."""
-    picture = Image.open(io.BytesIO(webp))
-    return 255 - np.asarray(picture.reduce(picture.width // SIDE))
+def _remedy(path: Path) -> str:
+    return (
+        f"restore it (git -C {path.parent} checkout -- {path.name}) or build it with "
+        f"tools/build_{path.stem}.py"
+    )
+
+
+def _inverted(webp: bytes) -> np.ndarray:
+    """(SIDE, SIDE, 3) uint8 of an image on white: means of squares of pixels, white as 0."""
+    image = Image.open(io.BytesIO(webp))
+    return 255 - np.asarray(image.reduce(image.width // SIDE))

@@ -12,32 +12,32 @@ from xbmlib.datasets.listing import Line, ListedImages, Listing
 FILES = (("cars_annos.mat",),)
 # The first half of the classes trains, the usual split of metric learning (Oh Song et al., 2016).
 TRAINED = 98
-# The names in the list start with it.
+# Every path in the list starts with it.
 LISTED = "car_ims/"
 
 
 def read(files: list[Path], images: str) -> Listing:
-    """Read cars_annos.mat, a MATLAB file: an entry of ``annotations`` an image.
+    """Read cars_annos.mat, a MATLAB file: one entry of ``annotations`` per image.
 
     Raises:
-        DatasetError: a file that cannot be right, with its entry as its line.
+        DatasetError: an unreadable file, or an entry that is impossible, given as its line.
     """
-    from scipy.io import loadmat  # a second's worth of SciPy, for this data set alone
+    from scipy.io import loadmat  # a second to import, for this data set alone
 
     try:
         annotations = np.atleast_1d(loadmat(files[0], squeeze_me=True)["annotations"])
         paths, classes = annotations["relative_im_path"], annotations["class"]
-    except Exception as error:  # what is no MATLAB file, or another one, fails in many ways
+    except Exception as error:  # a file of another kind or content fails in many ways
         raise DatasetError(
             f"{files[0]}: cannot be read as cars_annos.mat ({type(error).__name__}: {error}); "
-            "copy it anew"
+            "copy it again"
         ) from error
     found = ListedImages(images)
-    for i, (path, of) in enumerate(zip(paths, classes, strict=True), 1):
-        line = Line(files[0], i, [str(path), str(of)])
+    for i, (path, label) in enumerate(zip(paths, classes, strict=True), 1):
+        line = Line(files[0], i, [str(path), str(label)])
         if not line.fields[0].startswith(LISTED):
-            raise line.wrong(f"{path!r} should start with {LISTED!r}")
-        label = line.integer(1)
-        part = "train" if label <= TRAINED else "test"
-        found.add(line, line.fields[0].removeprefix(LISTED), label, part)
+            raise line.error(f"{path!r} should start with {LISTED!r}")
+        number = line.integer(1)
+        part = "train" if number <= TRAINED else "test"
+        found.add(line, line.fields[0].removeprefix(LISTED), number, part)
     return found.listing(files)

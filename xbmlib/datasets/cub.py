@@ -12,22 +12,22 @@ TRAINED = 100
 
 
 def read(files: list[Path], images: str) -> Listing:
-    """Read images.txt and image_class_labels.txt: one image a line, in the same order.
+    """Read images.txt and image_class_labels.txt: one image per line, in the same order.
 
     Raises:
-        DatasetError: a list that cannot be right, with its line.
+        DatasetError: a list that is unreadable or contradicts itself, with its line.
     """
     found = ListedImages(images)
     names = lines(files[0], "image_id image_name")
     classes = lines(files[1], "image_id class_id")
-    for line, of in zip(names, classes, strict=False):
-        if line.fields[0] != of.fields[0]:
-            raise of.wrong(
-                f"image {of.fields[0]} stands where {files[0].name} has {line.fields[0]}"
+    for line, class_line in zip(names, classes, strict=False):
+        if line.fields[0] != class_line.fields[0]:
+            raise class_line.error(
+                f"image {class_line.fields[0]} stands where {files[0].name} has {line.fields[0]}"
             )
-        label = of.integer(1)
+        label = class_line.integer(1)
         found.add(line, line.fields[1], label, "train" if label <= TRAINED else "test")
     if len(names) != len(classes):
         longer, count = max((names, classes), key=len), min(len(names), len(classes))
-        raise longer[count].wrong(f"the other list ends after {count:,} images; copy both anew")
+        raise longer[count].error(f"the other list ends after {count:,} images; copy both again")
     return found.listing(files)

@@ -1,4 +1,4 @@
-"""The published data sets, as their users have them on disk."""
+"""The published data sets, in the layouts in which their users have them on disk."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from xbmlib.datasets.views import VIEWS, View
 from xbmlib.paper import PROTOCOLS, Part
 
 VARIABLE = "XBM_DATA"
-# A tree with this share of the published training images is meant to be whole.
+# With this fraction of the published training images, a tree is meant to be complete.
 WHOLE = 0.5
 
 
@@ -29,15 +29,15 @@ class DiskSet:
 
     Attributes:
         title: its full name.
-        folders: what its folder is called, the first being the usual name.
-        files: its list files, for each the places where it may lie.
-        images: places where the folder of its images may lie; "" is the data set's own.
-        read: the list files, and the folder of the images, to what they say.
+        folders: names that its folder may have, the usual one first.
+        files: its list files, for each the paths at which it may be.
+        images: paths at which the folder of its images may be; "" is the data set's own folder.
+        read: from the list files, and the folder of the images, to the listing.
         ks: the K of R@K.
         published: images and classes of each part.
-        layout: what its folder has to hold.
-        source: where it comes from.
-        note: on what is published, for a message.
+        layout: the contents that its folder should have.
+        source: where to download it.
+        note: on the published counts, for a message.
     """
 
     title: str
@@ -55,7 +55,7 @@ class DiskSet:
         """The data set's folder: one of ``folders`` in ``base``, or ``base`` itself.
 
         Raises:
-            DatasetError: none holds the lists; says what is missing and how it should look.
+            DatasetError: none holds the lists; states what is missing and the expected layout.
         """
         tried = [base / name for name in self.folders if (base / name).is_dir()] or [base]
         if tried != [base]:
@@ -65,34 +65,34 @@ class DiskSet:
                 return folder
         missing = [places[0] for places in self.files if not _first(tried[0], places)]
         raise DatasetError(
-            f"{tried[0]}: holds no {self.title}: {', '.join(missing)} missing. It is looked for "
-            f"in {VARIABLE}={base} as {' or '.join(f'{name}/' for name in self.folders)}, or there "
-            f"directly, and should hold {self.layout}. It comes from {self.source}"
+            f"{tried[0]}: holds no {self.title}: {', '.join(missing)} missing. Put it into "
+            f"{VARIABLE}={base} as {' or '.join(f'{name}/' for name in self.folders)}, or set "
+            f"{VARIABLE} to its own folder; it should hold {self.layout}. Source: {self.source}"
         )
 
     def listing(self, folder: Path) -> Listing:
-        """What the list files in the data set's folder say.
+        """The listing from the list files in the data set's folder.
 
         Raises:
-            DatasetError: a list that cannot be right.
+            DatasetError: a list that is unreadable or contradicts itself.
         """
         found = [_first(folder, places) for places in self.files]
         images = next((at for at in self.images if (folder / at).is_dir()), self.images[0])
         return self.read([file for file in found if file is not None], images)
 
     def loose(self, folder: Path, listing: Listing, view: View) -> ImageFiles:
-        """The images in files of their own.
+        """The images as separate files.
 
         Raises:
-            DatasetError: the first image to train on or the first query is not there; the others
-                are looked for when they are read.
+            DatasetError: the first training image or the first query is missing; the others are
+                looked up when they are read.
         """
         images = ImageFiles(folder, listing.paths, listing.labels, view)
         for part in (listing.parts.train, listing.parts.query):
             if not (path := images.path(int(part[0]))).is_file():
                 raise DatasetError(
-                    f"{path}: missing, which the lists name; {folder} should hold {self.layout}. "
-                    f"{self.title} comes from {self.source}"
+                    f"{path}: missing, though the lists name it; {folder} should hold "
+                    f"{self.layout}. Source of {self.title}: {self.source}"
                 )
         return images
 
@@ -169,7 +169,7 @@ def root() -> Path:
     """The folder that holds the data sets, $XBM_DATA.
 
     Raises:
-        DatasetError: it is not set, or no folder.
+        DatasetError: it is not set, or not a folder.
     """
     named = os.environ.get(VARIABLE, "")
     if not named:
@@ -183,9 +183,9 @@ def root() -> Path:
 
 
 def load(name: str, split: str, view: str) -> Retrieval:
-    """Read the lists of a data set on disk; its images are read when they are looked at.
+    """Read the lists of a data set on disk; its images are read when they are fetched.
 
-    They come from a pack where one lies in $XBM_DATA: ``<name>-<view>.pack/``, or else
+    They are read from a pack where $XBM_DATA holds one: ``<name>-<view>.pack/``, or else
     ``<name>-original.pack/`` (see :mod:`xbmlib.datasets.pack`).
 
     Args:
@@ -194,49 +194,49 @@ def load(name: str, split: str, view: str) -> Retrieval:
         view: of ``xbmlib.datasets.views.VIEWS``.
 
     Raises:
-        DatasetError: lists or images are missing or cannot be right; a pack is not of these lists.
+        DatasetError: lists or images are missing or damaged; a pack is not of these lists.
 
     Warns:
-        UserWarning: the tree is meant to be whole, and its counts are not the published ones.
+        UserWarning: the tree is meant to be complete and its counts are not the published ones.
     """
-    base, of = root(), DISK[name]
-    folder = of.folder(base)
-    listing = of.listing(folder)
+    base, this = root(), DISK[name]
+    folder = this.folder(base)
+    listing = this.listing(folder)
     images: EncodedImages
     if (pack := find_pack(base, name, VIEWS[view], listing)) is not None:
         images, fingerprint = pack, listing.fingerprint(view, pack.stored)
     else:
-        images, fingerprint = of.loose(folder, listing, VIEWS[view]), listing.fingerprint(view)
-    data = retrieval(name, images, listing.parts, of.ks, fingerprint, split)
-    whole = split == "test" and len(data.train) >= WHOLE * of.published["train"].images
-    if whole and (told := differences(data)):
-        warnings.warn("; ".join(told), stacklevel=3)
+        images, fingerprint = this.loose(folder, listing, VIEWS[view]), listing.fingerprint(view)
+    data = retrieval(name, images, listing.parts, this.ks, fingerprint, split)
+    whole = split == "test" and len(data.train) >= WHOLE * this.published["train"].images
+    if whole and (found := differences(data)):
+        warnings.warn("; ".join(found), stacklevel=3)
     return data
 
 
 def differences(data: Retrieval) -> list[str]:
-    """How the images and classes of a data set on disk differ from the published numbers.
+    """How the images and classes of a data set on disk differ from the published counts.
 
     Args:
-        data: its split "test". Embedded sets have no published numbers.
+        data: its split "test". Bundled sets have no published counts.
 
     Returns:
-        A line for each part that differs, and what is known about it; none if all agree.
+        One line for each part that differs, and a note where one is known; none if all agree.
     """
     if data.name not in DISK:
         return []
-    of, labels = DISK[data.name], {"train": data.train.labels}
+    this, labels = DISK[data.name], {"train": data.train.labels}
     if data.lists:
         labels |= {name: data.query.labels[rows] for name, rows in data.lists.items()}
     elif data.gallery is not None:
         labels |= {"query": data.query.labels, "gallery": data.gallery.labels}
     else:
         labels["test"] = data.query.labels
-    found = {part: Part(len(of_part), len(of_part.unique())) for part, of_part in labels.items()}
-    told = [
-        f"{of.title}, {part}: {found[part].images:,} images of {found[part].classes:,} classes, "
+    found = {name: Part(len(part), len(part.unique())) for name, part in labels.items()}
+    lines = [
+        f"{this.title}, {part}: {found[part].images:,} images of {found[part].classes:,} classes, "
         f"published are {wanted.images:,} of {wanted.classes:,}"
-        for part, wanted in of.published.items()
+        for part, wanted in this.published.items()
         if found[part] != wanted
     ]
-    return [*told, of.note] if told and of.note else told
+    return [*lines, this.note] if lines and this.note else lines

@@ -1,4 +1,4 @@
-"""Images kept as encoded bytes, decoded when they are looked at."""
+"""Images stored as encoded bytes and decoded when they are read."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from torch import Tensor
 from xbmlib.datasets.images import DatasetError, Images
 from xbmlib.datasets.views import DRAWS, View
 
-# What Pillow turns into RGB without loss of range; 16 and 32 bits a channel it would clip.
+# The modes that Pillow converts to RGB without clipping, as it would 16 and 32 bits per channel.
 EIGHT_BITS = {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "RGBa", "CMYK", "YCbCr"}
 
 
 class EncodedImages(Images):
-    """Images of which each row has encoded bytes; seen through a view, in RGB.
+    """Images stored as encoded bytes, one per row; read through a view, in RGB.
 
     Attributes:
         labels: (n,) int64.
-        view: how they are seen.
+        view: the crops of training and test.
     """
 
     view: View
@@ -37,7 +37,7 @@ class EncodedImages(Images):
 
     @abstractmethod
     def where(self, row: int) -> str:
-        """Where the bytes of one image lie, for a message."""
+        """The place of the bytes of one image, for a message."""
 
     @property
     @abstractmethod
@@ -50,7 +50,7 @@ class EncodedImages(Images):
         return 3
 
     def decoded(self, row: int) -> Tensor:
-        """One image whole, (3, H, W) uint8.
+        """One whole image, (3, H, W) uint8.
 
         Raises:
             DatasetError: it is missing, truncated or cannot be decoded.
@@ -58,16 +58,16 @@ class EncodedImages(Images):
         content = self.encoded(row)
         try:
             return decode(content)
-        except Exception as error:  # decoders raise of every kind
+        except Exception as error:  # decoders raise exceptions of many kinds
             raise DatasetError(
                 f"{self.where(row)}: {len(content):,} bytes that cannot be decoded "
                 f"({error}); {self.remedy}"
             ) from error
 
     def fetch(self, rows: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """See :meth:`Images.fetch`: the view's training crops with a generator, else its centre.
+        """See :meth:`Images.fetch`: the view's training crops with a generator, else its test crop.
 
-        Each image takes its own ``DRAWS`` numbers, by its position among ``rows``.
+        Each image has its own ``DRAWS`` random numbers, by its position in ``rows``.
 
         Raises:
             DatasetError: an image is missing, truncated or cannot be decoded.
@@ -77,7 +77,7 @@ class EncodedImages(Images):
     def fetch_part(
         self, rows: Tensor, part: slice, generator: torch.Generator | None = None
     ) -> Tensor:
-        """See :meth:`Images.fetch_part`: only these are decoded."""
+        """See :meth:`Images.fetch_part`: only this part is decoded."""
         u = None
         if generator is not None:
             u = torch.rand(len(rows), DRAWS, dtype=torch.float64, generator=generator)[part]
@@ -90,26 +90,26 @@ class EncodedImages(Images):
 
 
 def decode(content: bytes) -> Tensor:
-    """(3, H, W) uint8 in RGB of an encoded image.
+    """Decode an image to RGB, (3, H, W) uint8.
 
-    Greyscale goes into all three channels; a palette is looked up; CMYK becomes RGB as Pillow does
-    it, without a colour profile; what is transparent lies on white. The orientation that a camera
-    noted in EXIF is not applied, as the published evaluations do not apply it.
+    Greyscale is copied to all three channels; a palette is applied; CMYK is converted by Pillow,
+    without a colour profile; transparency is composited on white. The orientation in EXIF is not
+    applied, as the published evaluations do not apply it.
 
     Raises:
         OSError: the image is truncated.
-        ValueError: more than 8 bits a channel.
+        ValueError: more than 8 bits per channel.
         Exception: whatever else its decoder raises.
     """
     with Image.open(io.BytesIO(content)) as image:
         if image.mode not in EIGHT_BITS:
-            raise ValueError(f"Pillow's mode {image.mode!r} is not of 8 bits a channel")
+            raise ValueError(f"Pillow's mode {image.mode!r} does not have 8 bits per channel")
         if image.has_transparency_data:
-            over = image.convert("RGBA")
-            picture = Image.alpha_composite(Image.new("RGBA", over.size, "white"), over)
+            layer = image.convert("RGBA")
+            opaque = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
         else:
-            picture = image
-        # NumPy would pass over an error on its way to the pixels.
-        picture.load()
-        pixels = np.array(picture if picture.mode == "RGB" else picture.convert("RGB"))
+            opaque = image
+        # NumPy would hide an error in decoding.
+        opaque.load()
+        pixels = np.array(opaque if opaque.mode == "RGB" else opaque.convert("RGB"))
     return torch.from_numpy(pixels).permute(2, 0, 1)

@@ -18,23 +18,25 @@ class ImageFiles(EncodedImages):
 
     Args:
         root: the folder that the paths start from.
-        paths: n of them, relative; kept as one Arrow array, which a fork shares and a selection
-            copies in no time.
+        paths: n relative paths; stored as one Arrow array, which forked processes share and which
+            a selection copies quickly.
         labels: (n,) int64.
-        view: how the images are seen.
+        view: the crops of training and test.
 
     Raises:
-        DatasetError: not as many labels as paths.
+        DatasetError: paths and labels differ in number.
     """
 
     def __init__(self, root: Path, paths: Any, labels: Tensor, view: View) -> None:
         self.root, self.labels, self.view = root, labels, view
         self.paths = paths if isinstance(paths, pa.Array) else pa.array(paths, pa.string())
         if len(self.paths) != len(labels):
-            raise DatasetError(f"{len(self.paths)} paths and {len(labels)} labels: one of each")
+            raise DatasetError(
+                f"{len(self.paths)} paths and {len(labels)} labels: give one label per path"
+            )
 
     def select(self, rows: Tensor) -> Self:
-        """The images of these rows, in their order."""
+        """The images of these rows, in the order of ``rows``."""
         return type(self)(self.root, self.paths.take(rows.numpy()), self.labels[rows], self.view)
 
     def path(self, row: int) -> Path:
@@ -59,5 +61,5 @@ class ImageFiles(EncodedImages):
 
     @property
     def remedy(self) -> str:
-        """What to do about a file."""
-        return "unpack the archive of the data set again, or copy this file anew"
+        """What to do about a damaged file."""
+        return "unpack the archive of the data set again, or copy this file again"

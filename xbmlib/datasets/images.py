@@ -1,4 +1,4 @@
-"""Sets of labelled images, and what a retrieval experiment is made of."""
+"""Sets of labelled images, and the data of a retrieval experiment."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from torch import Tensor
 
 
 class DatasetError(ValueError):
-    """A data set that cannot be used: names the file, what is wrong and the remedy."""
+    """A data set that cannot be used: names the file, the fault and the remedy."""
 
 
 class Images(ABC):
-    """Labelled images, in memory or on disk: what training and evaluation read.
+    """Labelled images, in memory or on disk, as training and evaluation read them.
 
     Attributes:
         labels: (n,) int64, any values.
@@ -30,7 +30,7 @@ class Images(ABC):
 
     @abstractmethod
     def select(self, rows: Tensor) -> Self:
-        """The images of these rows, in their order."""
+        """The images of these rows, in the order of ``rows``."""
 
     @abstractmethod
     def fetch(self, rows: Tensor, generator: torch.Generator | None = None) -> Tensor:
@@ -38,21 +38,19 @@ class Images(ABC):
 
         Args:
             rows: (b,) indices.
-            generator: of the randomness of what is seen in training, on the CPU; left out, the
-                images are as they are tested on.
+            generator: of the random training view, on the CPU; without it, the test view.
         """
 
     def show(self, rows: Tensor) -> Tensor:
-        """The images of these rows as a person sees them, (len(rows), C, H, W) uint8."""
+        """The images of these rows for a person to look at, (len(rows), C, H, W) uint8."""
         return self.fetch(rows)
 
     def fetch_part(
         self, rows: Tensor, part: slice, generator: torch.Generator | None = None
     ) -> Tensor:
-        """``fetch(rows, generator)[part]``: what one of several processes takes of a batch.
+        """``fetch(rows, generator)[part]``: the share of one of several processes in a batch.
 
-        A set that can tell the randomness of each image from that of the others does better to
-        read the part alone.
+        A set in which the randomness of each image is separate should read the part alone.
         """
         return self.fetch(rows, generator)[part]
 
@@ -62,7 +60,7 @@ class Images(ABC):
 
     @property
     def classes(self) -> Tensor:
-        """The different labels, ascending."""
+        """The distinct labels, ascending."""
         return self.labels.unique()
 
     def of_classes(self, classes: Tensor) -> Self:
@@ -72,7 +70,7 @@ class Images(ABC):
 
 @dataclass(frozen=True)
 class ImageSet(Images):
-    """Drawings in memory, their ground 0 as padding is, so that light and dark are exchanged.
+    """Rendered images in memory, inverted so that their white background is 0, as padding is.
 
     Attributes:
         images: (n, C, H, W) uint8.
@@ -92,11 +90,11 @@ class ImageSet(Images):
         return type(self)(self.images[rows], self.labels[rows])
 
     def fetch(self, rows: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """See :meth:`Images.fetch`; these are whole either way, and cropped on the device."""
+        """See :meth:`Images.fetch`; the whole image in both views, to be cropped on the device."""
         return self.images[rows]
 
     def show(self, rows: Tensor) -> Tensor:
-        """See :meth:`Images.show`: on a white ground."""
+        """See :meth:`Images.show`: on a white background."""
         return 255 - self.images[rows]
 
     def fetch_part(
@@ -112,13 +110,13 @@ class Retrieval:
 
     Attributes:
         name: of the data set.
-        train: images to learn from.
-        query: images whose neighbours are looked for.
-        gallery: where they are looked for; None for leave-one-out among the queries.
+        train: training images.
+        query: query images.
+        gallery: images to search; None for leave-one-out among the queries.
         ks: the K of R@K.
         fingerprint: SHA-256 of the data; on disk, of the list files and the name of the view.
         lists: test lists by name, as indices of queries (VehicleID's small, medium and large);
-            each is measured by itself, under both of VehicleID's protocols.
+            each is evaluated separately, under both of VehicleID's protocols.
     """
 
     name: str

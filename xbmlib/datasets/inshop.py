@@ -10,22 +10,22 @@ COLUMNS = "image_name item_id evaluation_status"
 NAME = "list_eval_partition.txt"
 FILES = ((f"Eval/{NAME}", f"Anno/{NAME}", NAME),)
 PARTS = ("train", "query", "gallery")
-# The names in the list start with it, whichever folder the images lie in.
+# Every path in the list starts with it, whichever folder the images are in.
 LISTED = "img/"
 
 
 def read(files: list[Path], images: str) -> Listing:
-    """Read list_eval_partition.txt: the number of images, a header, then one image a line.
+    """Read list_eval_partition.txt: the number of images, a header, then one image per line.
 
     Raises:
-        DatasetError: a list that cannot be right, with its line.
+        DatasetError: a list that is unreadable or contradicts itself, with its line.
     """
     found = ListedImages(images)
     for line in lines(files[0], COLUMNS, head=["#", COLUMNS]):
         path, item, part = line.fields
         if part not in PARTS:
-            raise line.wrong(f"evaluation_status {part!r} is none of {', '.join(PARTS)}")
+            raise line.error(f"evaluation_status {part!r} is none of {', '.join(PARTS)}")
         if not path.startswith(LISTED):
-            raise line.wrong(f"{path!r} should start with {LISTED!r}")
+            raise line.error(f"{path!r} should start with {LISTED!r}")
         found.add(line, path.removeprefix(LISTED), item, part)
     return found.listing(files, query="query", gallery="gallery")

@@ -1,10 +1,10 @@
-"""Pack the images of a data set into some large files, once.
+"""Pack the images of a data set into a few large files, once.
 
     python -m xbmlib.datasets.pack sop --view paper   # at the size that this view crops from
-    python -m xbmlib.datasets.pack sop --original     # the bytes as they are, for any view
+    python -m xbmlib.datasets.pack sop --original     # the original bytes, for any view
 
 The pack goes to $XBM_DATA, where ``xbmlib.datasets.load`` finds it, unless ``--to`` says otherwise.
-Killed and started again, it makes the shards that are missing.
+Started again after an interruption, it makes the shards that are missing.
 """
 
 from __future__ import annotations
@@ -42,19 +42,19 @@ from xbmlib.storage import write_atomically, write_json
 
 PER_SHARD = 1024
 SCHEMA = pa.schema([("path", pa.string()), ("label", pa.int64()), ("image", pa.large_binary())])
-# Of a shard's metadata: the fingerprint of the pack that it belongs to.
+# Key in a shard's metadata: the fingerprint of the pack that it belongs to.
 OF = b"fingerprint"
 
 
-class _Kept(Dataset[bytes | DatasetError]):
-    """What a pack keeps of each image; an error is handed over, to be raised as it is."""
+class _Contents(Dataset[bytes | DatasetError]):
+    """The bytes to pack of each image; an error is returned, for the caller to raise unchanged."""
 
     def __init__(self, images: ImageFiles, original: bool) -> None:
         self.images, self.original = images, original
 
     def __getitem__(self, row: int) -> bytes | DatasetError:
         try:
-            image = self.images.decoded(row)  # the originals too: what is damaged stays out
+            image = self.images.decoded(row)  # original bytes too: a damaged image is not packed
             if self.original:
                 return self.images.encoded(row)
         except DatasetError as error:
@@ -68,10 +68,10 @@ class _Kept(Dataset[bytes | DatasetError]):
 def _contents(
     images: ImageFiles, original: bool, rows: list[int], workers: int | None
 ) -> Iterator[bytes]:
-    """What a pack keeps of each of these images, in their order."""
-    # Named by no variable, the loader ends its processes as soon as an error leaves this.
+    """The bytes to pack of each of these images, in their order."""
+    # Without a variable that holds it, the loader ends its processes once an error is raised.
     for content in DataLoader(
-        _Kept(images, original),
+        _Contents(images, original),
         batch_size=None,
         sampler=rows,
         num_workers=len(os.sched_getaffinity(0)) if workers is None else workers,
@@ -90,16 +90,16 @@ def pack(
     per_shard: int = PER_SHARD,
     workers: int | None = None,
 ) -> Path:
-    """Make the pack of a data set, or what is missing of it.
+    """Make the pack of a data set, or the shards that it lacks.
 
     Args:
         name: of a data set on disk.
-        view: that it is for: the images are resized as it does before it crops, and kept as JPEG of
-            quality 95; or "original", for the bytes as they are.
-        base: the folder that holds the data set.
-        to: the folder that the pack's folder is made in.
-        per_shard: images in a shard.
-        workers: processes that read and encode; as many as there are cores unless given.
+        view: that it is for: the images are resized as the view does before it crops, and stored
+            as JPEG of quality 95; or "original" for the original bytes.
+        base: folder that holds the data set.
+        to: folder in which to make the pack's folder.
+        per_shard: images in a shard, >= 1.
+        workers: processes that read and encode; by default one per core.
 
     Returns:
         The pack's folder.
@@ -108,7 +108,7 @@ def pack(
         DatasetError: an image cannot be read, or the folder holds a pack of other lists.
     """
     if per_shard < 1:
-        raise DatasetError(f"per_shard={per_shard}: a shard holds 1 image at least")
+        raise DatasetError(f"per_shard={per_shard}: give at least 1")
     folder = DISK[name].folder(base)
     listing = DISK[name].listing(folder)
     original = view == ORIGINAL
@@ -123,7 +123,7 @@ def pack(
             raise _other(into)
         if made is not None:
             return into
-        for leftover in into.glob(".*.tmp"):  # of a process that was killed
+        for leftover in into.glob(".*.tmp"):  # from a process that was killed
             leftover.unlink()
         missing = [
             i
@@ -135,19 +135,19 @@ def pack(
         done = len(images) - sum(len(shards[i]) for i in missing)
         with tqdm(total=len(images), initial=done, unit="image", mininterval=5) as bar:
             for i in missing:
-                kept = list(islice(contents, len(shards[i])))
-                bar.update(len(kept))
-                _write(shard_path(into, i), images, shards[i], kept, fingerprint)
+                batch = list(islice(contents, len(shards[i])))
+                bar.update(len(batch))
+                _write(shard_path(into, i), images, shards[i], batch, fingerprint)
         sizes = [shard_path(into, i).stat().st_size for i in range(len(shards))]
-        found = {"fingerprint": fingerprint, "per_shard": per_shard, "bytes": sizes}
-        write_json(into / MANIFEST, found)
+        manifest = {"fingerprint": fingerprint, "per_shard": per_shard, "bytes": sizes}
+        write_json(into / MANIFEST, manifest)
     return into
 
 
 def _write(
     path: Path, images: ImageFiles, rows: range, contents: list[bytes], fingerprint: str
 ) -> None:
-    """One shard, whole or not at all."""
+    """Write one shard, whole or not at all."""
     at = slice(rows.start, rows.stop)
     columns = [images.paths[at], images.labels[at].numpy(), contents]
     batch = pa.record_batch(columns, schema=SCHEMA.with_metadata({OF: fingerprint.encode()}))
@@ -160,7 +160,7 @@ def _write(
 
 
 def _made(into: Path, number: int, paths: Any, fingerprint: str) -> bool:
-    """Whether a shard of these paths is there already.
+    """Whether the shard of these paths has been made already.
 
     Raises:
         DatasetError: it is damaged, or of another pack.
@@ -175,12 +175,12 @@ def _made(into: Path, number: int, paths: Any, fingerprint: str) -> bool:
 
 def _other(into: Path) -> DatasetError:
     return DatasetError(
-        f"{into}: holds images of other lists, or in shards of another size; remove it first"
+        f"{into}: holds images of other lists, or shards of another size; remove it first"
     )
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Read the command line, pack, and say where the pack is."""
+    """Read the command line, pack, and print the path of the pack."""
     parser = argparse.ArgumentParser(
         prog="python -m xbmlib.datasets.pack",
         description=__doc__,
@@ -190,13 +190,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--root", type=Path, help="folder of the data sets; $XBM_DATA by default")
     parser.add_argument("--to", type=Path, help="folder to make the pack in; the root by default")
     parser.add_argument("--per-shard", type=int, default=PER_SHARD, help="images in a shard")
-    kept = parser.add_mutually_exclusive_group(required=True)
-    kept.add_argument("--view", choices=VIEWS, help="resized for this view, JPEG of quality 95")
-    kept.add_argument("--original", action="store_const", const=ORIGINAL, dest="view")
-    of = parser.parse_args(arguments)
+    stored = parser.add_mutually_exclusive_group(required=True)
+    stored.add_argument("--view", choices=VIEWS, help="resized for this view, JPEG of quality 95")
+    stored.add_argument(
+        "--original", action="store_const", const=ORIGINAL, dest="view", help="the original bytes"
+    )
+    given = parser.parse_args(arguments)
     try:
-        base = of.root or root()
-        into = pack(of.name, of.view, base, of.to or base, per_shard=of.per_shard)
+        base = given.root or root()
+        into = pack(given.name, given.view, base, given.to or base, per_shard=given.per_shard)
     except DatasetError as error:
         print(error, file=sys.stderr)
         return 1

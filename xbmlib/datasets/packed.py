@@ -1,9 +1,10 @@
-"""Images in a pack: some large Arrow files instead of very many small ones.
+"""Images in a pack: a few large Arrow files instead of very many small ones.
 
-A pack is a folder ``<data set>-<view>.pack``. Its shards ``00000.arrow``, … are Arrow IPC files of
-``path`` (string), ``label`` (int64) and ``image`` (encoded bytes), a row an image, in the order of
-the lists. They are mapped into memory, so any row is read without what is before it, and processes
-share the pages. ``manifest.json`` says what the pack was made from; it is written last.
+A pack is a folder ``<data set>-<view>.pack``. Its shards ``00000.arrow``, … are Arrow IPC files
+with the columns ``path`` (string), ``label`` (int64) and ``image`` (encoded bytes), one row per
+image, in the order of the lists. They are mapped into memory, so that any row is read without the
+rows before it, and processes share the pages. ``manifest.json`` states what the pack was made from
+and is written last.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ from xbmlib.datasets.listing import Listing
 from xbmlib.datasets.views import View
 
 MANIFEST = "manifest.json"
-# Stands where the name of a view does in a pack of the bytes as they are, which any view reads.
+# In place of a view's name: a pack of the original bytes, which any view reads.
 ORIGINAL = "original"
-# How the images of other packs are kept, at the size that the view crops from.
+# The encoding of other packs, at the size that the view crops from.
 QUALITY = 95
 RESIZED = f"JPEG {QUALITY}"
 
@@ -36,10 +37,10 @@ class Packed(EncodedImages):
     Args:
         folder: the pack.
         labels: (n,) int64.
-        view: how the images are seen.
-        rows: (n,) of the pack, one for each label.
+        view: the crops of training and test.
+        rows: (n,) rows of the pack, one for each label.
         per_shard: images in a shard.
-        stored: how the images were encoded anew; "" for the bytes as they were.
+        stored: how the images were re-encoded; "" for the original bytes.
     """
 
     def __init__(
@@ -57,11 +58,11 @@ class Packed(EncodedImages):
         self._open: dict[int, Any] = {}
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without the maps: another process makes its own."""
+        """Without the open maps: another process opens its own."""
         return {**self.__dict__, "_open": {}}
 
     def select(self, rows: Tensor) -> Self:
-        """The images of these rows, in their order."""
+        """The images of these rows, in the order of ``rows``."""
         return type(self)(
             self.folder,
             self.labels[rows],
@@ -88,7 +89,7 @@ class Packed(EncodedImages):
 
     @property
     def remedy(self) -> str:
-        """What to do about a pack."""
+        """What to do about a damaged pack."""
         return _remedy(self.folder)
 
     def _find(self, row: int) -> tuple[Any, int]:
@@ -99,12 +100,12 @@ class Packed(EncodedImages):
 
 
 def pack_path(base: Path, name: str, view: str) -> Path:
-    """Where the pack of a data set lies in a folder of data sets."""
+    """The pack of a data set within a folder of data sets."""
     return base / f"{name}-{view}.pack"
 
 
 def shard_path(folder: Path, number: int) -> Path:
-    """One file of a pack."""
+    """The path of one file of a pack."""
     return folder / f"{number:05}.arrow"
 
 
@@ -121,13 +122,16 @@ def open_shard(path: Path) -> Any:
 
 
 def find_pack(base: Path, name: str, view: View, listing: Listing) -> Packed | None:
-    """A finished pack of these lists for this view, of the view's own or else of the originals.
+    """The finished pack of these lists for this view: the view's own, or else the original bytes.
+
+    Returns:
+        The pack, or None without one.
 
     Raises:
-        DatasetError: a pack is of other lists, or its shards are not as they were written.
+        DatasetError: a pack is of other lists, or the size of a shard is not the one written.
 
     Warns:
-        UserWarning: a pack is not finished, and passed over.
+        UserWarning: a pack is unfinished and ignored.
     """
     for key, stored in ((view.name, RESIZED), (ORIGINAL, "")):
         folder = pack_path(base, name, key)
@@ -135,13 +139,13 @@ def find_pack(base: Path, name: str, view: View, listing: Listing) -> Packed | N
             continue
         if (manifest := read_manifest(folder)) is None:
             warnings.warn(
-                f"{folder} is not finished and passed over; to finish it: {_command(folder)}",
+                f"{folder} is not finished and is ignored; to finish it: {_command(folder)}",
                 stacklevel=4,
             )
             continue
         if manifest["fingerprint"] != listing.fingerprint(key, stored):
             raise DatasetError(
-                f"{folder}: stale, made from other lists than those of {listing.files[0].parent}; "
+                f"{folder}: stale, made from lists other than those in {listing.files[0].parent}; "
                 f"{_remedy(folder)}"
             )
         for number, size in enumerate(manifest["bytes"]):
@@ -163,7 +167,7 @@ def find_pack(base: Path, name: str, view: View, listing: Listing) -> Packed | N
 
 
 def read_manifest(folder: Path) -> dict[str, Any] | None:
-    """What a finished pack was made from; None of one that is not finished."""
+    """The manifest of a finished pack; None for an unfinished one."""
     path = folder / MANIFEST
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
 

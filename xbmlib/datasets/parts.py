@@ -1,4 +1,4 @@
-"""The parts of a data set, and the split that is measured on."""
+"""The parts of a data set, and the split to evaluate on."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from torch import Tensor
 from xbmlib.datasets.images import DatasetError, Images, Retrieval
 
 SPLITS = ("test", "validation")
-# Share of the training classes that a search measures on; the test classes stay unseen.
+# Fraction of the training classes that a search evaluates on; the test classes stay unseen.
 VALIDATION_SHARE = 0.2
 VALIDATION_SEED = 2020
 
 
 @dataclass(frozen=True)
 class Parts:
-    """What the images of a data set are for, as rows of them.
+    """The parts of a data set as rows of its images, int64.
 
     Attributes:
-        train: learnt from.
-        query: their neighbours are looked for.
-        gallery: where they are looked for; None for leave-one-out among the queries.
+        train: (n,) training images.
+        query: (Q,) query images.
+        gallery: (G,) images to search; None for leave-one-out among the queries.
         lists: test lists by name, as indices into ``query``.
     """
 
@@ -39,13 +39,13 @@ def retrieval(
 
     Args:
         name: of the data set.
-        images: all of it.
-        parts: of them.
+        images: all of its images.
+        parts: their rows.
         ks: the K of R@K.
         fingerprint: SHA-256 of the data.
-        split: "test" measures on the test classes. "validation" holds a fifth of the training
-            classes out of training and measures on them, leave-one-out whatever the data set, for
-            the choice of hyper-parameters.
+        split: "test" evaluates on the test classes. "validation" holds out a fifth of the training
+            classes and evaluates on those, leave-one-out on every data set, for the choice of
+            hyper-parameters.
 
     Raises:
         DatasetError: an unknown split.
@@ -59,10 +59,10 @@ def retrieval(
         order = torch.randperm(
             len(classes), generator=torch.Generator().manual_seed(VALIDATION_SEED)
         )
-        held = round(VALIDATION_SHARE * len(classes))
-        query = train.of_classes(classes[order[:held]])
+        held_out = round(VALIDATION_SHARE * len(classes))
+        query = train.of_classes(classes[order[:held_out]])
         return Retrieval(
-            name, train.of_classes(classes[order[held:]]), query, None, ks, fingerprint
+            name, train.of_classes(classes[order[held_out:]]), query, None, ks, fingerprint
         )
     gallery = None if parts.gallery is None else images.select(parts.gallery)
     query = images.select(parts.query)

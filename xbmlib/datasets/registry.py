@@ -8,12 +8,12 @@ from xbmlib.datasets.disk import DISK
 from xbmlib.datasets.images import DatasetError, Retrieval
 from xbmlib.datasets.views import VIEWS
 
-# The only view of the embedded sets: they are drawn, and seen as they are.
+# The only view of the bundled sets: the images as rendered.
 RENDERED = "rendered"
 
 
 def known_views(name: str) -> tuple[str, ...]:
-    """The views that a data set can be seen through.
+    """Names of the views of a data set.
 
     Raises:
         DatasetError: an unknown name.
@@ -29,18 +29,18 @@ def load(name: str, split: str = "test", view: str = RENDERED) -> Retrieval:
     """Load a data set.
 
     Args:
-        name: an embedded set ("hanzi", "emoji", "hangul", "scripts") or one on disk ("sop",
+        name: a bundled set ("hanzi", "emoji", "hangul", "scripts") or one on disk ("sop",
             "inshop", "vehicleid", "cub", "cars"), in the folder that $XBM_DATA names.
-        split: "test" measures on the test classes; "validation" on a fifth of the training
+        split: "test" evaluates on the test classes; "validation" on a fifth of the training
             classes, held out, for the choice of hyper-parameters.
-        view: "rendered" for embedded sets; on disk "paper", "released" or "released_ms", see
+        view: "rendered" for bundled sets; on disk "paper", "released" or "released_ms", see
             :mod:`xbmlib.datasets.views`.
 
     Raises:
-        DatasetError: an unknown name, split or view; data that are missing or cannot be right.
+        DatasetError: an unknown name, split or view; data that are missing or damaged.
     """
     if view not in known_views(name):
         raise DatasetError(
-            f"view={view!r}: {name} is seen as one of: {', '.join(known_views(name))}"
+            f"view={view!r}: {name} has no such view; known: {', '.join(known_views(name))}"
         )
     return bundled.load(name, split) if name in BUNDLED else disk.load(name, split, view)

@@ -12,10 +12,10 @@ FILES = tuple((f"Ebay_{part}.txt",) for part in PARTS)
 
 
 def read(files: list[Path], images: str) -> Listing:
-    """Read Ebay_train.txt and Ebay_test.txt: one image a line, under a header.
+    """Read Ebay_train.txt and Ebay_test.txt: one image per line, under a header.
 
     Raises:
-        DatasetError: a list that cannot be right, with its line.
+        DatasetError: a list that is unreadable or contradicts itself, with its line.
     """
     found = ListedImages(images)
     for part, file in zip(PARTS, files, strict=True):

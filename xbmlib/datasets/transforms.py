@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 
 def to_float(images: Tensor) -> Tensor:
-    """uint8 (B, C, H, W) to float32 in [0, 1]; ink on a background of 0, as padding is."""
+    """uint8 (B, C, H, W) to float32 in [0, 1]."""
     return images.float().div_(255)
 
 
@@ -20,18 +20,18 @@ def random_resized_crop(
     batch: int | None = None,
     first: int = 0,
 ) -> Tensor:
-    """A crop of random place, size and shape from each image, resized to the image's own size.
+    """A random crop of each image, resized to the size of the image.
 
-    The side ratio is log-uniform in [3/4, 4/3], the area uniform in [area, 1] of the image's; a
+    The aspect ratio is log-uniform in [3/4, 4/3], the area uniform in [area, 1] of the image's; a
     crop that would exceed the image is cut to it.
 
     Args:
         images: (B, C, H, W) float.
-        area: smallest share of the image's area, in (0, 1]; 1 returns the images as they are.
+        area: smallest fraction of the image's area, in (0, 1]; 1 returns the images unchanged.
         generator: of the randomness, on the CPU.
-        batch: images in the batch that these are a part of, where they are one: their crops are
-            those that they have in the whole.
-        first: place of the first of them in it.
+        batch: m, where the images are a part of a batch of m: they get the crops that they have
+            in the whole batch.
+        first: index of the first of them in that batch.
 
     Returns:
         (B, C, H, W) float.

@@ -10,7 +10,7 @@ COLUMNS = "image_name vehicle_id"
 LISTS = {"small": 800, "medium": 1600, "large": 2400}
 NAMES = ("train_list.txt", *(f"test_list_{classes}.txt" for classes in LISTS.values()))
 FILES = tuple((f"train_test_split/{name}", name) for name in NAMES)
-# Which lists hold how many images. Both are in use; numbers measured on one are not of the other.
+# Both are in use, and a result on one is no result on the other.
 VERSIONS = (
     "VehicleID's lists circulate in two versions: the one that the paper states has 110,178 "
     "training images of 13,134 classes and 7,332 / 12,995 / 20,038 images in its test lists; the "
@@ -19,12 +19,12 @@ VERSIONS = (
 
 
 def read(files: list[Path], images: str) -> Listing:
-    """Read train_list.txt and the three test lists: one image a line, named without ".jpg".
+    """Read train_list.txt and the three test lists: one image per line, named without ".jpg".
 
-    The queries are the images of all test lists together; one list need not hold another.
+    The queries are the union of the test lists; none of these needs to contain another.
 
     Raises:
-        DatasetError: a list that cannot be right, with its line.
+        DatasetError: a list that is unreadable or contradicts itself, with its line.
     """
     found = ListedImages(images, overlapping=LISTS)
     for part, file in zip(("train", *LISTS), files, strict=True):

@@ -1,4 +1,4 @@
-"""Views: how a photograph becomes what a network sees, in training and in testing.
+"""Views: the crops of a photograph that a network is trained and tested on.
 
 Pixels stay uint8 here; a backbone normalises them on the device.
 """
@@ -11,24 +11,24 @@ from dataclasses import dataclass
 from torch import Tensor
 from torchvision.transforms.v2 import functional as F
 
-# torchvision's: crops tried before a central one is taken, and the range of their side ratio.
+# torchvision's: random crops tried before a central one is used, and their range of aspect ratios.
 TRIES = 10
 RATIO = (3 / 4, 4 / 3)
-# Uniform numbers that one training view takes: area and ratio of each try, place, flip.
+# Uniform numbers for one training view: area and ratio of each try, position (2), flip.
 DRAWS = 2 * TRIES + 3
 
 
 @dataclass(frozen=True)
 class View:
-    """One way to see photographs, bilinear and antialiased throughout.
+    """One way to resize and crop photographs, bilinear and antialiased throughout.
 
     Attributes:
         name: of the view.
-        source: where it stands.
+        source: the paper's section, or the code, that states it.
         resize: (256,) for the shorter side, the other in proportion; (256, 256) for both.
-        crop: side of what comes out, in pixels.
-        area: smallest share of the area of a random-resized crop; None for a crop of the side
-            ``crop`` at a random place.
+        crop: side of the crop, in pixels.
+        area: smallest fraction of the area in a random-resized crop; None for a random crop of
+            side ``crop``.
     """
 
     name: str
@@ -38,11 +38,11 @@ class View:
     area: float | None = None
 
     def resized(self, image: Tensor) -> Tensor:
-        """The image (3, H, W) uint8 at the size that crops are taken from."""
+        """The image (3, H, W) uint8 at the size to crop from."""
         return F.resize(image, list(self.resize), antialias=True)
 
     def test(self, image: Tensor) -> Tensor:
-        """The centre, (3, crop, crop) uint8, of an image (3, H, W) uint8."""
+        """The central crop, (3, crop, crop) uint8, of an image (3, H, W) uint8."""
         return F.center_crop(self.resized(image), [self.crop, self.crop])
 
     def train(self, image: Tensor, u: Tensor) -> Tensor:
@@ -50,8 +50,8 @@ class View:
 
         Args:
             image: (3, H, W) uint8.
-            u: (DRAWS,) uniform in [0, 1), this image's own: what it looks like depends on no other
-                image.
+            u: (DRAWS,) uniform in [0, 1), of this image alone, so that its crop does not depend on
+                the rest of the batch.
         """
         image, draws = self.resized(image), u.tolist()
         height, width = image.shape[1:]
@@ -67,11 +67,17 @@ class View:
 def random_box(
     height: int, width: int, area: float, draws: list[float]
 ) -> tuple[int, int, int, int]:
-    """Top, left, height and width of a random-resized crop, as torchvision draws them.
+    """Top, left, height and width of a random-resized crop, as torchvision samples them.
 
-    Its share of the area is uniform in [area, 1], the logarithm of its side ratio uniform between
-    those of 3/4 and 4/3. What does not fit is drawn again, ten times at most; then it is the
-    largest central crop whose ratio is in that range.
+    Its fraction of the area is uniform in [area, 1], the logarithm of its aspect ratio uniform
+    between those of 3/4 and 4/3. A crop that does not fit is sampled again; after ten that do not,
+    the largest central crop with a ratio in that range is used.
+
+    Args:
+        height: of the image, in pixels.
+        width: of the image.
+        area: smallest fraction of the area, in (0, 1].
+        draws: ``DRAWS`` numbers, uniform in [0, 1).
     """
     low, high = (math.log(ratio) for ratio in RATIO)
     for i in range(TRIES):
@@ -88,7 +94,7 @@ def random_box(
 def _place(
     height: int, width: int, h: int, w: int, draws: list[float]
 ) -> tuple[int, int, int, int]:
-    """A box of these sides at any place within the image, each as likely."""
+    """A box of height h and width w at a position uniform within the image."""
     return int(draws[-3] * (height - h + 1)), int(draws[-2] * (width - w + 1)), h, w
 
 
