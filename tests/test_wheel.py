@@ -51,7 +51,7 @@ import importlib, runpy
 enter = {
     **{f"xbmlib.{n}": lambda n: runpy.run_module(n, run_name="__main__", alter_sys=True)
        for n in ("study", "train", "report")},
-    **{f"xbmlib.{n}": importlib.import_module for n in ("training", "datasets")},
+    **{f"xbmlib.{n}": importlib.import_module for n in ("training", "datasets", "paper")},
 }
 for name, way in enter.items():
     try:
@@ -180,6 +180,5 @@ def test_what_an_extra_lacks_is_one_line(target, torch_alone, tmp_path):
         ["SystemExit", "is not installed: pip install 'xbmlib[study]'"],
         ["SystemExit", "is not installed: pip install 'xbmlib[study]'"],
         ["SystemExit", "is not installed: pip install 'xbmlib[report]'"],
-        ["MissingExtra", "is not installed: pip install 'xbmlib[study]'"],
-        ["MissingExtra", "is not installed: pip install 'xbmlib[study]'"],
+        *[["MissingExtra", "is not installed: pip install 'xbmlib[study]'"]] * 3,
     ]
