@@ -34,7 +34,7 @@ def one_per_class(
     Example:
         >>> import torch
         >>> embeddings = torch.tensor([[1.0, 0.0], [0.8, 0.6], [0.6, 0.8], [0.0, 1.0]])
-        >>> one_per_class(embeddings, torch.tensor([0, 0, 1, 1]), [1, 2])[2]
+        >>> round(one_per_class(embeddings, torch.tensor([0, 0, 1, 1]), [1, 2])[2], 6)
         1.0
     """
     if draws < 1:
