@@ -1,11 +1,11 @@
-"""Table 2's columns: time of a step and memory of the process, without a queue and with one.
+"""Table 2's columns: time of a step and memory of the process, without and with a queue.
 
     python -m benchmarks.cost
 
-Each case has a process of its own, so that none inherits another's memory. Two nets: the compact
-one of the bundled study, in the study's own trainer, and GoogLeNet at the paper's size (224×224,
-D = 512, a memory of SOP's 59,551 training images) on random images and weights, which cost what
-real ones do. On the GPU where there is one; writes results/cost.csv, or results/cost_gpu.csv.
+Each case runs in a fresh process, so that none inherits another's memory. Two networks: the compact
+one of the bundled study, in the study's trainer, and GoogLeNet at the paper's size (224×224,
+D = 512, a memory of SOP's 59,551 training images) on random images and weights, whose cost is that
+of real ones. On the GPU if there is one; writes results/cost.csv, or results/cost_gpu.csv.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from xbmlib.study.profiles import PROFILES, experiment
 
 # Batch size and R_M of Table 2's rows.
 CASES = ((64, 0.0), (256, 0.0), (64, 0.01), (64, 1.0))
-# Steps measured, after a tenth of them to warm up; GoogLeNet takes seconds for one on a CPU.
+# Steps measured, after a tenth as many for warm-up; one of GoogLeNet takes seconds on a CPU.
 STEPS = {"compact": 60, "googlenet": 60 if torch.cuda.is_available() else 3}
 SIDE = 224
 
@@ -40,7 +40,7 @@ Step = Callable[[], None]
 
 
 def compact(batch: int, ratio: float) -> tuple[Step, int]:
-    """A step of the study's trainer, the memory full; and M."""
+    """A step of the study's trainer with a full memory, and M."""
     e = experiment(PROFILES["quick"], batch, seed=0, ratio=ratio)
     run = trainer(e.replace(start=0, init="sample"))
     loader = run.batches()
@@ -52,7 +52,7 @@ def compact(batch: int, ratio: float) -> tuple[Step, int]:
 
 
 def googlenet(batch: int, ratio: float) -> tuple[Step, int]:
-    """A step at the paper's size, the memory full; and M."""
+    """A step at the paper's size with a full memory, and M."""
     torch.manual_seed(0)
     on = device()
     net = backbones.build("googlenet", DIM).to(on).to(memory_format=torch.channels_last)
@@ -91,7 +91,7 @@ NETS: dict[str, Callable[[int, float], tuple[Step, int]]] = {
 
 
 def case(net: str, batch: int, ratio: float) -> dict[str, Any]:
-    """Median milliseconds of a step, and the peak of the process's memory."""
+    """One row: median milliseconds of a step, and peak memory of the process."""
     torch.set_num_threads(1 if net == "compact" else len(os.sched_getaffinity(0)))
     step, size = NETS[net](batch, ratio)
     steps = STEPS[net]
@@ -109,7 +109,7 @@ def case(net: str, batch: int, ratio: float) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Measure every case by itself and write the table."""
+    """Measure every case in its own process and write the table."""
     rows = []
     for net in NETS:
         for batch, ratio in CASES:

@@ -1,4 +1,4 @@
-"""What a GPU costs and gains: the losses against the memory, a training step, a large memory.
+"""The same on a GPU: the losses against a memory, a training step, a very large memory.
 
     python -m benchmarks.gpu
 
@@ -29,7 +29,7 @@ NAMES = {
 
 
 def extra_mib(call: Callable[[], Any]) -> float:
-    """Peak of the GPU's memory during a call above what was held before, in MiB."""
+    """Peak GPU memory during a call above that allocated before, in MiB."""
     call()
     finish()
     torch.cuda.reset_peak_memory_stats()
@@ -39,7 +39,7 @@ def extra_mib(call: Callable[[], Any]) -> float:
 
 
 def rows() -> Iterator[Row]:
-    """Every loss at the paper's sizes, against the bare product and the peer."""
+    """Every loss at the paper's sizes, compared with the bare product and the peer library."""
     calls = steps(case(TRAINED, on="cuda"))
     t = medians(ROUNDS, **calls)
     yield row("bare product, bf16", "bare product, fp32", t["bare16"], t["bare"])
@@ -57,9 +57,9 @@ def rows() -> Iterator[Row]:
 def main() -> None:
     """Measure and write the tables."""
     if not torch.cuda.is_available():
-        sys.exit("no GPU: `make bench` measures what a CPU does")
+        sys.exit("no GPU: `make bench` measures on the CPU")
     named = {"m": BATCH, "M": ENTRIES, "D": DIM, "machine": machine()}
-    # No bars: what holds on one GPU says little of another.
+    # No bars: a ratio on one GPU says little about another.
     table = pd.DataFrame([found | named for found in rows()])
     table = table.drop(columns=["sense", "bar", "holds"])
     print(table[["what", "against", "unit", "ours", "reference", "ratio"]].to_string(), flush=True)

@@ -1,4 +1,4 @@
-"""Input: images a second on one core, from loose JPEG files and from packs.
+"""Input: images per second on one core, from loose JPEG files and from packs.
 
 python -m benchmarks.input
 """
@@ -27,17 +27,17 @@ from xbmlib.datasets.packed import ORIGINAL, find_pack
 from xbmlib.datasets.views import VIEWS
 from xbmlib.storage import ROOT, write_csv
 
-# Files of 50 KB, seen SEEN at a time.
+# Files of 50 KB, read SEEN at a time.
 IMAGES, SIDE, SEEN, ROUNDS = 200, 600, 50, 5
-# What a GPU takes of GoogLeNet or ResNet50 in training, in images a second.
+# Images per second that a GPU processes in training GoogLeNet or ResNet50.
 WANTED = 1000
-# What is read, and how many times faster than the peer it should at least be.
+# The sources, and the least factor by which each should be faster than the peer.
 KEPT = {
     "loose": ("loose files", 1.2),
     "original": ("a pack of the original bytes", 1.2),
     "resized": ("a pack of resized images", 3.0),
 }
-# The same views, composed of torchvision's transforms as the released code composes them.
+# The same views from torchvision's transforms, composed as in the released code.
 PEERS = {
     "paper": [transforms.Resize((256, 256)), transforms.RandomCrop(224)],
     "released": [transforms.Resize(256), transforms.RandomResizedCrop(224, (0.2, 1.0))],
@@ -45,7 +45,7 @@ PEERS = {
 
 
 def photograph(seed: int) -> bytes:
-    """JPEG of textures of every size, such as photographs have: half as strong at half the size."""
+    """JPEG with textures of every size, half as strong at half the size, as in photographs."""
     random = np.random.default_rng(seed)
     pixels = np.zeros((SIDE, SIDE, 3))
     for octave in range(2, 9):
@@ -58,7 +58,7 @@ def photograph(seed: int) -> bytes:
 
 
 def tree(base: Path) -> Path:
-    """A data set in the layout of SOP, whose folders are its classes, as ImageFolder has them."""
+    """A data set in SOP's layout with one folder per class, as ImageFolder expects."""
     root = base / "SOP"
     lists = {part: ["image_id class_id super_class_id path"] for part in ("train", "test")}
     for i in range(IMAGES):
@@ -73,7 +73,7 @@ def tree(base: Path) -> Path:
 
 
 def measured(base: Path, name: str) -> dict[str, float]:
-    """Images a second of one core's time in a training view, by where they are read from."""
+    """Images per second of one core's time in a training view, by source."""
     root, rows = base / "SOP", torch.arange(SEEN) * (IMAGES // SEEN)
     listing = DISK["sop"].listing(root)
     flip = transforms.RandomHorizontalFlip()
@@ -82,7 +82,7 @@ def measured(base: Path, name: str) -> dict[str, float]:
         "loose": ImageFiles(root, listing.paths, listing.labels, VIEWS[name])
     }
     for kept in (ORIGINAL, name):
-        # Each in a folder of its own, or the one for this view would always be found.
+        # In separate folders: in one, the pack for this view would always be found first.
         pack("sop", kept, base, base / kept)
         found = find_pack(base / kept, "sop", VIEWS[name], listing)
         assert found is not None
@@ -98,7 +98,7 @@ def measured(base: Path, name: str) -> dict[str, float]:
 
 
 def rows() -> Iterator[Row]:
-    """Every file is in the system's cache: this is what decoding, resizing and cropping cost."""
+    """The cost of decoding, resizing and cropping: every file is in the system's cache."""
     with TemporaryDirectory() as folder:
         base = Path(folder)
         tree(base)

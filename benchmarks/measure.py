@@ -1,4 +1,4 @@
-"""Rows of the benchmark table, and how they are measured."""
+"""Rows of the benchmark tables, and their measurement."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ def row(
     bar: float | None = None,
     unit: str = "ms",
 ) -> Row:
-    """One line of results/benchmarks.csv; without a bar, ``holds`` is empty.
+    """One row of results/benchmarks.csv; without a bar, ``holds`` is empty.
 
     Args:
-        what: what was measured.
-        against: what it is held against.
-        ours: our figure.
-        reference: the other.
+        what: the quantity measured.
+        against: what it is compared with.
+        ours: our value.
+        reference: the value compared with.
         ratio: ours / reference, unless given.
-        sense: "<=" or ">=", how the ratio has to stand to the bar.
+        sense: "<=" or ">=": the relation of the ratio to the bar that holds.
         bar: the bar.
-        unit: of both figures.
+        unit: of both values.
     """
     ratio = ours / reference if ratio is None else ratio
     holds = None if bar is None else (ratio <= bar if sense == "<=" else ratio >= bar)
@@ -53,7 +53,7 @@ def row(
 
 
 def faster(what: str, against: str, ours: float, reference: float, bar: float | None) -> Row:
-    """A row that tells how many times faster ours is."""
+    """A row whose ratio is the factor by which ours is faster."""
     return row(
         what, against, ours, reference, ratio=reference / ours, sense=">=" if bar else "", bar=bar
     )
@@ -62,11 +62,11 @@ def faster(what: str, against: str, ours: float, reference: float, bar: float | 
 def medians(
     rounds: int, clock: Callable[[], float] = time.perf_counter, /, **calls: Callable[[], Any]
 ) -> dict[str, float]:
-    """Median milliseconds of each call, taken in turns, so that all meet the same machine.
+    """Median milliseconds of each call, interleaved so that all meet the same load on the machine.
 
     Args:
-        rounds: times that each is called, after once to warm up.
-        clock: in seconds; ``time.process_time`` leaves out what others do on the machine.
+        rounds: timed calls of each, after one for warm-up.
+        clock: in seconds; ``time.process_time`` excludes other processes on the machine.
         calls: by name.
     """
     times: dict[str, list[float]] = {name: [] for name in calls}
@@ -81,33 +81,33 @@ def medians(
 
 
 def device() -> torch.device:
-    """What is measured: the GPU, where there is one."""
+    """The device to measure: the GPU, if there is one."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def finish() -> None:
-    """Wait until the GPU, if any, has done what it was told."""
+    """Wait until the GPU, if any, has finished its queued work."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()
 
 
 def write(name: str, table: pd.DataFrame) -> None:
-    """Write results/<name>.csv; with a GPU results/<name>_gpu.csv, beside the CPU's."""
+    """Write results/<name>.csv; with a GPU results/<name>_gpu.csv."""
     ending = "_gpu" if torch.cuda.is_available() else ""
     write_csv(ROOT / "results" / f"{name}{ending}.csv", table)
 
 
 def extra_mib(call: Callable[[], Any]) -> float:
-    """Peak of the process's resident memory during a call above what it was before, in MiB.
+    """Peak resident memory of the process during a call above that before, in MiB.
 
-    Linux alone tells this; elsewhere NaN.
+    Only Linux reports it; elsewhere NaN.
     """
     status = Path("/proc/self/status")
     if not status.exists():
         return float("nan")
     call()
     gc.collect()
-    # What freed blocks the allocator keeps would hide what the call takes.
+    # Freed blocks that the allocator keeps would hide the memory that the call takes.
     ctypes.CDLL(None).malloc_trim(0)
     Path("/proc/self/clear_refs").write_text("5")
     before = _kib(status, "VmRSS")
@@ -116,14 +116,14 @@ def extra_mib(call: Callable[[], Any]) -> float:
 
 
 def peak_mib() -> float:
-    """Peak so far of what this process holds, in MiB: CUDA's where there is one, else resident."""
+    """Peak memory of this process so far, in MiB: on the GPU if there is one, else resident."""
     if torch.cuda.is_available():
         return torch.cuda.max_memory_allocated() / 2**20
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def machine() -> str:
-    """The GPU or else the processor and its threads, and the library that multiplies."""
+    """The GPU, or else the processor and its cores, and the version of torch."""
     if torch.cuda.is_available():
         return f"{torch.cuda.get_device_name()}, torch {torch.__version__}"
     cpu = platform.processor() or platform.machine()

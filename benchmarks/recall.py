@@ -21,7 +21,7 @@ SIDE = 2048
 
 
 def product(vectors: Tensor) -> None:
-    """The bare float32 product of all with all, a tile at a time."""
+    """The bare float32 product of all pairs, a tile at a time."""
     out = torch.empty(SIDE, SIDE)
     for a in vectors.split(SIDE):
         for b in vectors.split(SIDE):
@@ -29,14 +29,14 @@ def product(vectors: Tensor) -> None:
 
 
 def nearest(vectors: Tensor) -> None:
-    """faiss' exact search with the query itself among what it finds."""
+    """faiss' exact search, which also finds the query itself."""
     index = faiss.IndexFlatIP(vectors.shape[1])
     index.add(vectors.numpy())
     index.search(vectors.numpy(), max(KS) + 1)
 
 
 def brute(vectors: Tensor, labels: Tensor) -> dict[int, float]:
-    """By comparing everything with everything in float64."""
+    """R@K from all pairs in float64."""
     counts = []
     for at in torch.arange(len(labels)).split(500):
         s = vectors[at].double() @ vectors.double().T
@@ -49,7 +49,7 @@ def brute(vectors: Tensor, labels: Tensor) -> dict[int, float]:
 
 
 def seconds(call: Callable[[], object]) -> float:
-    """Seconds of one call."""
+    """Duration of one call, in seconds."""
     began = time.perf_counter()
     call()
     return time.perf_counter() - began
@@ -57,9 +57,9 @@ def seconds(call: Callable[[], object]) -> float:
 
 def rows() -> Iterator[Row]:
     """Time, memory and exactness."""
-    of = case(1.5 * TRAINED, IMAGES, DIM, CLASSES)
-    e, y = of.entries, of.entry_labels
-    # Before and after, for a machine whose speed changes on the way.
+    data = case(1.5 * TRAINED, IMAGES, DIM, CLASSES)
+    e, y = data.entries, data.entry_labels
+    # Before and after, in case the machine's speed changes in between.
     bare = [seconds(lambda: product(e))]
     mine = min(seconds(lambda: recall_at_k(e, y, KS)) for _ in range(2))
     bare.append(seconds(lambda: product(e)))
@@ -78,7 +78,7 @@ def rows() -> Iterator[Row]:
     half = e[: IMAGES // 2], y[: IMAGES // 2]
     yield row("extra memory: recall (N halved)", "1 MiB", extra_mib(lambda: recall_at_k(*half, KS)),
               1.0, sense="<=", bar=256, unit="MiB")  # fmt: skip
-    # With duplicates, some of another class, so that there are ties.
+    # With duplicates, some of them of another class, so that there are ties.
     e, y = e[:CHECKED].clone(), y[:CHECKED]
     e[::7] = e[1::7][: len(e[::7])]
     found, wanted = recall_at_k(e, y, KS), brute(e, y)

@@ -1,12 +1,12 @@
-"""What the cost model of a very large memory is checked against, on this machine.
+"""Measurements on this machine that check the cost model of a very large memory.
 
     python -m benchmarks.scaling
 
-The rates of the machine (products, reading, the exchange of two processes), and steps against
+The rates of the machine (products, reading, the exchange between two processes), and steps against
 memories of several sizes: by one process, and on a CPU by two with the memory replicated or
-sharded. One thread a process. Traffic is what the kernel counted on the loopback device, so no
-other program may use it meanwhile. Writes results/scaling.csv, or of a GPU
-results/scaling_gpu.csv, in less than a minute.
+sharded. One thread per process. Traffic is counted by the kernel on the loopback device, which no
+other program may use meanwhile. Writes results/scaling.csv, or on a GPU results/scaling_gpu.csv,
+in less than a minute.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from xbmlib.losses import ContrastiveLoss, candidates
 from xbmlib.queue import CrossBatchMemory
 
 SIZES = (1 << 13, 1 << 15, 1 << 17)
-# Of a GPU those that are searched.
+# On a GPU: sizes at which the loss searches the memory rather than taking it whole.
 GPU_SIZES = (1 << 19, 1 << 21, 1 << 23)
 RANKS = 2
 DTYPES = (torch.float32, torch.bfloat16)
@@ -41,7 +41,7 @@ Row = dict[str, Any]
 
 
 def rates() -> Row:
-    """FLOP/s of the products of a search in each dtype, bytes read a second, seconds of a tile."""
+    """FLOP/s of a search's products in each dtype, bytes read per second, seconds per tile."""
     on, larger = device(), candidates.GPU if torch.cuda.is_available() else 1
     rows = candidates.WHOLE.get(on.type, candidates.PAIRS) // BATCH
     found: Row = {"larger": larger}
@@ -54,7 +54,7 @@ def rates() -> Row:
     few = torch.randn(1, DIM, device=on)
 
     def tile_alone() -> None:
-        """What a search does for each tile, next to nothing in it."""
+        """The work of a search per tile, on a tile of next to no entries."""
         high = torch.mm(few, probe.float().T).amax(1)
         (high <= 0).logical_not_().nonzero()
 
@@ -63,7 +63,7 @@ def rates() -> Row:
 
 
 def columns(of: Case, entries: Tensor) -> Row:
-    """Entries of the anchors' classes, and entries with a negative above λ: a batch's mean."""
+    """Entries of the anchors' classes, and entries above λ as a negative: means over batches."""
     found = []
     for v, labels in zip(of.batches[:ROUNDS], of.labels[:ROUNDS], strict=True):
         same = labels[:, None] == of.entry_labels
@@ -89,7 +89,7 @@ def one(of: Case, dtype: torch.dtype) -> tuple[Row, Callable[[], object]]:
 
 
 def many(of: Case, sharded: bool) -> tuple[Row, Callable[[], object]]:
-    """The same by several: gather, enqueue, loss, gradient; the batch shared among them."""
+    """The same by several processes, each with its share of the batch, after a gather."""
     rank, ranks = distributed.rank_and_size()
     memory = (distributed.ShardedMemory if sharded else CrossBatchMemory)(*of.entries.shape)
     memory.enqueue(of.entries, of.entry_labels)
@@ -107,7 +107,7 @@ def many(of: Case, sharded: bool) -> tuple[Row, Callable[[], object]]:
 
 
 def sent() -> int:
-    """Bytes that the kernel has sent over the loopback device; -1 where it does not tell."""
+    """Bytes that the kernel has sent over the loopback device; -1 where it reports none."""
     path = Path("/proc/net/dev")
     if not path.exists():
         return -1
@@ -116,7 +116,7 @@ def sent() -> int:
 
 
 def counted(step: Callable[[], object]) -> float:
-    """Bytes that all processes together send in one step."""
+    """Bytes sent in one step by all processes together."""
     dist.barrier()
     before = sent()
     dist.barrier()
@@ -124,13 +124,13 @@ def counted(step: Callable[[], object]) -> float:
         step()
     dist.barrier()
     after = sent()
-    # Nobody goes on before all have read.
+    # No process continues before all have read.
     dist.barrier()
     return (after - before) / ROUNDS
 
 
 def worker(rank: int, file: str, out: str) -> None:
-    """What one of several processes does."""
+    """The work of one of several processes."""
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{file}", rank=rank, world_size=RANKS)
     small, large = torch.zeros(8), torch.zeros(1 << 20)
@@ -161,7 +161,7 @@ def worker(rank: int, file: str, out: str) -> None:
 
 
 def shared() -> tuple[Row, list[Row]]:
-    """The exchange of two processes, and their steps."""
+    """Rates of the exchange between two processes, and rows of their steps."""
     with tempfile.TemporaryDirectory() as folder:
         files = f"{folder}/init", f"{folder}/out.pt"
         mp.spawn(worker, files, RANKS)  # type: ignore[attr-defined]
@@ -184,7 +184,7 @@ def main() -> None:
                 {"design": "one process", "ranks": 1, "dtype": str(dtype)[6:], "M": size, "ms": ms,
                  "traffic": 0} | facts
             )  # fmt: skip
-    # One process a GPU, and its traffic does not pass the kernel's counters.
+    # One process per GPU, whose traffic bypasses the kernel's counters.
     link, many_rows = ({}, []) if gpu else shared()
     common = {"m": BATCH, "D": DIM} | found | link | {"load": load, "machine": machine()}
     table = pd.DataFrame([row | common for row in rows + many_rows])
