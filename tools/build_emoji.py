@@ -1,11 +1,11 @@
-"""Build xbmlib/data/emoji.parquet: emoji in twelve vendors' drawings, in the shape of In-shop.
+"""Build xbmlib/data/emoji.parquet: emoji in twelve vendors' designs, in the layout of In-shop.
 
     python tools/build_emoji.py [FOLDER]
 
-FOLDER holds the packages that emoji_packages.py names, as npm pack leaves them; without it they
-are fetched. A class is an emoji that at least two sets draw, told by its Unicode sequence, since
-the sets give it different names. Half of the classes are for training; the images of each of the
-others are divided into query and gallery.
+FOLDER holds the packages named in emoji_packages.py, as npm pack stores them; without it they are
+downloaded. A class is an emoji in at least two of the sets, identified by its Unicode sequence,
+since the sets differ in its name. Half of the classes are for training; the images of every other
+class are divided between query and gallery.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ SEED = 2020
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A drawing of an emoji, as RGB bytes."""
+class Rendering:
+    """An emoji as one vendor renders it, RGB bytes."""
 
     rgb: bytes
     vendor: str
     licence: str
 
 
-def classes(sets: list[icons.IconSet]) -> dict[str, list[Picture]]:
-    """Pictures of each emoji that at least two sets draw, by its commonest name."""
+def classes(sets: list[icons.IconSet]) -> dict[str, list[Rendering]]:
+    """The renderings of each emoji that at least two sets have, by its most common name."""
     known = icons.identities(sets)
     names: dict[str, dict[str, str]] = defaultdict(dict)
     for icon_set in sets:
@@ -48,50 +48,50 @@ def classes(sets: list[icons.IconSet]) -> dict[str, list[Picture]]:
             plain = icons.plain(name)
             names[known.get(plain, plain)].setdefault(icon_set.vendor, name)
     by_vendor = {icon_set.vendor: icon_set for icon_set in sets}
-    drawn: dict[str, list[Picture]] = {}
+    rendered: dict[str, list[Rendering]] = {}
     for _, chosen in sorted(names.items()):
         if len(chosen) < LEAST:
             continue
-        pictures: dict[bytes, Picture] = {}
+        distinct: dict[bytes, Rendering] = {}
         for vendor, name in sorted(chosen.items()):
-            rgb = by_vendor[vendor].draw(name)
-            pictures.setdefault(rgb, Picture(rgb, vendor, by_vendor[vendor].licence))
+            rgb = by_vendor[vendor].render(name)
+            distinct.setdefault(rgb, Rendering(rgb, vendor, by_vendor[vendor].licence))
         counts = Counter(chosen.values())
         title = min(counts, key=lambda name: (-counts[name], name))
-        if title in drawn:
+        if title in rendered:
             raise SystemExit(f"{title}: the name of two classes")
-        drawn[title] = list(pictures.values())
-    return _unambiguous(drawn)
+        rendered[title] = list(distinct.values())
+    return _unambiguous(rendered)
 
 
-def _unambiguous(drawn: dict[str, list[Picture]]) -> dict[str, list[Picture]]:
-    """Without blank pictures, and without those that are the same in two classes."""
-    times = Counter(picture.rgb for pictures in drawn.values() for picture in pictures)
+def _unambiguous(rendered: dict[str, list[Rendering]]) -> dict[str, list[Rendering]]:
+    """Without blank images, and without images that two classes share."""
+    times = Counter(image.rgb for images in rendered.values() for image in images)
     kept = {
-        name: [p for p in pictures if times[p.rgb] == 1 and p.rgb != p.rgb[:3] * icons.SIDE**2]
-        for name, pictures in drawn.items()
+        name: [i for i in images if times[i.rgb] == 1 and i.rgb != i.rgb[:3] * icons.SIDE**2]
+        for name, images in rendered.items()
     }
-    return {name: pictures for name, pictures in kept.items() if len(pictures) >= LEAST}
+    return {name: images for name, images in kept.items() if len(images) >= LEAST}
 
 
-def split(drawn: dict[str, list[Picture]]) -> list[tuple[Picture, int, str, str]]:
-    """(picture, label, name, split) rows; a class of odd size gives one side one more, by lot."""
-    draw = random.Random(SEED)
-    order = draw.sample(sorted(drawn), len(drawn))
+def split(rendered: dict[str, list[Rendering]]) -> list[tuple[Rendering, int, str, str]]:
+    """(image, label, name, split) rows; a test class of odd size gives a random side one more."""
+    rng = random.Random(SEED)
+    order = rng.sample(sorted(rendered), len(rendered))
     rows = []
     for label, name in enumerate(order):
-        pictures = draw.sample(drawn[name], len(drawn[name]))
+        images = rng.sample(rendered[name], len(rendered[name]))
         if label < len(order) // 2:
-            rows += [(picture, label, name, "train") for picture in pictures]
+            rows += [(image, label, name, "train") for image in images]
         else:
-            queries = (len(pictures) + draw.randrange(2)) // 2
-            rows += [(picture, label, name, "query") for picture in pictures[:queries]]
-            rows += [(picture, label, name, "gallery") for picture in pictures[queries:]]
+            queries = (len(images) + rng.randrange(2)) // 2
+            rows += [(image, label, name, "query") for image in images[:queries]]
+            rows += [(image, label, name, "gallery") for image in images[queries:]]
     return rows
 
 
 def encode(rgb: bytes) -> bytes:
-    """WebP bytes of a picture."""
+    """WebP bytes of an image."""
     buffer = io.BytesIO()
     side = (icons.SIDE, icons.SIDE)
     Image.frombytes("RGB", side, rgb).save(buffer, "WEBP", quality=QUALITY, method=6)
@@ -99,7 +99,7 @@ def encode(rgb: bytes) -> bytes:
 
 
 def main() -> None:
-    """Draw and write."""
+    """Render and write."""
     if len(sys.argv) > 1:
         sets = icons.icon_sets(PACKAGES, Path(sys.argv[1]))
     else:
@@ -107,14 +107,14 @@ def main() -> None:
             icons.fetch(PACKAGES, Path(folder))
             sets = icons.icon_sets(PACKAGES, Path(folder))
     rows = split(classes(sets))
-    pictures, labels, names, splits = zip(*rows, strict=True)
+    images, labels, names, splits = zip(*rows, strict=True)
     tables.write(
         TARGET,
-        pa.array([encode(picture.rgb) for picture in pictures], pa.binary()),
+        pa.array([encode(image.rgb) for image in images], pa.binary()),
         labels,
         name=names,
-        vendor=[picture.vendor for picture in pictures],
-        licence=[picture.licence for picture in pictures],
+        vendor=[image.vendor for image in images],
+        licence=[image.licence for image in images],
         split=splits,
     )
     print(

@@ -1,4 +1,4 @@
-"""Build xbmlib/data/hanzi.parquet: Han characters in real typefaces, in the shape of SOP.
+"""Build xbmlib/data/hanzi.parquet: Han characters in real typefaces, in the layout of SOP.
 
     python tools/build_hanzi.py
 
@@ -20,17 +20,17 @@ SEED = 2020
 
 
 def main() -> None:
-    """Draw and write."""
-    draw = random.Random(SEED)
-    faces = glyphs.typefaces(PACKAGES)
+    """Render and write."""
+    rng = random.Random(SEED)
+    typefaces = glyphs.typefaces(PACKAGES)
     characters = [chr(c) for c in range(0x4E00, 0x9FA6)]
-    draw.shuffle(characters)
+    rng.shuffle(characters)
     rows, label = [], 0
     for character in characters:
         if label == CLASSES:
             break
-        order = draw.sample(faces, len(faces))
-        images = glyphs.draw_class(character, order, draw.choice(IMAGES))
+        order = rng.sample(typefaces, len(typefaces))
+        images = glyphs.render_class(character, order, rng.choice(IMAGES))
         if len(images) >= min(IMAGES):
             split = "train" if label < CLASSES // 2 else "test"
             rows += [(image, label, character, face, split) for image, face in images]

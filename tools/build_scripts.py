@@ -2,8 +2,8 @@
 
     python tools/build_scripts.py
 
-What ImageNet is to the paper, this set is to the embedded study: other pictures, of classes that
-nothing measures. No Han character, no Hangul, no emoji.
+This set is to the bundled study what ImageNet is to the paper: other images, of classes that are
+not evaluated on. No Han character, no Hangul, no emoji.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ MOST, LEAST = 10, 3
 TEST_SHARE = 0.1
 SEED = 2020
 
-# Letters that are another letter in a style of its own, and what other sets measure.
+# Letters that are another letter in a different style, and what the other sets evaluate on.
 SKIPPED = re.compile(
     r"CJK|HANGUL|MATHEMATICAL|FULLWIDTH|HALFWIDTH|MODIFIER|PRESENTATION|IDEOGRAPH|TANGUT|LIGATURE"
     r"|DOUBLE-STRUCK|SCRIPT (SMALL|CAPITAL)|BLACK-LETTER"
 )
-# Weights and widths between the others, and screen versions: nearly the same pictures again.
+# Intermediate weights and widths, and screen versions: nearly identical images.
 SKIPPED_FACES = re.compile(
     r"Thin|ExtraLight|ExtraBold|SemiBold|Medium|Condensed|Exp|UI-|Mono|Unicode BMP|LastResort"
 )
@@ -44,9 +44,9 @@ def letters() -> list[str]:
 
 
 def main() -> None:
-    """Draw and write."""
-    draw = random.Random(SEED)
-    faces = [
+    """Render and write."""
+    rng = random.Random(SEED)
+    typefaces = [
         face
         for face in glyphs.typefaces(script_packages.PACKAGES | han_packages.PACKAGES)
         if not SKIPPED_FACES.search(face.path.name)
@@ -54,17 +54,17 @@ def main() -> None:
     seen: set[tuple[str, bytes]] = set()
     classes = []
     for character in letters():
-        able = [face for face in faces if ord(character) in face.characters]
-        images = glyphs.draw_class(character, draw.sample(able, len(able)), MOST)
-        # Latin A, Greek Alpha and Cyrillic A are one picture: the first of them is the class.
+        able = [face for face in typefaces if ord(character) in face.characters]
+        images = glyphs.render_class(character, rng.sample(able, len(able)), MOST)
+        # Latin A, Greek Alpha and Cyrillic A give one image: the first of them is the class.
         same = {(face.name, image) for image, face in images}
         if len(images) >= LEAST and not same & seen:
             classes.append((character, images))
         seen |= {
-            (face.name, face.draw(character) or b"") for face in able[:: max(1, len(able) // 8)]
+            (face.name, face.render(character) or b"") for face in able[:: max(1, len(able) // 8)]
         }
         seen |= same
-    draw.shuffle(classes)
+    rng.shuffle(classes)
     rows = []
     for label, (character, images) in enumerate(classes):
         split = "test" if label < TEST_SHARE * len(classes) else "train"

@@ -1,4 +1,4 @@
-"""Icon sets that draw emoji: version of each package, and SHA-256 of what is read of it."""
+"""Icon sets of emoji: version of each package, and SHA-256 of the files that are read from it."""
 
 # Of icons.json, chars.json and info.json, one after the other.
 PACKAGES: dict[str, tuple[str, str]] = {

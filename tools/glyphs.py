@@ -1,4 +1,4 @@
-"""Draw characters in real typefaces: what the data set builders share."""
+"""Characters rendered in real typefaces, for the builders of the data sets."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ LEVELS = 16
 
 @dataclass
 class Typeface:
-    """One face of one font file.
+    """One typeface of one font file.
 
     Attributes:
         package: Debian package that ships it.
         path: the font file.
-        index: of the face in a collection.
+        index: of the typeface in a collection.
         licence: of the font, as its package's copyright file states it.
     """
 
@@ -41,7 +41,7 @@ class Typeface:
 
     @cached_property
     def characters(self) -> frozenset[int]:
-        """Code points that the face maps to a glyph."""
+        """Code points that the typeface maps to a glyph."""
         return frozenset(TTFont(self.path, fontNumber=self.index, lazy=True).getBestCmap() or ())
 
     @cached_property
@@ -52,16 +52,16 @@ class Typeface:
 
     @cached_property
     def _missing(self) -> bytes | None:
-        return self._draw("\uffff")
+        return self._render("\uffff")
 
-    def draw(self, character: str) -> bytes | None:
-        """1,024 grey levels, row by row, ink 255; None where the face has no such glyph."""
+    def render(self, character: str) -> bytes | None:
+        """1,024 grey levels, row by row, ink 255; None where the typeface has no such glyph."""
         if ord(character) not in self.characters:
             return None
-        image = self._draw(character)
+        image = self._render(character)
         return None if image == self._missing else image
 
-    def _draw(self, character: str) -> bytes | None:
+    def _render(self, character: str) -> bytes | None:
         try:
             left, top, right, bottom = self._font.getbbox(character)
             if right <= left or bottom <= top:
@@ -82,7 +82,7 @@ class Typeface:
 
 
 def typefaces(packages: dict[str, tuple[str, str]]) -> list[Typeface]:
-    """Every face of the given Debian packages, in a fixed order.
+    """Every typeface of the given Debian packages, in a fixed order.
 
     Args:
         packages: name to (version, licence).
@@ -91,14 +91,14 @@ def typefaces(packages: dict[str, tuple[str, str]]) -> list[Typeface]:
         SystemExit: a package that is missing or of another version.
     """
     faces = []
-    wrong = [
+    missing = [
         f"{name}={version}"
         for name, (version, _) in packages.items()
         if _query("-W", "-f", "${Version}", name) != version
     ]
-    if wrong:
+    if missing:
         raise SystemExit(
-            f"install exactly: apt-get install --no-install-recommends {' '.join(wrong)}"
+            f"install exactly: apt-get install --no-install-recommends {' '.join(missing)}"
         )
     for name, (_, licence) in sorted(packages.items()):
         files = sorted(
@@ -118,17 +118,17 @@ def _query(*arguments: str) -> str:
     ).stdout
 
 
-def draw_class(
+def render_class(
     character: str, faces: Iterable[Typeface], most: int
 ) -> list[tuple[bytes, Typeface]]:
-    """Up to ``most`` different pictures of a character, in the order of the faces."""
-    drawn: dict[bytes, Typeface] = {}
+    """Up to ``most`` distinct images of a character, in the order of the typefaces."""
+    rendered: dict[bytes, Typeface] = {}
     for face in faces:
-        if len(drawn) == most:
+        if len(rendered) == most:
             break
-        if (image := face.draw(character)) is not None:
-            drawn.setdefault(image, face)
-    return list(drawn.items())
+        if (image := face.render(character)) is not None:
+            rendered.setdefault(image, face)
+    return list(rendered.items())
 
 
 def write(path: Path, rows: list[tuple[bytes, int, str, Typeface, str]]) -> None:

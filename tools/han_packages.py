@@ -1,4 +1,4 @@
-"""Debian packages whose typefaces draw Han characters: version and licence of each."""
+"""Debian packages with typefaces for Han characters: version and licence of each."""
 
 PACKAGES: dict[str, tuple[str, str]] = {
     "fonts-aoyagi-soseki": ("20070207-17", "public-domain"),

@@ -1,4 +1,4 @@
-"""Debian packages whose typefaces draw Hangul: version and licence of each."""
+"""Debian packages with typefaces for Hangul: version and licence of each."""
 
 PACKAGES: dict[str, tuple[str, str]] = {
     "fonts-alee": ("13.3", "Artistic-1.0"),

@@ -1,4 +1,4 @@
-"""Icon sets that draw emoji: how they are read and drawn, and which emoji each icon is."""
+"""Icon sets of emoji: how they are read and rendered, and which emoji each icon is."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from PIL import Image
 
 SIDE = 64
 READ = ("icons.json", "chars.json", "info.json")
-# A sequence with a code point for private use is a vendor's own and may be anything elsewhere.
+# A sequence with a code point for private use is a vendor's own and may mean anything elsewhere.
 PRIVATE = range(0xE000, 0xF900)
 
 
 @dataclass(frozen=True)
 class IconSet:
-    """One vendor's drawings.
+    """One vendor's emoji.
 
     Attributes:
         vendor: the set's name.
-        licence: SPDX identifier of all of its drawings.
-        icons: SVG body and maybe width and height, by name.
-        aliases: other names of the same drawing.
-        sequences: Unicode sequence to name; some sets have none.
-        size: width and height of the icons that state none.
+        licence: SPDX identifier of all of its icons.
+        icons: SVG body, and width and height where given, by name.
+        aliases: other names of the same icon.
+        sequences: Unicode sequence to name; empty for some sets.
+        size: width and height of icons without their own.
     """
 
     vendor: str
@@ -42,7 +42,7 @@ class IconSet:
     sequences: dict[str, str]
     size: tuple[int, int]
 
-    def draw(self, name: str) -> bytes:
+    def render(self, name: str) -> bytes:
         """RGB bytes of the icon on white, row by row."""
         icon = self.icons[name]
         width, height = icon.get("width", self.size[0]), icon.get("height", self.size[1])
@@ -58,8 +58,8 @@ def icon_sets(packages: dict[str, tuple[str, str]], folder: Path) -> list[IconSe
     """The sets of pinned packages, by name.
 
     Args:
-        packages: name to (version, SHA-256 of the parts that are read).
-        folder: where npm pack has put them.
+        packages: name to (version, SHA-256 of the files that are read).
+        folder: that npm pack stored them in.
 
     Raises:
         SystemExit: a package that is missing, or whose contents are not the pinned ones.
@@ -97,7 +97,7 @@ def _member(archive: tarfile.TarFile, name: str) -> bytes:
 
 
 def fetch(packages: dict[str, tuple[str, str]], folder: Path) -> None:
-    """Have npm fetch the packages into a folder, without running any script of theirs."""
+    """Download the packages into a folder with npm, without running their scripts."""
     names = [f"@iconify-json/{name}@{version}" for name, (version, _) in packages.items()]
     command = ["npm", "pack", "--silent", "--ignore-scripts", *names]
     if subprocess.run(command, cwd=folder, stdout=subprocess.DEVNULL, check=False).returncode:
@@ -105,16 +105,16 @@ def fetch(packages: dict[str, tuple[str, str]], folder: Path) -> None:
 
 
 def plain(name: str) -> str:
-    """A name without what only vendors differ in: "flag-for-china" and "flag-china" are one."""
+    """A name without vendors' variations: "flag-for-china" and "flag-china" become one."""
     return re.sub(r"[^a-z0-9]", "", re.sub(r"^flag-for-(flag-)?", "flag-", name))
 
 
 def identities(sets: list[IconSet]) -> dict[str, str]:
     """Unicode sequence of each plain name that is known to have one.
 
-    Sets with a table of sequences tell them directly. A name that they lack gets the sequence of
-    another that some set gives as its alias. Of several sequences the shortest is the plain
-    emoji; the others are variants of it.
+    Some sets have a table of sequences. A name that is in none of these gets the sequence of a
+    name that some set lists as its alias. Of several sequences the shortest is the plain emoji,
+    and the others are variants of it.
     """
     direct, linked = defaultdict(set), defaultdict(set)
     for icon_set in sets:

@@ -1,4 +1,4 @@
-"""Debian packages whose typefaces draw scripts other than Han: version and licence of each."""
+"""Debian packages with typefaces for scripts other than Han: version and licence of each."""
 
 PACKAGES: dict[str, tuple[str, str]] = {
     "fonts-babelstone-modern": ("6.002-3", "OFL-1.1"),

@@ -1,4 +1,4 @@
-"""Write the table of a data set: what all the data set builders share."""
+"""The table of a data set as a Parquet file, for all builders."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ MOST_BYTES = 25_000_000
 
 
 def write(path: Path, images: pa.Array, labels: Sequence[int], **texts: Sequence[str]) -> None:
-    """Write a row an image as Parquet, whole or not at all.
+    """Write one row per image as Parquet, whole or not at all.
 
     Args:
         path: the file.
         images: bytes of each image.
         labels: class of each image.
-        **texts: the further columns, in their order.
+        **texts: further columns, in their order.
 
     Raises:
         SystemExit: a file that is too large for the repository.
