@@ -47,7 +47,7 @@ def brute(deltas, times, kept):
 
 
 def follow(deltas, times, kept, stop=None):
-    """What a probe measures over all steps, taken up from a saved state at one of them."""
+    """What a probe measures over all steps, restored from a saved state at one of them."""
     probe, rows, embedded = DriftProbe(deltas, times), [], []
     for step, embedding in enumerate(kept):
         if step == stop:
@@ -59,7 +59,7 @@ def follow(deltas, times, kept, stop=None):
         if probe.due(step):
             embedded.append(step)
             rows += probe.record(step, embedding)
-        # What is held is what a later step needs, no less and no more.
+        # It holds the embeddings that later steps need, no fewer and no more.
         needed = {t - d for t in times for d in deltas if t > step and 0 <= t - d <= step}
         assert set(probe.state_dict()) == {str(t) for t in needed}
     return rows, embedded

@@ -21,7 +21,7 @@ from xbmlib.sampler import PKSampler, ShuffleSampler
     seed=st.integers(0, 99),
 )
 def test_pk_batches(sizes, p, k, seed):
-    """Oracle: counting. P classes × K images; an image comes twice only after all came once."""
+    """Oracle: counting. P classes × K images; an image repeats only once all have occurred."""
     p = min(p, len(sizes))
     labels = torch.cat([torch.full((n,), 7 - c) for c, n in enumerate(sizes)])
     labels = labels[torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))]
@@ -44,10 +44,10 @@ def test_pk_batches(sizes, p, k, seed):
     pk=st.booleans(),
     step=st.integers(0, 60),
 )
-def test_visits_at_one_rate_whatever_the_seams(classes, p, seed, pk, step):
-    """Oracle: counting. After t batches of P each of C was visited floor(t·P / C) times or once
-    more, and never twice in a batch, also where P does not divide C; batches also come alike
-    in any order.
+def test_visits_are_even_across_permutations(classes, p, seed, pk, step):
+    """Oracle: counting. After t batches of P, each of C was visited floor(t·P / C) times or once
+    more, and never twice in a batch, even where P does not divide C; a batch does not depend on
+    the order in which batches are taken.
     """
     p = min(p, classes)
     if pk:
@@ -64,23 +64,23 @@ def test_visits_at_one_rate_whatever_the_seams(classes, p, seed, pk, step):
     assert sampler.batch(0) == batches[0]
 
 
-def test_each_pass_has_an_order_of_its_own():
-    """Oracle: how many of the 720 orders of 6 come up in 1,000 independent draws."""
+def test_each_permutation_is_independent():
+    """Oracle: the number of the 720 orders of 6 that occur in 1,000 independent draws."""
     sampler = PKSampler(torch.arange(6), 3, 1, steps=2000)
     orders = {tuple(sampler.batch(2 * i) + sampler.batch(2 * i + 1)) for i in range(1000)}
     # 720 · (1 - exp(-1000 / 720)) = 540 different ones, give or take 10.
     assert 490 < len(orders) < 590
 
 
-def test_images_of_a_class_come_equally_often():
+def test_images_of_a_class_occur_equally_often():
     """Oracle: the binomial of drawing 2 of 6 images."""
     labels = torch.arange(4).repeat_interleave(6)
     counts = Counter(i for batch in PKSampler(labels, 4, 2, steps=900) for i in batch)
     assert all(abs(counts[i] - 300) < 5 * (900 * 1 / 3 * 2 / 3) ** 0.5 for i in range(24))
 
 
-def test_shuffle_covers_each_pass_once():
-    """Oracle: counting. Each run of n images is a permutation of all, in an order of its own."""
+def test_shuffled_batches_cover_each_epoch_once():
+    """Oracle: counting. Each n images in succession are a permutation of all, each another one."""
     batches = list(ShuffleSampler(13, 4, steps=39, seed=1))
     images = list(chain(*batches))
     passes = [tuple(images[i : i + 13]) for i in range(0, 156, 13)]

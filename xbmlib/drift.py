@@ -79,7 +79,7 @@ def _lemma(error: Tensor, epsilon: Tensor, suffix: str) -> dict[str, float]:
 
 
 class DriftProbe:
-    """Measures the drift at chosen steps (Fig. 3) and embeds the probes only when needed.
+    """Measures the drift D(x, t; Δt) at chosen steps (Fig. 3) from the fewest embeddings.
 
     Call :meth:`due` at each step, 0 included; where it is true, embed the probes with the model
     after that many updates and :meth:`record` them. Embeddings are dropped after their last use.

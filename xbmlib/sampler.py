@@ -83,7 +83,7 @@ class StepSampler(Sampler[list[int]]):
 
 
 class PKSampler(StepSampler):
-    """P classes × K images of each (Section 4.1).
+    """P classes × K images of each (Section 4.1). Symbols: :mod:`xbmlib`.
 
     Classes are taken from successive seeded permutations of all C of them, P per batch. No class
     occurs twice in a batch, even where the batch straddles two permutations; after t batches each

@@ -16,7 +16,9 @@ FEATURES = {"compact": 256, "googlenet": 1024, "bninception": 1024, "resnet50": 
 
 
 def compact_parameters():
-    """By hand: 5×5 stem, then blocks of two 3×3 convolutions and a 1×1 shortcut; 2 a norm."""
+    """By hand: 5×5 stem, then blocks of two 3×3 convolutions and a 1×1 shortcut; 2 per channel
+    of a normalisation.
+    """
     count = 25 * 32 + 2 * 32
     for wide_in, wide in ((32, 32), (32, 64), (64, 128), (128, 256)):
         count += 9 * wide_in * wide + 9 * wide * wide + 4 * wide
@@ -116,7 +118,7 @@ def state(model):
 
 @pytest.mark.parametrize("name", SHAPES)
 def test_frozen_batch_norm_through_a_step(name):
-    """Oracle: equal bits of all that belongs to a batch norm, and no gradient; others move.
+    """Oracle: equal bits of all parameters and statistics of batch norms, and no gradient.
 
     In the same step of a network that is not frozen they all move. Weight decay is among what
     must not reach them.

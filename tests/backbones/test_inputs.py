@@ -16,7 +16,7 @@ def colours(*rgb):
 
 
 def test_caffe():
-    """Oracle: by hand: blue 104, green 117, red 128 is nothing; the other, each less its mean."""
+    """Oracle: by hand: blue 104, green 117, red 128 is 0; each other value is minus its mean."""
     found = caffe()(colours((128, 117, 104), (255, 0, 10)))
     wanted = torch.tensor([[0.0, -94], [0, -117], [0, 127]]).view(1, 3, 1, 2)
     torch.testing.assert_close(found, wanted, atol=1e-4, rtol=0)

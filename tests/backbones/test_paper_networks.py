@@ -41,7 +41,7 @@ def noise(shape, salt):
 
 
 def fill(state):
-    """Weights that keep the scale of what passes through; statistics near 0 and 1."""
+    """Weights that preserve the scale of activations; statistics near 0 and 1."""
     for salt, (key, value) in enumerate(state.items()):
         if key.endswith("var") or (key.endswith("weight") and value.ndim == 1):
             value.copy_(1 + 0.5 * noise(value.shape, salt))
@@ -138,13 +138,13 @@ def public(name):
         # torchvision's documented totals; GoogLeNet's is without auxiliary heads.
         ("googlenet", "fc", 1024, 6_624_904),
         ("resnet50", "fc", 2048, 25_557_032),
-        # Of the public file, as those who converted it further report it.
+        # Of the public file, as reported by those who converted it.
         ("bninception", "last_linear", 1024, 11_295_240),
     ],
 )
 @torch.no_grad()
 def test_from_a_file_of_the_public_layout(name, classifier, features, published, tmp_path):
-    """Oracle: torchvision's network on images that it is given normalised; BN-Inception by hand.
+    """Oracle: torchvision's network on normalised images; BN-Inception layer by layer.
 
     The file holds the classifier (and auxiliary heads) too: the first serves as the head.
     """
@@ -159,7 +159,7 @@ def test_from_a_file_of_the_public_layout(name, classifier, features, published,
     x = (noise((1, 3, 224, 224), 7) + 1) / 2
     v, maps = ours(x), theirs(x)
     assert maps.shape == (1, features, 7, 7)
-    # Neither dead nor constant: places differ by much of what channels do.
+    # Neither dead nor constant: maps vary over positions nearly as much as over channels.
     assert maps.std((2, 3)).mean() > 0.1 * maps.std()
     torch.testing.assert_close(found[0] / maps.std(), maps / maps.std(), rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(v, F.normalize(F.linear(maps.mean((2, 3)), **head)))

@@ -14,7 +14,7 @@ from xbmlib.backbones.weights import SHIPPED
 
 
 def trained(net):
-    """With statistics of batches, without which a random net's output is all but its bias."""
+    """With batch statistics, without which a random network's output is little but its bias."""
     for module in net.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.momentum = 1.0
@@ -33,8 +33,8 @@ def trained(net):
 def test_weights_by_torchvisions_name(name, weights, tmp_path, monkeypatch):
     """Oracle: torchvision's own network on images normalised by torchvision, as its weights say.
 
-    The download is stood in for by random weights, auxiliary heads among them. What was saved
-    and loaded again does the same.
+    Random weights, auxiliary heads among them, replace the download. Saved and loaded again, they
+    give the same embeddings.
     """
     torch.manual_seed(0)
     extra = {"googlenet": {"transform_input": True, "init_weights": True}}.get(name, {})
@@ -109,7 +109,7 @@ def test_shipped_weights():
 
 
 def test_without_the_bundled_weights(tmp_path, monkeypatch):
-    """Oracle: one line that names the file and where it is to be had, for either use."""
+    """Oracle: one line that names the file and the folder that holds it, for either use."""
     moved = tmp_path / "compact.safetensors"
     monkeypatch.setitem(SHIPPED, ("compact", "scripts"), moved)
     for call in (lambda: build("compact", 4, "scripts"), lambda: fingerprint("compact", "scripts")):
@@ -153,7 +153,7 @@ def test_code_is_not_unpickled(plain, tmp_path):
     ],
 )
 def test_bad_values(call, message, tmp_path):
-    """Oracle: the message names the value or the file, and what is wrong."""
+    """Oracle: the message names the value or the file, and the fault."""
     save_trunk(build("compact", 4).trunk, tmp_path / "t.safetensors")
     whole = (tmp_path / "t.safetensors").read_bytes()
     (tmp_path / "broken.safetensors").write_bytes(whole[: len(whole) // 2])
