@@ -42,8 +42,8 @@ Row = dict[str, Any]
 
 def rates() -> Row:
     """FLOP/s of a search's products in each dtype, bytes read per second, seconds per tile."""
-    on, larger = device(), candidates.GPU if torch.cuda.is_available() else 1
-    rows = candidates.WHOLE.get(on.type, candidates.PAIRS) // BATCH
+    on, larger = device(), candidates.GPU_SCALE if torch.cuda.is_available() else 1
+    rows = candidates.DENSE_LIMIT.get(on.type, candidates.TILE_SIMILARITIES) // BATCH
     found: Row = {"larger": larger}
     for dtype in DTYPES:
         tile, probe = (torch.randn(n, DIM, device=on).to(dtype) for n in (rows, BATCH))

@@ -126,13 +126,13 @@ def check_float32():
 
 def check_blocks():
     """Anchors that have to be split in blocks, which all ranks have to do alike."""
-    kept = candidates.BLOCK
+    kept = candidates.BLOCK_LIMIT
     try:
-        for candidates.BLOCK in (1, 60, 200):
+        for candidates.BLOCK_LIMIT in (1, 60, 200):
             for loss in LOSSES[1::2]:
                 streams(loss, True, 23, [6, 1, 17], resume=2)
     finally:
-        candidates.BLOCK = kept
+        candidates.BLOCK_LIMIT = kept
 
 
 def check_order_of_displacement():

@@ -128,10 +128,10 @@ def test_blocks_change_nothing(kind, settings, block, tile, mode, monkeypatch):
         )
 
     whole = run()
-    monkeypatch.setattr(candidates, "BLOCK", block)
-    monkeypatch.setattr(candidates, "PAIRS", 1)
+    monkeypatch.setattr(candidates, "BLOCK_LIMIT", block)
+    monkeypatch.setattr(candidates, "TILE_SIMILARITIES", 1)
     for module in (candidates, pairs):
-        monkeypatch.setattr(module, "TILE", tile)
+        monkeypatch.setattr(module, "TILE_ENTRIES", tile)
     for got, wanted in zip(run(), whole, strict=True):
         torch.testing.assert_close(got, wanted)
 
@@ -152,7 +152,7 @@ def test_blocks_bound_the_similarities(kind, settings, block, monkeypatch):
         return weigh(self, positives, negatives)
 
     monkeypatch.setattr(kind, "weigh", watched)
-    monkeypatch.setattr(candidates, "BLOCK", block)
+    monkeypatch.setattr(candidates, "BLOCK_LIMIT", block)
     kind(**settings)(anchors, labels, memory, memory_labels, own=own)
     assert sum(seen) == len(anchors) and (len(seen) > 1 or block == 200)
 

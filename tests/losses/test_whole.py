@@ -12,14 +12,14 @@ from xbmlib.losses import candidates, pairs
 @pytest.fixture
 def whole(monkeypatch):
     """The way that a GPU goes, and parts that are smaller than the memory."""
-    monkeypatch.setitem(candidates.WHOLE, "cpu", 1 << 30)
+    monkeypatch.setitem(candidates.DENSE_LIMIT, "cpu", 1 << 30)
     for module in (candidates, pairs):
-        monkeypatch.setattr(module, "TILE", 3)
+        monkeypatch.setattr(module, "TILE_ENTRIES", 3)
 
     def no_search(*arguments):
         raise AssertionError("the memory is searched")
 
-    monkeypatch.setattr(candidates, "_above", no_search)
+    monkeypatch.setattr(candidates, "_search_above", no_search)
 
 
 @each_setting

@@ -57,7 +57,7 @@ def memory_loss(
         exchange = ByAnchors(at, len(batch.labels), group)
     anchors, labels = batch.embeddings[at], batch.labels[at]
     refs = references(anchors, labels, held.embeddings, held.labels, own, held.shadow)
-    return loss.over(anchors, labels, refs._replace(exchange=exchange))
+    return loss.compare(anchors, labels, refs._replace(exchange=exchange))
 
 
 class ByAnchors(Exchange):
@@ -72,7 +72,7 @@ class ByAnchors(Exchange):
     def __init__(self, at: slice, m: int, group: Group) -> None:
         self.at, self.m, self.group = at, m, group
 
-    def finish(self, sums: Sums) -> Sums:
+    def reduce(self, sums: Sums) -> Sums:
         """Loss, terms and counts of all anchors, in one exchange; the gradient is of ours."""
         total, terms = sums.total, sums.terms
         # float64 holds all of them exactly.
@@ -98,25 +98,25 @@ class ByEntries(Exchange):
         group: of the processes.
     """
 
-    alone = False
+    holds_all = False
 
     def __init__(self, group: Group) -> None:
         self.group = group
         self.rank, _ = rank_and_size(group)
         self.counts: list[int] = []
 
-    def columns(self, n: int) -> int:
-        """See :meth:`Exchange.columns`; the next :meth:`join` is of as many."""
+    def total_columns(self, n: int) -> int:
+        """See :meth:`Exchange.total_columns`; :meth:`gather_columns` follows it."""
         self.counts = [count for (count,) in tell([n], self.group)]
         return sum(self.counts)
 
-    def join(self, similarities: Tensor) -> tuple[Tensor, slice]:
-        """See :meth:`Exchange.join`: the columns of the ranks in their order."""
+    def gather_columns(self, similarities: Tensor) -> tuple[Tensor, slice]:
+        """See :meth:`Exchange.gather_columns`: the columns of the ranks in their order."""
         first = sum(self.counts[: self.rank])
         joined = gather_rows(similarities.T, self.counts, self.group)
         return joined.T.contiguous(), slice(first, first + self.counts[self.rank])
 
-    def finish(self, sums: Sums) -> Sums:
+    def reduce(self, sums: Sums) -> Sums:
         """The gradient is a sum over the entries; all else every rank has."""
         grad = sums.grad
         dist.all_reduce(grad, group=self.group)

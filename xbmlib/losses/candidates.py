@@ -1,9 +1,13 @@
-"""The pairs of a batch that can have a weight, out of a memory of any size.
+"""The pairs of a mini-batch that can have a weight, found in a memory of any size.
 
-A memory holds few pairs of the anchors' classes, and few negatives above a loss's bound. So the
-pass over it is one product and one maximum, tile by tile in the cache; what is kept are the
-entries ("columns") in which at least one anchor has such a pair. On a GPU that costs some ten waits
-for an answer, so a memory that is small to a GPU is taken whole there, every entry a column.
+Few entries of a memory form a positive pair, and few a negative pair above a loss's bound. The
+search is one product and one maximum per tile of the memory, small enough for the cache. It keeps
+the entries ("columns") that form such a pair with at least one anchor. On a GPU it would wait some
+ten times for an answer, so a memory that is small for a GPU is not searched there: the block is
+dense, every entry is a column.
+
+Shapes: m anchors of D dimensions; M entries; P columns of positives, C columns of negatives; n
+entries of a tile.
 """
 
 from __future__ import annotations
@@ -17,47 +21,50 @@ from torch import Tensor
 from xbmlib.losses.inputs import References
 from xbmlib.queue import Shadow
 
-# Similarities kept of one block of anchors: 1 Mi of float32 are 4 MiB, and a few such live.
-BLOCK = 1 << 20
+# Similarities kept of one block of anchors: 1 Mi of float32 are 4 MiB, and a few such are alive.
+BLOCK_LIMIT = 1 << 20
 # More columns than any memory has.
-ANY = 1 << 40
+NO_LIMIT = 1 << 40
 # Entries of one tile: with 64 anchors, 1 MiB of float32 similarities, which stay in the cache.
-# With fewer anchors a tile of the search holds more entries, for as many similarities.
-TILE, PAIRS = 1 << 12, 1 << 18
-# A GPU keeps so many times as many: what a launch and the wait for its answer cost does not depend
-# on the size.
-GPU = 16
-# Similarities of one tile there, and up to which all are kept; 64 MiB of float32. A batch of 64 and
-# a memory of 262,144 entries, more than any training set of the paper.
-WHOLE = {"cuda": GPU * BLOCK}
+# With fewer anchors a tile of the search holds more entries, up to this number of similarities.
+TILE_ENTRIES, TILE_SIMILARITIES = 1 << 12, 1 << 18
+# A GPU's blocks are this much larger: a launch, and the wait for its answer, cost the same at any
+# size.
+GPU_SCALE = 16
+# By device type: similarities up to which a block is dense, and those of one tile of the search;
+# 64 MiB of float32. A mini-batch of 64 and a memory of 262,144 entries, more than any training set
+# of the paper.
+DENSE_LIMIT = {"cuda": GPU_SCALE * BLOCK_LIMIT}
 # |error| of a bfloat16 product of unit vectors: each factor and the result are rounded by at most
 # 2^-9 of them, by Cauchy-Schwarz; a third more for the sum, which is float32's.
 BF16_ERROR = 4 * 2.0**-9
 
 
 class Block(NamedTuple):
-    """Pairs of a slice of the anchors; C and P columns of the memory take part.
+    """The pairs of a slice of the anchors with some columns of the memory.
 
     Attributes:
-        at: the slice, of m anchors.
-        matched: (P,) columns of the anchors' classes.
-        positives: (m, P) similarities; +inf where the pair is not of one class, or its own.
-        near: (C,) columns with a negative above the bound.
-        negatives: (m, C) similarities; -inf where the pair is of one class.
-        own_positives: columns of ``positives`` that are those of ``matched``: all of them, unless
-            other processes hold entries too.
-        own_negatives: columns of ``negatives`` that are those of ``near``.
-        whole: whether every entry is a column of both.
+        rows: the slice, of m anchors.
+        positive_columns: (P,) slots of this process's entries of the anchors' classes.
+        positives: (m, P) similarities, the columns of all processes; +inf where the pair is
+            negative or an anchor's own entry.
+        negative_columns: (C,) slots of this process's entries with a negative above the bound.
+        negatives: (m, C) similarities, the columns of all processes; -inf where the pair is
+            positive.
+        local_positives: columns of ``positives`` that belong to ``positive_columns``: all of them,
+            unless other processes hold entries too.
+        local_negatives: columns of ``negatives`` that belong to ``negative_columns``.
+        dense: whether every entry is a column of both, in order.
     """
 
-    at: slice
-    matched: Tensor
+    rows: slice
+    positive_columns: Tensor
     positives: Tensor
-    near: Tensor
+    negative_columns: Tensor
     negatives: Tensor
-    own_positives: slice
-    own_negatives: slice
-    whole: bool = False
+    local_positives: slice
+    local_negatives: slice
+    dense: bool = False
 
 
 def blocks(
@@ -66,159 +73,176 @@ def blocks(
     refs: References,
     bound: Callable[[Tensor], Tensor],
 ) -> Iterator[Block]:
-    """The pairs of blocks of anchors, in bounded memory.
+    """The pairs of all anchors, block by block in bounded memory.
 
     Args:
         anchors: (m, D).
         labels: (m,).
         refs: what they are compared with.
-        bound: positives (m, P) to the similarity (m,) at or below which negatives do not count.
+        bound: positives (m, P) to the similarity (m,) at or below which a negative has no weight.
     """
     todo = [slice(0, len(anchors))]
     while todo:
-        at = todo.pop()
-        block = _block(anchors, labels, refs, bound, at)
+        rows = todo.pop()
+        block = _find_pairs(anchors, labels, refs, bound, rows)
         if block is not None:
             yield block
-            # Here and where it goes: freed before the next one is made.
+            # Here and in the caller: freed before the next block is made.
             del block
-        elif at.stop > at.start:
-            # Too many pairs at once: half of the anchors first, then the others.
-            middle = (at.start + at.stop) // 2
-            todo += [slice(middle, at.stop), slice(at.start, middle)]
+        elif rows.stop > rows.start:
+            # Too many pairs at once: the first half of the anchors next, then the second.
+            middle = (rows.start + rows.stop) // 2
+            todo += [slice(middle, rows.stop), slice(rows.start, middle)]
 
 
-def _block(
+def _find_pairs(
     anchors: Tensor,
     labels: Tensor,
     refs: References,
     bound: Callable[[Tensor], Tensor],
-    at: slice,
+    rows: slice,
 ) -> Block | None:
-    """The pairs of a slice of anchors; None where they exceed BLOCK and can be split."""
-    labels, vectors = labels[at], refs.memory if refs.memory is not None else anchors
+    """The pairs of a slice of anchors; None where they exceed BLOCK_LIMIT and can be split."""
+    labels = labels[rows]  # (m,)
+    entries = refs.memory if refs.memory is not None else anchors  # (M, D)
     # bf16 or fp16 similarities would round pairs across the bound.
-    dtype = torch.promote_types(torch.promote_types(anchors.dtype, vectors.dtype), torch.float32)
-    v = anchors[at].to(dtype)
-    if refs.exchange.alone and v.numel() and len(v) * len(vectors) <= WHOLE.get(v.device.type, 0):
-        return _whole(v, vectors, labels, refs, at)
-    most = _scale(v) * BLOCK // len(v) if len(v) > 1 else ANY
-    matched = _members(refs.labels, labels)
-    # Whether to split is decided by what all processes hold, so that they go on alike.
-    if not len(v) or refs.exchange.columns(len(matched)) > most:
+    dtype = torch.promote_types(torch.promote_types(anchors.dtype, entries.dtype), torch.float32)
+    v = anchors[rows].to(dtype)  # (m, D)
+    dense_limit = DENSE_LIMIT.get(v.device.type, 0)
+    if refs.exchange.holds_all and v.numel() and len(v) * len(entries) <= dense_limit:
+        return _compare_all(v, entries, labels, refs, rows)
+    max_columns = _gpu_scale(v) * BLOCK_LIMIT // len(v) if len(v) > 1 else NO_LIMIT
+    positive_columns = _find_labels(refs.labels, labels)  # (P,)
+    # Split by what all processes hold together, so that all of them split alike.
+    if not len(v) or refs.exchange.total_columns(len(positive_columns)) > max_columns:
         return None
-    positives = torch.cat([v.new_empty(0, len(v)), *_products(vectors, matched, v)]).T
-    no_pair = labels[:, None] != refs.labels[matched]
+    s = torch.cat([v.new_empty(0, len(v)), *_compare_columns(entries, positive_columns, v)]).T
+    excluded = labels[:, None] != refs.labels[positive_columns]  # (m, P)
     if refs.own is not None:
-        no_pair |= refs.own[at, None] == matched
-    positives, own_positives = refs.exchange.join(positives.masked_fill(no_pair, torch.inf))
-    found = _above(v, vectors, refs.shadow, bound(positives), most)
-    count = refs.exchange.columns(most + 1 if found is None else len(found[0]))
-    if found is None or count > most:
+        excluded |= refs.own[rows, None] == positive_columns
+    positives, local_positives = refs.exchange.gather_columns(s.masked_fill(excluded, torch.inf))
+    found = _search_above(v, entries, refs.shadow, bound(positives), max_columns)
+    # The next is exchanged even where the search gave up: all processes have to take part.
+    count = refs.exchange.total_columns(max_columns + 1 if found is None else len(found[0]))
+    if found is None or count > max_columns:
         return None
-    near, negatives = found
-    same = labels[:, None] == refs.labels[near]
-    negatives, own_negatives = refs.exchange.join(negatives.masked_fill_(same, -torch.inf))
-    return Block(at, matched, positives, near, negatives, own_positives, own_negatives)
+    negative_columns, s = found  # (C,), (m, C)
+    same_class = labels[:, None] == refs.labels[negative_columns]  # (m, C)
+    negatives, local_negatives = refs.exchange.gather_columns(
+        s.masked_fill_(same_class, -torch.inf)
+    )
+    return Block(
+        rows,
+        positive_columns,
+        positives,
+        negative_columns,
+        negatives,
+        local_positives,
+        local_negatives,
+    )
 
 
-def _whole(v: Tensor, vectors: Tensor, labels: Tensor, refs: References, at: slice) -> Block:
-    """All pairs of a slice of anchors; nothing here waits for a GPU's answer."""
-    columns = torch.arange(len(vectors), device=v.device)
-    # Entries are brought to the anchors' dtype a part at a time.
-    parts = vectors.split(4 * TILE)
-    s = torch.cat([v.new_empty(len(v), 0), *(v @ part.to(v.dtype).T for part in parts)], 1)
-    same = labels[:, None] == refs.labels
-    positives = s.masked_fill(~same, torch.inf)
+def _compare_all(
+    v: Tensor, entries: Tensor, labels: Tensor, refs: References, rows: slice
+) -> Block:
+    """The dense block of a slice of anchors; nothing here waits for a GPU's answer."""
+    columns = torch.arange(len(entries), device=v.device)  # (M,)
+    # Entries are cast to the anchors' dtype a tile at a time.
+    tiles = entries.split(4 * TILE_ENTRIES)  # (n, D) each
+    s = torch.cat([v.new_empty(len(v), 0), *(v @ tile.to(v.dtype).T for tile in tiles)], 1)
+    same_class = labels[:, None] == refs.labels  # (m, M)
+    positives = s.masked_fill(~same_class, torch.inf)
     if refs.own is not None:
-        positives.masked_fill_(refs.own[at, None] == columns, torch.inf)
-    negatives = s.masked_fill_(same, -torch.inf)
-    return Block(at, columns, positives, columns, negatives, slice(None), slice(None), whole=True)
+        positives.masked_fill_(refs.own[rows, None] == columns, torch.inf)
+    negatives = s.masked_fill_(same_class, -torch.inf)
+    return Block(rows, columns, positives, columns, negatives, slice(None), slice(None), dense=True)
 
 
-def _members(values: Tensor, wanted: Tensor) -> Tensor:
-    """Places of the values that are among the wanted ones."""
+def _find_labels(values: Tensor, wanted: Tensor) -> Tensor:
+    """Places (P,), ascending, of the values (M,) that are among the wanted labels (m,)."""
     if not len(wanted) or not len(values):
         return torch.zeros(0, dtype=torch.int64, device=values.device)
-    least, most = (int(x) for x in wanted.aminmax())
-    if most - least > 8 * len(values):
+    lowest, highest = (int(x) for x in wanted.aminmax())
+    if highest - lowest > 8 * len(values):
         ordered = wanted.sort().values
         place = torch.searchsorted(ordered, values.contiguous()).clamp_(max=len(ordered) - 1)
         return (ordered[place] == values).nonzero().squeeze(1)
-    # A table of the labels is quicker than a search; its ends stand for all that lie outside.
-    table = torch.zeros(most - least + 3, dtype=torch.bool, device=values.device)
-    table[wanted - (least - 1)] = True
-    return table[values.clamp(least - 1, most + 1) - (least - 1)].nonzero().squeeze(1)
+    # A table of the labels is faster than a search; its two ends stand for all labels outside.
+    table = torch.zeros(highest - lowest + 3, dtype=torch.bool, device=values.device)
+    table[wanted - (lowest - 1)] = True
+    return table[values.clamp(lowest - 1, highest + 1) - (lowest - 1)].nonzero().squeeze(1)
 
 
-def _products(vectors: Tensor, columns: Tensor, v: Tensor) -> Iterator[Tensor]:
-    """Similarities (columns, m) in the anchors' dtype, a tile at a time."""
-    for part in columns.split(TILE):
-        yield vectors.index_select(0, part).to(v.dtype) @ v.T
+def _compare_columns(entries: Tensor, columns: Tensor, v: Tensor) -> Iterator[Tensor]:
+    """Similarities (n, m) of some columns in the anchors' dtype, a tile at a time."""
+    for part in columns.split(TILE_ENTRIES):
+        yield entries.index_select(0, part).to(v.dtype) @ v.T
 
 
-def _above(
-    v: Tensor, vectors: Tensor, shadow: Shadow | None, bound: Tensor, most: int
+def _search_above(
+    v: Tensor, entries: Tensor, shadow: Shadow | None, bound: Tensor, max_columns: int
 ) -> tuple[Tensor, Tensor] | None:
-    """Columns in which an anchor is above its bound, and their similarities (m, C).
+    """Columns (C,) in which an anchor is above its bound (m,), and their similarities (m, C).
 
-    None, as soon as there are more than ``most``.
+    None, as soon as there are more than ``max_columns``.
     """
     # A loss may compute its comparison in another order than its bound.
     bound = bound - 8 * torch.finfo(v.dtype).eps * (1 + bound.nan_to_num(0, 0, 0).abs())
-    least = float(bound.amin())
-    if least == -torch.inf and len(vectors) > most:
+    lowest = float(bound.amin())
+    if lowest == -torch.inf and len(entries) > max_columns:
         return None
-    # The length of a shadow with a NaN is one, and so are the bounds.
+    # If a shadow holds a NaN, so does its norm, and the bounds are NaN too.
     finite = shadow is not None
-    if shadow is None and vectors.dtype == torch.bfloat16:
-        shadow = Shadow(vectors, v.new_tensor(1.01))
-    searched, probe = vectors, v
-    if shadow is not None and least > -torch.inf:
-        searched, probe = shadow.entries, v.bfloat16()
+    if shadow is None and entries.dtype == torch.bfloat16:
+        shadow = Shadow(entries, v.new_tensor(1.01))
+    searched, query = entries, v  # (M, D), (m, D)
+    if shadow is not None and lowest > -torch.inf:
+        searched, query = shadow.entries, v.bfloat16()
         bound = bound - BF16_ERROR * v.norm(dim=1).amax() * shadow.norm.to(v)
-    least, alike = float(bound.amin()), bool(bound.amin() == bound.amax())
-    by_bits = finite and least >= 0
-    pairs = WHOLE.get(v.device.type, PAIRS)
-    step = min(max(TILE, pairs // max(1, len(v))), len(vectors))
-    s = probe.new_empty(step, len(v))
+    lowest, one_bound = float(bound.amin()), bool(bound.amin() == bound.amax())
+    above_zero = finite and lowest >= 0
+    similarities = DENSE_LIMIT.get(v.device.type, TILE_SIMILARITIES)
+    step = min(max(TILE_ENTRIES, similarities // max(1, len(v))), len(entries))
+    buffer = query.new_empty(step, len(v))
     columns: list[Tensor] = []
     kept: list[Tensor] = []
     count = 0
-    for start in range(0, len(vectors), max(1, step)):
-        tile = searched[start : start + step]
-        part = s[: len(tile)]
-        # Entries times anchors: the product of that shape is the quickest of the four.
-        torch.mm(tile.to(probe.dtype), probe.T, out=part)
-        high = _highest(part, by_bits) - least if alike else (part - bound).amax(1)
+    for start in range(0, len(entries), max(1, step)):
+        tile = searched[start : start + step]  # (n, D)
+        s = buffer[: len(tile)]  # (n, m)
+        # Entries times anchors: of the four layouts of this product the fastest.
+        torch.mm(tile.to(query.dtype), query.T, out=s)
+        excess = _max_over_anchors(s, above_zero) - lowest if one_bound else (s - bound).amax(1)
         # Not "above", so that a diverged model's NaN is kept and reaches the loss.
-        there = (high <= 0).logical_not_().nonzero().squeeze(1)
-        count += len(there)
-        if count > most:
+        hits = (excess <= 0).logical_not_().nonzero().squeeze(1)
+        count += len(hits)
+        if count > max_columns:
             return None
-        if len(there):
-            columns.append(there + start)
-            exact = probe is v
-            kept += [part.index_select(0, there)] if exact else _products(vectors, columns[-1], v)
+        if len(hits):
+            columns.append(hits + start)
+            exact = query is v
+            kept += (
+                [s.index_select(0, hits)] if exact else _compare_columns(entries, columns[-1], v)
+            )
     none = torch.zeros(0, dtype=torch.int64, device=v.device)
-    similarities = torch.cat([v.new_empty(0, len(v)), *kept])
-    return torch.cat([none, *columns]), similarities.T.contiguous()
+    found = torch.cat([v.new_empty(0, len(v)), *kept])  # (C, m)
+    return torch.cat([none, *columns]), found.T.contiguous()
 
 
-def _scale(v: Tensor) -> int:
-    return GPU if v.is_cuda else 1
+def _gpu_scale(v: Tensor) -> int:
+    return GPU_SCALE if v.is_cuda else 1
 
 
-def _highest(part: Tensor, by_bits: bool) -> Tensor:
+def _max_over_anchors(s: Tensor, above_zero: bool) -> Tensor:
     """The highest similarity (n,) of each entry, in float32.
 
     Args:
-        part: (n, m).
-        by_bits: whether only what exceeds 0 matters and nothing is NaN. Then bfloat16's bits order
-            as integers do, whose maximum torch is quickest at.
+        s: (n, m).
+        above_zero: whether only what exceeds 0 matters and nothing is NaN. Then bfloat16's bits
+            order as integers do, whose maximum torch computes fastest.
     """
-    if part.dtype != torch.bfloat16:
-        return part.amax(1)
-    if by_bits:
-        return part.view(torch.int16).amax(1).view(torch.bfloat16).float()
-    return part.float().amax(1)
+    if s.dtype != torch.bfloat16:
+        return s.amax(1)
+    if above_zero:
+        return s.view(torch.int16).amax(1).view(torch.bfloat16).float()
+    return s.float().amax(1)

@@ -1,8 +1,8 @@
-"""What one process knows of the pairs, and what it would have to ask others for.
+"""What a loss needs from other processes, if they hold a part of the anchors or of the entries.
 
 A loss is written for one process, which holds every anchor and every entry. Where they are divided
-over processes (:mod:`xbmlib.distributed`), each works on its part, and these are the places at
-which the parts have to meet.
+over processes (:mod:`xbmlib.distributed`), each works on its own part, and the methods here are the
+places where the parts meet.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from torch import Tensor
 
 
 class Sums(NamedTuple):
-    """What a pass over the pairs adds up.
+    """Sums over the pairs.
 
     Attributes:
-        grad: (n, D) sum_j +-w_ij v_j of each anchor.
+        grad: (n, D) sum_j ±w_ij v_j of each anchor.
         total: scalar, sum of L_i.
-        terms: scalar, number of its terms.
-        anchors: m, how many anchors the total is of.
-        negatives: (m,) valid ones.
-        positives: (m,) valid ones.
+        terms: scalar, number of terms of the L_i.
+        anchors: m, number of anchors of the total.
+        negatives: (m,) valid negatives.
+        positives: (m,) valid positives.
     """
 
     grad: Tensor
@@ -33,22 +33,22 @@ class Sums(NamedTuple):
 
 
 class Exchange:
-    """One process that holds everything; others are asked for nothing.
+    """One process that holds everything: nothing is exchanged.
 
     Attributes:
-        alone: whether this process holds every entry.
+        holds_all: whether this process holds every entry.
     """
 
-    alone = True
+    holds_all = True
 
-    def columns(self, n: int) -> int:
+    def total_columns(self, n: int) -> int:
         """Columns that all processes hold together, of which this one holds n."""
         return n
 
-    def join(self, similarities: Tensor) -> tuple[Tensor, slice]:
-        """Similarities (m, n) with the columns of every process; and which of them are ours."""
+    def gather_columns(self, similarities: Tensor) -> tuple[Tensor, slice]:
+        """Similarities (m, n) with the columns of every process, and which of them are local."""
         return similarities, slice(None)
 
-    def finish(self, sums: Sums) -> Sums:
-        """The sums over every process; the gradient of the anchors that this one has."""
+    def reduce(self, sums: Sums) -> Sums:
+        """The sums over every process; the gradient is that of this process's anchors."""
         return sums

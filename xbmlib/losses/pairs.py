@@ -1,9 +1,9 @@
-"""General pair weighting (Eq. 1, 4, 5): what every pair-based loss here shares.
+"""General pair weighting (Eq. 1, 4, 5): what all pair-based losses share.
 
-A loss states only how it weighs the similarities of an anchor (:meth:`PairLoss.weigh`), and below
-which similarity a negative has no weight (:meth:`PairLoss.bound`). This module finds the pairs
-(:mod:`xbmlib.losses.candidates`), leaves out self-pairs, and turns the weights into the loss and
-its gradient in closed form, dL/dv_i = sum_j +-w_ij v_j (Eq. 5), a block of anchors at a time.
+A loss defines how it weighs the similarities of an anchor (:meth:`PairLoss.weigh`), and at or below
+which similarity a negative has no weight (:meth:`PairLoss.bound`). This module takes the pairs from
+:mod:`xbmlib.losses.candidates`, and turns the weights into the loss and its gradient in closed
+form, dL/dv_i = sum_j ±w_ij v_j (Eq. 5), a block of anchors at a time.
 """
 
 from __future__ import annotations
@@ -15,20 +15,26 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from xbmlib.losses.candidates import TILE, Block, blocks
+from xbmlib.losses.candidates import TILE_ENTRIES, Block, blocks
 from xbmlib.losses.exchange import Sums
 from xbmlib.losses.inputs import References, references
 from xbmlib.queue import CrossBatchMemory
 
 
 class Weighting(NamedTuple):
-    """What a loss makes of the pairs of m anchors.
+    """What :meth:`PairLoss.weigh` returns: the loss of m anchors and the weights of their pairs.
 
     Attributes:
         loss: (m,) L_i, the loss of each anchor.
         positives: (m, P) w_ij >= 0, |dL_i/dS_ij|; zero at pairs that are not valid.
-        negatives: (m, n) likewise.
+        negatives: (m, C) likewise.
         terms: (m,) number of terms that L_i sums: pairs, triplets, or 1 for a log-sum.
+
+    Example:
+        >>> import torch
+        >>> one = torch.ones(1, 2)
+        >>> Weighting(loss=one.sum(1), positives=one, negatives=one, terms=one.sum(1)).loss
+        tensor([2.])
     """
 
     loss: Tensor
@@ -38,11 +44,19 @@ class Weighting(NamedTuple):
 
 
 class ValidPairs(NamedTuple):
-    """Pairs with a gradient (Section 3.3, "Hard Mining Ability"), counted for each anchor.
+    """Number of pairs with a gradient (Section 3.3, "Hard Mining Ability") of each anchor.
 
     Attributes:
         negatives: (m,) int64.
         positives: (m,) int64.
+
+    Example:
+        >>> import torch
+        >>> from xbmlib import ContrastiveLoss
+        >>> loss = ContrastiveLoss(lam=0.5)
+        >>> value = loss(torch.eye(2)[[0, 0, 1]], torch.tensor([0, 1, 1]))
+        >>> loss.valid.negatives.tolist(), loss.valid.positives.tolist()
+        ([1, 1, 0], [0, 1, 1])
     """
 
     negatives: Tensor
@@ -50,19 +64,39 @@ class ValidPairs(NamedTuple):
 
 
 class PairLoss(nn.Module):
-    """Base of the pair-based losses: ``loss(anchors, labels)`` or against a memory.
+    """Lets a pair-based loss see a memory of any size in bounded space, from its weights alone.
 
-    Within the batch (Eq. 1) both sides of a pair receive gradient, and self-pairs are left out.
-    Against a memory (Eq. 4) only the anchors do, and ``own`` names each anchor's own entry, which
-    is left out by identity. Eq. 4 drops Eq. 1's 1/m on its right-hand side; it is kept here.
+    Base of the losses here, and of custom ones: a subclass defines :meth:`weigh`, and
+    :meth:`bound` if it can. Called as ``loss(anchors, labels)`` within the batch (Eq. 1), where
+    both sides of a pair receive gradient and self-pairs are left out; or as
+    ``loss(anchors, labels, memory, own=slots)`` against a memory (Eq. 4), where only the anchors
+    receive gradient, and each anchor's own entry is left out by its slot, not by its similarity.
+    Eq. 4 drops Eq. 1's 1/m on its right-hand side; it is kept here. Symbols: :mod:`xbmlib`.
 
     Args:
         reduction: "sum" divides the sum over pairs by m (Eq. 1). "mean" divides it by the number
-            of its terms instead: pairs for contrastive, triplets for triplet, and for
-            multi-similarity, which takes one log-sum an anchor, anchors with a valid pair.
+            of its terms instead: pairs (contrastive), triplets (triplet), or anchors with a valid
+            pair (multi-similarity, with one log-sum per anchor).
 
     Attributes:
         valid: :class:`ValidPairs` of the latest call; None before the first.
+
+    Raises:
+        ValueError: another reduction.
+
+    Example:
+        >>> import torch
+        >>> class Linear(PairLoss):
+        ...     def weigh(self, positives, negatives):
+        ...         p, n = positives.isfinite().float(), negatives.isfinite().float()
+        ...         loss = negatives.where(n > 0, 0).sum(1) - positives.where(p > 0, 0).sum(1)
+        ...         return Weighting(loss, p, n, terms=p.sum(1) + n.sum(1))
+        >>> anchors = torch.eye(2)[[0, 0, 1]].requires_grad_()
+        >>> Linear()(anchors, torch.tensor([0, 0, 1])).backward()
+        >>> anchors.grad
+        tensor([[-0.6667,  0.6667],
+                [-0.6667,  0.6667],
+                [ 1.3333,  0.0000]])
     """
 
     def __init__(self, reduction: str = "sum") -> None:
@@ -73,12 +107,12 @@ class PairLoss(nn.Module):
         self.valid: ValidPairs | None = None
 
     def weigh(self, positives: Tensor, negatives: Tensor) -> Weighting:
-        """Weigh the pairs of m anchors; the one thing that a loss has to define.
+        """Weigh the pairs of m anchors; a loss has to define this.
 
         Args:
-            positives: (m, P) S_ij of the pairs of one class, self-pairs left out, in any order,
+            positives: (m, P) S_ij of the positive pairs, self-pairs left out, in any order,
                 without gradient; +inf where there is no pair.
-            negatives: (m, n) S_ij of pairs of two classes, at least those above
+            negatives: (m, C) S_ij of the negative pairs, at least of those above
                 :meth:`bound`; -inf where there is no pair.
         """
         raise NotImplementedError
@@ -86,8 +120,8 @@ class PairLoss(nn.Module):
     def bound(self, positives: Tensor) -> Tensor:
         """(m,) similarity at or below which a negative of the anchor has no weight.
 
-        A loss that states it is quick against a large memory, most of which is never looked at
-        twice. Unless it does, every negative is weighed.
+        With it, a loss is fast against a large memory, most of which costs one product only.
+        Unless a loss overrides it, every negative is weighed.
 
         Args:
             positives: as in :meth:`weigh`.
@@ -130,12 +164,11 @@ class PairLoss(nn.Module):
                 outside [-1, M). That last check would make a GPU wait, so there it is left out,
                 and such a slot matches no entry.
         """
-        return self.over(
-            anchors, labels, references(anchors, labels, memory, memory_labels, own, shadow)
-        )
+        refs = references(anchors, labels, memory, memory_labels, own, shadow)
+        return self.compare(anchors, labels, refs)
 
-    def over(self, anchors: Tensor, labels: Tensor, refs: References) -> Tensor:
-        """The loss against references that have been checked; see :meth:`forward`."""
+    def compare(self, anchors: Tensor, labels: Tensor, refs: References) -> Tensor:
+        """The loss against checked references; see :meth:`forward`."""
         loss, self.valid = _PairSum.apply(anchors, labels, refs, self)
         return loss
 
@@ -153,15 +186,15 @@ class PairLoss(nn.Module):
         """The w_ij of Section 3.1, (m, M) and >= 0; arguments as for the loss."""
         refs = references(anchors, labels, memory, memory_labels, own, shadow)
         out: Tensor | None = None
-        for block, weighting in self._weighed(anchors, labels, refs):
+        for block, weighting in self._weigh_blocks(anchors, labels, refs):
             if out is None:
                 out = weighting.loss.new_zeros(len(anchors), len(refs.labels))
-            rows = torch.arange(len(anchors), device=out.device)[block.at, None]
-            out[rows, block.near] += weighting.negatives[:, block.own_negatives]
-            out[rows, block.matched] += weighting.positives[:, block.own_positives]
+            rows = torch.arange(len(anchors), device=out.device)[block.rows, None]
+            out[rows, block.negative_columns] += weighting.negatives[:, block.local_negatives]
+            out[rows, block.positive_columns] += weighting.positives[:, block.local_positives]
         return anchors.new_zeros(0, len(refs.labels)) if out is None else out
 
-    def _weighed(
+    def _weigh_blocks(
         self, anchors: Tensor, labels: Tensor, refs: References
     ) -> Iterator[tuple[Block, Weighting]]:
         with torch.autocast(anchors.device.type, enabled=False):
@@ -182,22 +215,23 @@ class _PairSum(torch.autograd.Function):
         total, terms = grad.new_zeros(()), grad.new_zeros(())
         none = labels.new_zeros(0)
         negatives, positives = [none], [none]
-        for block, weighting in loss._weighed(anchors, labels, refs):
+        for block, weighting in loss._weigh_blocks(anchors, labels, refs):
             total += weighting.loss.sum()
             terms += weighting.terms.sum()
-            pushed = weighting.negatives[:, block.own_negatives]
-            pulled = weighting.positives[:, block.own_positives]
-            if block.whole:
-                _push_all(grad, block.at, (pushed - pulled).to(dtype), anchors, refs.memory)
+            away = weighting.negatives[:, block.local_negatives]  # (m, C)
+            towards = weighting.positives[:, block.local_positives]  # (m, P)
+            if block.dense:
+                signed = (away - towards).to(dtype)
+                _add_dense_gradient(grad, block.rows, signed, anchors, refs.memory)
             else:
-                signed = torch.cat([pushed, pulled.neg()], 1).to(dtype)
-                columns = torch.cat([block.near, block.matched])
-                _push(grad, block.at, signed, columns, anchors, refs.memory)
-                del signed
+                signed = torch.cat([away, towards.neg()], 1).to(dtype)
+                columns = torch.cat([block.negative_columns, block.positive_columns])
+                _add_gradient(grad, block.rows, signed, columns, anchors, refs.memory)
+            del signed
             negatives.append((weighting.negatives > 0).sum(1))
             positives.append((weighting.positives > 0).sum(1))
-            del block, weighting, pushed, pulled
-        sums = refs.exchange.finish(
+            del block, weighting, away, towards
+        sums = refs.exchange.reduce(
             Sums(grad, total, terms, len(anchors), torch.cat(negatives), torch.cat(positives))
         )
         mean = loss.reduction == "mean"
@@ -212,33 +246,43 @@ class _PairSum(torch.autograd.Function):
         return grad * grad_loss.to(grad.dtype), None, None, None
 
 
-def _push(
+def _add_gradient(
     grad: Tensor,
-    at: slice,
+    rows: slice,
     signed: Tensor,
     columns: Tensor,
     anchors: Tensor,
     memory: Tensor | None,
 ) -> None:
-    """Add sum_j +-w_ij v_j to the gradient; within the batch, to both sides of a pair."""
-    refs = anchors if memory is None else memory
+    """Add sum_j ±w_ij v_j to the gradient; within the batch, to both sides of a pair.
+
+    Args:
+        grad: (all anchors, D).
+        rows: the slice of m of them.
+        signed: (m, C + P) ±w_ij.
+        columns: (C + P,) slots.
+        anchors: (all anchors, D).
+        memory: (M, D), None within the batch.
+    """
+    entries = anchors if memory is None else memory
     # Few pairs are valid: only their entries take part in the product.
     used = signed.any(0).nonzero().squeeze(1)
     with torch.autocast(anchors.device.type, enabled=False):
-        for part in used.split(TILE):
-            weights, there = signed.index_select(1, part), columns[part]
-            grad[at].addmm_(weights, refs.index_select(0, there).to(grad.dtype))
+        for part in used.split(TILE_ENTRIES):
+            weights, slots = signed.index_select(1, part), columns[part]  # (m, n), (n,)
+            grad[rows].addmm_(weights, entries.index_select(0, slots).to(grad.dtype))
             if memory is None:
-                grad.index_add_(0, there, weights.T @ anchors[at].to(grad.dtype))
+                grad.index_add_(0, slots, weights.T @ anchors[rows].to(grad.dtype))
 
 
-def _push_all(
-    grad: Tensor, at: slice, signed: Tensor, anchors: Tensor, memory: Tensor | None
+def _add_dense_gradient(
+    grad: Tensor, rows: slice, signed: Tensor, anchors: Tensor, memory: Tensor | None
 ) -> None:
-    """:func:`_push` where every entry has a column, in their order."""
-    refs = anchors if memory is None else memory
+    """:func:`_add_gradient` of a dense block: ``signed`` (m, M) has a column of every entry."""
+    entries = anchors if memory is None else memory
+    tiles = entries.split(4 * TILE_ENTRIES)  # (n, D) each
     with torch.autocast(anchors.device.type, enabled=False):
-        for weights, part in zip(signed.split(4 * TILE, 1), refs.split(4 * TILE), strict=True):
-            grad[at].addmm_(weights, part.to(grad.dtype))
+        for weights, tile in zip(signed.split(4 * TILE_ENTRIES, 1), tiles, strict=True):
+            grad[rows].addmm_(weights, tile.to(grad.dtype))
         if memory is None:
-            grad.addmm_(signed.T, anchors[at].to(grad.dtype))
+            grad.addmm_(signed.T, anchors[rows].to(grad.dtype))

@@ -42,7 +42,7 @@ def test_a_gpu_by_hand():
     assert low == pytest.approx(2 * pairs * 10 / 1e9 + 12 * pairs / 1e7)
     # Tiles of 2^24 pairs.
     tiled = cost(load, gpu._replace(tile=1e-3)).product - cost(load, gpu).product
-    assert tiled == pytest.approx(pairs / candidates.WHOLE["cuda"] * 1e-3)
+    assert tiled == pytest.approx(pairs / candidates.DENSE_LIMIT["cuda"] * 1e-3)
 
 
 def test_two_designs_by_hand():

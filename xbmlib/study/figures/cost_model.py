@@ -18,7 +18,7 @@ SIMILARITY, NAMES = 4, 16
 # Times that weighing reads or writes each similarity that is kept, counted in the losses' `weigh`.
 TOUCHED = 12
 # Bytes that a GPU writes and reads of each similarity of a search, in whose cache no tile stays:
-# once, and of bfloat16 once more in float32 (`candidates._highest`).
+# once, and of bfloat16 once more in float32 (`candidates._max_over_anchors`).
 SEARCHED = {4: 8, 2: 12}
 
 
@@ -32,7 +32,7 @@ class Rates(NamedTuple):
         link: bytes that a process receives a second.
         latency: seconds of an exchange.
         tile: seconds of a tile beside its arithmetic.
-        larger: how many times as much as a CPU it takes at once (``candidates.GPU``).
+        larger: how many times as much as a CPU it takes at once (``candidates.GPU_SCALE``).
     """
 
     flops: float
@@ -97,15 +97,15 @@ def cost(load: Load, rates: Rates) -> Cost:
     # A block of anchors has its share of the columns, if no two anchors have one in common.
     pairs = anchors * max(load.matched, load.near) * anchors / load.m
     passes = 1
-    while passes < anchors and pairs / passes**2 > rates.larger * candidates.BLOCK:
+    while passes < anchors and pairs / passes**2 > rates.larger * candidates.BLOCK_LIMIT:
         passes *= 2
     each = anchors / passes
     arithmetic = 2 * each * load.dim * entries / rates.flops
     reading = entries * load.dim * load.entry_bytes / rates.bandwidth
     if rates.larger > 1:
         arithmetic += SEARCHED[load.entry_bytes] * each * entries / rates.bandwidth
-    pairs = candidates.PAIRS if rates.larger == 1 else candidates.WHOLE["cuda"]
-    tile = max(candidates.TILE, pairs / each)
+    pairs = candidates.TILE_SIMILARITIES if rates.larger == 1 else candidates.DENSE_LIMIT["cuda"]
+    tile = max(candidates.TILE_ENTRIES, pairs / each)
     product = passes * (max(arithmetic, reading) + entries / tile * rates.tile)
     # Similarities that are kept, in all passes; every rank weighs those of its anchors.
     kept = anchors * (load.matched + load.near) * each / load.m

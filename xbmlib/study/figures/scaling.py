@@ -96,7 +96,7 @@ def predicted(parameters: Parameters) -> pd.DataFrame:
                 p.efficiency * p.link_gb_per_second * 1e9,
                 p.latency_us / 1e6,
                 p.tile_us / 1e6,
-                candidates.GPU,
+                candidates.GPU_SCALE,
             )
             for design in ("replicated", "sharded"):
                 m = p.batch * p.ranks
