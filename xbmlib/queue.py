@@ -12,17 +12,22 @@ DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
 
 
 class Ring(nn.Module):
-    """Places that are written in turn: the oldest entry's is the next one's.
+    """The pointer of a first-in, first-out queue: M slots, written in turn.
 
     Attributes:
-        size: M, the number of places.
+        size: M, the number of slots.
+
+    Example:
+        >>> ring = Ring(3)
+        >>> len(ring), ring.pointer, ring.full
+        (0, 0, False)
     """
 
     def __init__(self, size: int) -> None:
         super().__init__()
         self.size = size
-        # The one number from which the pointer and the fill follow. A Python int, so that
-        # neither costs a device synchronisation.
+        # Pointer and fill follow from this number. A Python int, so that neither costs a device
+        # synchronisation.
         self._enqueued = 0
 
     def __len__(self) -> int:
@@ -30,12 +35,12 @@ class Ring(nn.Module):
         return min(self._enqueued, self.size)
 
     def __bool__(self) -> bool:
-        """True even when empty: a module, not a container, to code that asks ``if memory``."""
+        """True even when empty, so that ``if memory`` asks whether there is one."""
         return True
 
     @property
     def full(self) -> bool:
-        """Whether M entries are held, so that the next one displaces the oldest."""
+        """Whether M entries are held, so that the next one replaces the oldest."""
         return self._enqueued >= self.size
 
     @property
@@ -57,21 +62,34 @@ class Shadow(NamedTuple):
 
 
 class CrossBatchMemory(Ring):
-    """Queue of the last ``size`` embeddings with their labels (Algorithm 1, Section 3.3).
+    """Keeps embeddings of past mini-batches, which still stand for the present model's.
 
-    ``state_dict()`` holds the whole state, the pointer included, so that a resumed run goes on
-    with the memory that it had. Nothing here takes part in a gradient.
+    A queue of the last M embeddings with their labels (Section 3.3, Algorithm 1), for about
+    4 D + 16 bytes each. Nothing here takes part in a gradient. ``state_dict()`` holds the whole
+    state, the pointer included, so a resumed run goes on with the same memory. Symbols:
+    :mod:`xbmlib`.
 
     Args:
         size: M, the number of entries kept (>= 1).
         dim: D, the embedding dimension (>= 1).
         dtype: of the stored embeddings: float32, bfloat16, float16, or float64 for tests.
         device: where the entries live; move them later with ``.to()``.
-        shadow: keep a bfloat16 copy beside float32 entries, half as large as they are, for
-            :attr:`shadow`.
+        shadow: whether to keep a bfloat16 copy beside float32 entries, see :attr:`shadow`.
 
     Raises:
         ValueError: size or dim below 1, another dtype, or a shadow of other than float32.
+
+    Example:
+        >>> import torch
+        >>> from xbmlib import ContrastiveLoss
+        >>> memory = CrossBatchMemory(size=3, dim=2)
+        >>> anchors, labels = torch.eye(2).requires_grad_(), torch.tensor([7, 9])
+        >>> memory.enqueue(anchors, labels)
+        tensor([0, 1])
+        >>> own = memory.enqueue(anchors, labels)
+        >>> own, memory.labels
+        (tensor([2, 0]), tensor([9, 9, 7]))
+        >>> ContrastiveLoss()(anchors, labels, memory, own=own).backward()
     """
 
     features: Tensor
@@ -101,7 +119,7 @@ class CrossBatchMemory(Ring):
         self.register_buffer("features", torch.zeros(size, dim, dtype=dtype, device=device))
         self.register_buffer("classes", torch.zeros(size, dtype=torch.int64, device=device))
         self.register_buffer("instances", torch.full((size,), -1, device=device))
-        # Not in the state_dict: they follow from the features.
+        # Not in the state_dict, because they follow from the features.
         copies = torch.zeros(size, dim, dtype=torch.bfloat16, device=device) if shadow else None
         norms = torch.zeros(size, device=device) if shadow else None
         self.register_buffer("shadow_features", copies, persistent=False)
@@ -109,7 +127,7 @@ class CrossBatchMemory(Ring):
 
     @property
     def embeddings(self) -> Tensor:
-        """The filled part, (len, D), in order of slots; a view without gradient."""
+        """The entries held, (len, D), in order of slots; a view without gradient."""
         return self.features[: len(self)]
 
     @property
@@ -119,12 +137,12 @@ class CrossBatchMemory(Ring):
 
     @property
     def ids(self) -> Tensor:
-        """Ids of :attr:`embeddings` (dataset indices, say), (len,) int64; -1 where none given."""
+        """Ids of :attr:`embeddings`, such as dataset indices, (len,) int64; -1 for none."""
         return self.instances[: len(self)]
 
     @property
     def age(self) -> Tensor:
-        """Entries enqueued since each of :attr:`embeddings`, (len,) int64; 0 is the newest."""
+        """Number of entries enqueued since each of :attr:`embeddings`, (len,) int64 in [0, M)."""
         slots = torch.arange(len(self), device=self.classes.device)
         return (self._enqueued - 1 - slots) % self.size
 
@@ -146,7 +164,7 @@ class CrossBatchMemory(Ring):
         self.features.zero_()
         self.classes.zero_()
         self.instances.fill_(-1)
-        self._cast(slice(None))
+        self._update_shadow(slice(None))
 
     @torch.no_grad()
     def enqueue(self, embeddings: Tensor, labels: Tensor, ids: Tensor | None = None) -> Tensor:
@@ -154,12 +172,12 @@ class CrossBatchMemory(Ring):
 
         Args:
             embeddings: (B, D) floating point, of any dtype and device; B may exceed M.
-            labels: (B,) integers, any value.
-            ids: (B,) integers that name the instances, optional.
+            labels: (B,) integers, of any value.
+            ids: (B,) integers that name the images, optional.
 
         Returns:
-            (B,) int64: the slot of each row in :attr:`embeddings`, what a loss takes as ``own``.
-            When B > M only the last M rows are kept, and the others have slot -1.
+            (B,) int64: the slot of each row in :attr:`embeddings`, for a loss's ``own``. Where
+            B > M only the last M rows are kept, and the others have slot -1.
 
         Raises:
             ValueError: shapes that do not agree with each other or with D.
@@ -174,15 +192,15 @@ class CrossBatchMemory(Ring):
         self.features[written] = embeddings.detach()[kept].to(self.features)
         self.classes[written] = labels[kept].to(self.classes)
         self.instances[written] = -1 if ids is None else ids[kept].to(self.instances)
-        self._cast(written)
+        self._update_shadow(written)
         self._enqueued += batch
         return slots
 
     def check(self, embeddings: Tensor, labels: Tensor, ids: Tensor | None = None) -> int:
-        """B of a batch that :meth:`enqueue` would take.
+        """Check the arguments of :meth:`enqueue`; return B.
 
         Raises:
-            ValueError: as there.
+            ValueError: as :meth:`enqueue`.
         """
         batch = embeddings.shape[0] if embeddings.ndim == 2 else -1
         if batch < 0 or embeddings.shape[1] != self.dim:
@@ -198,28 +216,28 @@ class CrossBatchMemory(Ring):
                 raise ValueError(f"{name} of {value.dtype}: give integers")
         return batch
 
-    def _cast(self, at: Tensor | slice) -> None:
-        """Bring the shadow of these slots up to date."""
+    def _update_shadow(self, slots: Tensor | slice) -> None:
+        """Copy these slots' entries to the shadow."""
         if self.shadow_features is not None and self.norms is not None:
-            self.shadow_features[at] = self.features[at].to(self.shadow_features)
-            self.norms[at] = self.features[at].norm(dim=1)
+            self.shadow_features[slots] = self.features[slots].to(self.shadow_features)
+            self.norms[slots] = self.features[slots].norm(dim=1)
 
     def get_extra_state(self) -> Tensor:
         """The number of entries ever enqueued, as ``state_dict`` stores it."""
         return torch.tensor(self._enqueued)
 
     def set_extra_state(self, state: Tensor) -> None:
-        """Take back what :meth:`get_extra_state` gave."""
+        """Restore the number of entries ever enqueued from :meth:`get_extra_state`."""
         self._enqueued = int(state)
-        self._cast(slice(None))
+        self._update_shadow(slice(None))
 
     def extra_repr(self) -> str:
-        """Size, dimension and fill for ``repr``."""
+        """Size, dimension, fill and dtype for ``repr``."""
         return f"size={self.size}, dim={self.dim}, held={len(self)}, dtype={self.features.dtype}"
 
 
 class Queue(Protocol):
-    """What a memory has to be for :func:`initialise`."""
+    """The part of a memory's interface that :func:`initialise` needs."""
 
     @property
     def size(self) -> int:
@@ -240,14 +258,23 @@ def initialise(
     embed: Callable[[Tensor], Tensor],
     batches: Iterable[tuple[Tensor, Tensor, Tensor]],
 ) -> None:
-    """Fill an emptied memory as Section 3.3 does: features by the warmed-up model.
+    """Fill a memory with embeddings of training images by the warmed-up model (Section 3.3).
 
-    The other way, filling up, needs no function: enqueue each batch as training goes on.
+    Without this a memory fills up as training goes on: enqueue each batch.
 
     Args:
         memory: reset first, then filled until it is full or the batches end.
-        embed: images to embeddings (B, D).
+        embed: images to embeddings (B, D); called without gradient.
         batches: (images, labels, ids) of randomly sampled training images.
+
+    Example:
+        >>> import torch
+        >>> net, memory = torch.nn.Linear(32, 8), CrossBatchMemory(size=100, dim=8)
+        >>> numbers = torch.arange(300)
+        >>> batches = zip(torch.randn(300, 32).split(64), numbers.split(64), numbers.split(64))
+        >>> initialise(memory, net, batches)
+        >>> memory.full
+        True
     """
     memory.reset()
     for images, labels, ids in batches:

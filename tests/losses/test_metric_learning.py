@@ -122,7 +122,7 @@ def test_what_the_peer_supports(name):
     """Oracle: the peer's list of losses for its own memory. NCA's sums over every entry."""
     loss = getattr(peers, name)()
     if name == "NCALoss":
-        with pytest.raises(ValueError, match=r"NCALoss looks at pairs .* itself"):
+        with pytest.raises(ValueError, match=r"NCALoss uses pairs .* itself"):
             MetricLearningLoss(loss)
         return
     anchors, labels, memory, memory_labels, own = case(dtype=torch.float32)

@@ -1,4 +1,7 @@
-"""Pair-based losses against the batch (Eq. 1) or the memory (Eq. 4)."""
+"""Pair-based losses within the mini-batch (Eq. 1) or against the memory (Eq. 4).
+
+Symbols: :mod:`xbmlib`.
+"""
 
 from xbmlib.losses.contrastive import ContrastiveLoss
 from xbmlib.losses.inputs import check_call

@@ -9,17 +9,30 @@ from xbmlib.losses.pairs import PairLoss, Weighting
 
 
 class ContrastiveLoss(PairLoss):
-    """L_i = sum over positives of (1 - S_ij) + sum over negatives with S_ij > λ of S_ij.
+    """Counts only negatives that are still too similar, which a small batch soon runs out of.
 
-    So w_ij = 1 for each positive and for each negative above λ, else 0 (Section 3.1). The
-    positives' constant 1, as in the authors' code, makes a perfect positive cost nothing.
+    L_i = sum over positives of (1 - S_ij) + sum over negatives with S_ij > λ of S_ij, so w_ij = 1
+    for each positive and for each negative above λ, else 0 (Section 3.1). The positives' constant
+    1, as in the authors' code, makes the loss of a perfect positive 0. Symbols: :mod:`xbmlib`.
 
     Args:
         lam: λ in [-1, 1], the similarity above which a negative is valid (released code: 0.5).
         reduction: see :class:`PairLoss`.
 
     Raises:
-        ValueError: λ out of range.
+        ValueError: λ or reduction out of range.
+
+    Example:
+        >>> import torch
+        >>> anchors = torch.tensor([[1.0, 0.0], [0.8, 0.6], [0.6, 0.8]])
+        >>> labels = torch.tensor([0, 0, 1])
+        >>> loss = ContrastiveLoss(lam=0.7)
+        >>> loss(anchors, labels)  # ((1 - 0.8) + (1 - 0.8 + 0.96) + 0.96) / 3
+        tensor(0.7733)
+        >>> loss.weights(anchors, labels)
+        tensor([[0., 1., 0.],
+                [1., 0., 1.],
+                [0., 1., 0.]])
     """
 
     def __init__(self, lam: float = 0.5, reduction: str = "sum") -> None:

@@ -1,4 +1,4 @@
-"""What a loss compares its anchors with, checked."""
+"""The checked arguments of a loss: what its anchors are compared with."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from xbmlib.queue import CrossBatchMemory, Shadow
 
 
 class References(NamedTuple):
-    """The other side of the pairs.
+    """The other side of the pairs: the memory's entries, or the mini-batch itself.
 
     Attributes:
-        memory: (M, D) without gradient; None for the batch itself.
-        labels: (M,).
+        memory: (M, D) without gradient; None for the mini-batch, of which M = m.
+        labels: (M,) integers.
         own: (m,) slot of each anchor's own entry, -1 for none; None where no anchor has one.
         shadow: see :class:`xbmlib.queue.Shadow`.
-        exchange: with the processes that hold the other entries or anchors, if there are any.
+        exchange: with other processes, if they hold a part of the entries or anchors.
     """
 
     memory: Tensor | None
@@ -38,7 +38,7 @@ def references(
     own: Tensor | None = None,
     shadow: tuple[Tensor, Tensor] | None = None,
 ) -> References:
-    """Check the arguments of a loss; within the batch, each anchor is its own entry.
+    """Check the arguments of a loss; within the batch, each anchor's own entry is itself.
 
     Raises:
         ValueError: as :meth:`xbmlib.losses.PairLoss.forward`.
@@ -87,9 +87,12 @@ def references(
             raise ValueError(
                 f"own {tuple(own.shape)}: give a slot for each of {len(labels)} anchors"
             )
-        # To ask a GPU would make it wait; there, such a slot is no entry's.
-        known = own.numel() and not own.is_cuda
-        if known and not (int(own.min()) >= -1 and int(own.max()) < len(memory)):
+        # On a GPU the check would wait for its answer; there, such a slot matches no entry.
+        if (
+            own.numel()
+            and not own.is_cuda
+            and not (int(own.min()) >= -1 and int(own.max()) < len(memory))
+        ):
             raise ValueError(
                 f"own from {int(own.min())} to {int(own.max())}: give slots of a memory of "
                 f"{len(memory)} entries, or -1 for an anchor with no entry there"
@@ -101,7 +104,15 @@ def check_call(loss: nn.Module) -> None:
     """Check that a loss is called as :meth:`xbmlib.losses.PairLoss.forward` is.
 
     Raises:
-        ValueError: no module, or one that takes other arguments.
+        ValueError: not a module, or one that takes other arguments.
+
+    Example:
+        >>> from torch import nn
+        >>> from xbmlib import ContrastiveLoss
+        >>> check_call(ContrastiveLoss())
+        >>> check_call(nn.MSELoss())
+        Traceback (most recent call last):
+        ValueError: MSELoss is not called as a PairLoss (got an unexpected keyword argument ...
     """
     if not isinstance(loss, nn.Module):
         raise ValueError(f"loss of type {type(loss).__name__}: give a torch.nn.Module")
@@ -111,6 +122,6 @@ def check_call(loss: nn.Module) -> None:
         )
     except TypeError as error:
         raise ValueError(
-            f"{type(loss).__name__} is not called as a PairLoss ({error}): write it as one, or "
-            "put a loss of pytorch-metric-learning into MetricLearningLoss"
+            f"{type(loss).__name__} is not called as a PairLoss ({error}): make it one, or put a "
+            "loss of pytorch-metric-learning into MetricLearningLoss"
         ) from None

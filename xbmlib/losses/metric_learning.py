@@ -1,4 +1,4 @@
-"""Pair-based losses of pytorch-metric-learning in the place of ours.
+"""Losses of pytorch-metric-learning, called as ours are.
 
 That package is not imported here: the losses are called as its version 2 documents them,
 ``loss(embeddings, labels, indices_tuple, ref_emb, ref_labels)``.
@@ -17,22 +17,32 @@ from xbmlib.queue import CrossBatchMemory
 
 
 class MetricLearningLoss(nn.Module):
-    """Calls a loss of pytorch-metric-learning as :class:`xbmlib.losses.PairLoss` is called.
+    """Gives some 20 other pair-based losses the memory, called as a :class:`PairLoss` is.
 
-    Against a memory it is given every pair of an anchor and an entry but the anchor's own, about
-    32 bytes a pair in all; a triplet loss joins them to triplets by itself, which only a small
-    memory bears. Its reduction, distance and normalisation are its own.
+    Against a memory the loss gets every pair of an anchor and an entry except the anchor's own,
+    about 32 bytes per pair; a triplet loss forms triplets of them, for which only a small memory
+    leaves room. Reduction, distance and normalisation are the loss's.
 
     Args:
-        loss: of pairs or triplets, such as its ContrastiveLoss, MultiSimilarityLoss,
-            TripletMarginLoss or CircleLoss.
+        loss: of pairs or triplets, such as pytorch-metric-learning's ContrastiveLoss,
+            MultiSimilarityLoss, TripletMarginLoss or CircleLoss.
 
     Attributes:
-        valid: None: which pairs have a gradient, these losses do not tell.
+        valid: always None: these losses do not report which pairs have a gradient.
 
     Raises:
-        ValueError: a loss that takes no references or no pairs, or that looks at others than it
-            is given (NCALoss): an anchor would then be compared with itself.
+        ValueError: a loss that takes no references or no pairs, or that uses pairs it was not
+            given (NCALoss): an anchor would then be compared with itself.
+
+    Example:
+        >>> import torch
+        >>> from pytorch_metric_learning.losses import CircleLoss
+        >>> from xbmlib import CrossBatchMemory
+        >>> loss, memory = MetricLearningLoss(CircleLoss()), CrossBatchMemory(size=4, dim=2)
+        >>> anchors, labels = torch.eye(2).requires_grad_(), torch.tensor([0, 1])
+        >>> slots = [memory.enqueue(anchors, labels) for _ in range(2)]
+        >>> loss(anchors, labels, memory, own=slots[-1]).isfinite()
+        tensor(True)
     """
 
     def __init__(self, loss: nn.Module) -> None:
@@ -73,12 +83,15 @@ class MetricLearningLoss(nn.Module):
 
 
 def _pairs(labels: Tensor, others: Tensor, own: Tensor | None) -> tuple[Tensor, ...]:
-    """Anchors and entries of the positive pairs, then those of the negative, self-pairs left out.
+    """Anchors and entries of the positive pairs, then of the negative, without self-pairs.
 
     Args:
         labels: (m,) of the anchors.
         others: (M,) of the entries.
-        own: (m,) entry of each anchor itself, -1 for none.
+        own: (m,) slot of each anchor's own entry, -1 for none.
+
+    Returns:
+        Four (n,) tensors of indices, as pytorch-metric-learning's ``indices_tuple``.
     """
     positive = labels[:, None] == others
     negative = ~positive
@@ -90,15 +103,15 @@ def _pairs(labels: Tensor, others: Tensor, own: Tensor | None) -> tuple[Tensor, 
 
 @torch.no_grad()
 def _check(loss: nn.Module) -> None:
-    """Compare two anchors with entries of which the first is in no pair, and may not count.
+    """Refuse a loss whose value changes with an entry that is in none of its pairs.
 
-    Two, since some losses pass over a batch of one.
+    Two anchors, because some losses skip a batch of one.
     """
     # A copy: some losses keep statistics of what they are called with.
     trial = copy.deepcopy(loss).cpu()
-    draw = torch.randn(8, 8, generator=torch.Generator().manual_seed(0))
-    anchors, entries, moved = draw[:2], draw[2:], draw[2:].clone()
-    moved[0] = -draw[2]
+    rows = torch.randn(8, 8, generator=torch.Generator().manual_seed(0))
+    anchors, entries, moved = rows[:2], rows[2:], rows[2:].clone()
+    moved[0] = -rows[2]
     labels, others = torch.tensor([0, 0]), torch.tensor([0, 0, 0, 1, 1, 1])
     pairs = _pairs(labels, others, own=torch.tensor([0, 0]))
     remedy = "give a loss of pairs or triplets, say its ContrastiveLoss or MultiSimilarityLoss"
@@ -112,6 +125,6 @@ def _check(loss: nn.Module) -> None:
         ) from error
     if not ignored:
         raise ValueError(
-            f"{type(loss).__name__} looks at pairs that it is not given, so that an anchor would "
-            f"be compared with itself in the memory: {remedy}"
+            f"{type(loss).__name__} uses pairs that it was not given, so that an anchor would be "
+            f"compared with itself in the memory: {remedy}"
         )

@@ -1,4 +1,4 @@
-"""Multi-similarity loss with its pair mining, Section 3.1 of the paper and [37]."""
+"""Multi-similarity loss with its pair mining: Section 3.1, and reference [37] of the paper."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from xbmlib.losses.pairs import PairLoss, Weighting
 
 
 class MultiSimilarityLoss(PairLoss):
-    """L_i = log(1 + Σ_P exp(-α(S_ik - λ)))/α + log(1 + Σ_N exp(β(S_ij - λ)))/β.
+    """Weighs the hardest pairs most, each relative to the other pairs of its anchor.
+
+    L_i = log(1 + Σ_P exp(-α(S_ik - λ)))/α + log(1 + Σ_N exp(β(S_ij - λ)))/β.
 
     N_i are the negatives with S_ij > min over positives - ε, P_i the positives with
     S_ik < max over negatives + ε (the mining of [37]); an anchor that lacks positives or
     negatives has no valid pair. The weight of a negative is the paper's
-    exp(β(S_ij - λ)) / (1 + Σ_N exp(β(S_ik - λ))), of a positive the same with -α.
+    exp(β(S_ij - λ)) / (1 + Σ_N exp(β(S_ik - λ))), that of a positive the same with -α. Symbols:
+    :mod:`xbmlib`.
 
     Args:
         alpha: α > 0, weight of positives (released code: 2).
@@ -25,6 +28,15 @@ class MultiSimilarityLoss(PairLoss):
 
     Raises:
         ValueError: a hyper-parameter out of range.
+
+    Example:
+        >>> import torch
+        >>> anchors = torch.tensor([[1.0, 0.0], [0.8, 0.6], [0.6, 0.8]])
+        >>> loss = MultiSimilarityLoss()
+        >>> loss(anchors, torch.tensor([0, 0, 1]))  # (0.46 + log(1 + e^-0.6) / 2) / 3
+        tensor(0.2262)
+        >>> loss.weights(anchors, torch.tensor([0, 0, 1]))[1]
+        tensor([0.3543, 0.0000, 1.0000])
     """
 
     def __init__(

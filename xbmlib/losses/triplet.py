@@ -9,18 +9,29 @@ from xbmlib.losses.pairs import PairLoss, Weighting
 
 
 class TripletLoss(PairLoss):
-    """L_i = sum over positives k and negatives j of max(0, S_ij - S_ik + η).
+    """Asks each positive to be more similar than each negative by a margin.
 
-    So w_ij of a negative counts the positives with S_ik < S_ij + η, and w_ik of a positive the
-    negatives with S_ij > S_ik - η (Section 3.1). All triplets of an anchor are summed exactly
-    without listing them: its positives are sorted, and each similarity is placed among them.
+    L_i = sum over positives k and negatives j of max(0, S_ij - S_ik + η). So w_ij of a negative
+    counts the positives with S_ik < S_ij + η, and w_ik of a positive the negatives with
+    S_ij > S_ik - η (Section 3.1). All triplets of an anchor are summed exactly without listing
+    them: its positives are sorted, and each negative is placed among them. Symbols:
+    :mod:`xbmlib`.
 
     Args:
         eta: η >= 0, the margin (released code: 0.1).
         reduction: see :class:`PairLoss`.
 
     Raises:
-        ValueError: η negative.
+        ValueError: η negative, or another reduction.
+
+    Example:
+        >>> import torch
+        >>> anchors = torch.tensor([[1.0, 0.0], [0.8, 0.6], [0.6, 0.8]])
+        >>> loss = TripletLoss(eta=0.1)
+        >>> loss(anchors, torch.tensor([0, 0, 1]))  # anchor 1: 0.96 - 0.8 + 0.1, of 3 anchors
+        tensor(0.0867)
+        >>> loss.valid.negatives.tolist()
+        [0, 1, 0]
     """
 
     def __init__(self, eta: float = 0.1, reduction: str = "sum") -> None:
@@ -32,25 +43,27 @@ class TripletLoss(PairLoss):
     def weigh(self, positives: Tensor, negatives: Tensor) -> Weighting:
         """Weigh the pairs; see :meth:`PairLoss.weigh`."""
         m = len(positives)
-        width = int((positives != torch.inf).sum(1).max()) if positives.numel() else 0
-        if width == 0:
+        # R, the most positives that an anchor has.
+        most = int((positives != torch.inf).sum(1).max()) if positives.numel() else 0
+        if most == 0:
             none = positives.new_zeros(m)
             return Weighting(none, torch.zeros_like(positives), torch.zeros_like(negatives), none)
-        # (m, P) similarities of the positives in ascending order, padded at the end by +inf,
-        # and where each came from.
-        ranked, source = positives.topk(width, dim=1, largest=False, sorted=True)
-        # Number of positives below S_ij + η.
-        raised = negatives + self.eta
-        below = torch.searchsorted(ranked, raised)
-        prefix = torch.nn.functional.pad(ranked.masked_fill(ranked.isinf(), 0).cumsum(1), (1, 0))
+        # (m, R) positives in ascending order, padded at the end by +inf, and their columns.
+        ranked, columns = positives.topk(most, dim=1, largest=False, sorted=True)
+        shifted = negatives + self.eta  # (m, C)
+        # (m, C) number of positives below S_ij + η: with each, the negative has a valid triplet.
+        below = torch.searchsorted(ranked, shifted)
+        finite = ranked.masked_fill(ranked.isinf(), 0)
+        sums = torch.nn.functional.pad(finite.cumsum(1), (1, 0))  # (m, R + 1) of the r lowest
         weights = below.to(positives.dtype)
-        loss = (weights * raised.clamp_min_(-1e4) - prefix.gather(1, below)).sum(1)
-        # The positive of rank r has a valid triplet with each negative whose count exceeds r.
-        counts = positives.new_zeros(m, width + 1)
+        loss = (weights * shifted.clamp_min_(-1e4) - sums.gather(1, below)).sum(1)
+        # (m, R + 1) number of negatives with r positives below them; the positive of rank r has a
+        # valid triplet with each negative that has more than r.
+        counts = positives.new_zeros(m, most + 1)
         counts.scatter_add_(1, below, torch.ones_like(weights))
-        above = counts.flip(1).cumsum(1).flip(1)[:, 1:].masked_fill(ranked.isinf(), 0)
-        pulled = torch.zeros_like(positives).scatter_add_(1, source, above)
-        return Weighting(loss, pulled, weights, terms=above.sum(1))
+        above = counts.flip(1).cumsum(1).flip(1)[:, 1:].masked_fill(ranked.isinf(), 0)  # (m, R)
+        positive_weights = torch.zeros_like(positives).scatter_add_(1, columns, above)
+        return Weighting(loss, positive_weights, weights, terms=above.sum(1))
 
     def bound(self, positives: Tensor) -> Tensor:
         """min over positives - η; see :meth:`PairLoss.bound`."""
