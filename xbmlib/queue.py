@@ -55,6 +55,13 @@ class Shadow(NamedTuple):
     Attributes:
         entries: (M, D) bfloat16.
         norm: scalar, at least the norm of every entry.
+
+    Example:
+        >>> import torch
+        >>> memory = CrossBatchMemory(size=3, dim=2, shadow=True)
+        >>> slots = memory.enqueue(2 * torch.eye(2), torch.tensor([0, 1]))
+        >>> memory.shadow.entries.dtype, memory.shadow.norm
+        (torch.bfloat16, tensor(2.))
     """
 
     entries: Tensor

@@ -16,6 +16,8 @@ from torch.utils.data import Sampler
 class StepSampler(Sampler[list[int]]):
     """A batch sampler for ``DataLoader`` that yields the batches of steps [start, steps).
 
+    Base of the samplers here, and of custom ones: a subclass defines :meth:`batch`.
+
     Args:
         steps: number of batches in all, >= 0.
         seed: of the randomness.
@@ -25,6 +27,15 @@ class StepSampler(Sampler[list[int]]):
 
     Raises:
         ValueError: steps below 0.
+
+    Example:
+        >>> class InOrder(StepSampler):
+        ...     def batch(self, step):
+        ...         return [2 * step, 2 * step + 1]
+        >>> sampler = InOrder(steps=3, seed=0)
+        >>> sampler.start = 1
+        >>> list(sampler)
+        [[2, 3], [4, 5]]
     """
 
     def __init__(self, steps: int, seed: int) -> None:
