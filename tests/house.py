@@ -90,7 +90,7 @@ def climbs(root):
 
 
 def second_names(root):
-    """Notebooks without a study module or plot of their name, the reverse, and other imports."""
+    """Notebooks, study modules, plots and exported figures that do not share a name."""
     notebooks = {path.stem for path in (root / "notebooks").glob("*.ipynb")}
     wanted = {SHARED.get(name, name) for name in notebooks}
     found = []
@@ -100,6 +100,9 @@ def second_names(root):
         found += [f"{folder}/{name}.py is missing" for name in sorted(due - stems)]
         found += [f"{folder}/{name}.py has no notebook" for name in stems - due - helpers.keys()]
         found += [f"{folder}/{name}.py is listed and not there" for name in helpers.keys() - stems]
+    for path in sorted((root / "figures").rglob("*.*")):
+        if not any(f"{path.stem}_".startswith(f"{name}_") for name in notebooks):
+            found.append(f"{path.relative_to(root)} has no notebook")
     named = {(module, target) for module, target, _ in imports(root)}
     for name in sorted(notebooks):
         own = f"xbmlib.study.figures.{SHARED.get(name, name)}"

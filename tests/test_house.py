@@ -116,6 +116,7 @@ def test_a_climb_is_reported(files, told, tree):
           "price.ipynb does not import xbmlib.study.figures.price"]),
         ({"xbmlib__plots__price": ""}, ["xbmlib/plots/price.py has no notebook"]),
         ({"xbmlib__plots__pretrain": ""}, ["xbmlib/plots/pretrain.py has no notebook"]),
+        ({"figures__full__costs": ""}, ["figures/full/costs.py has no notebook"]),
     ],
 )  # fmt: skip
 def test_a_second_name_is_reported(files, told, tree):
@@ -127,6 +128,7 @@ def test_a_second_name_is_reported(files, told, tree):
         sound[f"notebooks__{name}"] = f"from xbmlib.study.figures import {module}"
         sound[f"xbmlib__study__figures__{module}"] = sound[f"xbmlib__plots__{module}"] = ""
     del sound["xbmlib__plots__pretrain"]
+    sound |= {"figures__quick__cost": "", "figures__full__cost_pairs": ""}
     assert second_names(tree(**sound)) == []
     assert second_names(tree(**sound | files)) == told
 
