@@ -21,9 +21,9 @@ from torchvision.datasets import ImageFolder
 
 from benchmarks.measure import Row, machine, medians, row
 from xbmlib.datasets import ImageFiles, Images
-from xbmlib.datasets.disk import DISK
 from xbmlib.datasets.pack import pack
 from xbmlib.datasets.packed import ORIGINAL, find_pack
+from xbmlib.datasets.published import DISK
 from xbmlib.datasets.views import VIEWS
 from xbmlib.storage import ROOT, write_csv
 

@@ -16,7 +16,7 @@ from tests.datasets.trees import (
     vehicleid_tree,
 )
 from xbmlib import datasets
-from xbmlib.datasets.disk import DISK
+from xbmlib.datasets.published import DISK
 from xbmlib.datasets.views import VIEWS
 from xbmlib.training.evaluation import evaluate
 

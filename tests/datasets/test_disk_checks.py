@@ -9,7 +9,7 @@ import pytest
 from tests.datasets.trees import SOP_HEAD, TREES, damageable, write_photo
 from xbmlib import datasets
 from xbmlib.datasets import DatasetError
-from xbmlib.datasets.disk import DISK
+from xbmlib.datasets.published import DISK
 
 
 def test_xbm_data_has_to_be_set(monkeypatch, tmp_path):

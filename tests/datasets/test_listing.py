@@ -9,7 +9,7 @@ from scipy.io import savemat
 from tests.datasets.trees import SOP_HEAD, damageable
 from xbmlib import datasets
 from xbmlib.datasets import DatasetError
-from xbmlib.datasets.disk import DISK
+from xbmlib.datasets.published import DISK
 
 
 @pytest.mark.parametrize(

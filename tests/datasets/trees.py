@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 from scipy.io import savemat
 
-from xbmlib.datasets.disk import DISK
+from xbmlib.datasets.published import DISK
 
 # First line of Ebay_train.txt and Ebay_test.txt.
 SOP_HEAD = "image_id class_id super_class_id path\n"

@@ -24,7 +24,7 @@ from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
-from xbmlib.datasets.disk import DISK, root
+from xbmlib.datasets.disk import root
 from xbmlib.datasets.files import ImageFiles
 from xbmlib.datasets.images import DatasetError
 from xbmlib.datasets.packed import (
@@ -37,6 +37,7 @@ from xbmlib.datasets.packed import (
     read_manifest,
     shard_path,
 )
+from xbmlib.datasets.published import DISK
 from xbmlib.datasets.views import VIEWS
 from xbmlib.storage import write_atomically, write_json
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from xbmlib.datasets import bundled, disk
 from xbmlib.datasets.bundled import BUNDLED
-from xbmlib.datasets.disk import DISK
 from xbmlib.datasets.images import DatasetError, Retrieval
+from xbmlib.datasets.published import DISK
 from xbmlib.datasets.views import VIEWS
 
 # The only view of the bundled sets: the images as rendered.

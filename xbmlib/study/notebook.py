@@ -12,7 +12,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
-from xbmlib.datasets.disk import VARIABLE
+from xbmlib.datasets.published import VARIABLE
 from xbmlib.storage import ROOT, write_atomically, write_csv, write_json
 from xbmlib.study.profiles import PROFILES, Profile
 
