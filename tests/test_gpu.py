@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from tests.datasets.trees import inshop_tree
 from tests.distributed.test_processes import torchrun
-from tests.losses.test_values import brute_batch, case, each_setting
+from tests.losses.oracle import brute_batch, case, each_setting
 from xbmlib import backbones, datasets
 from xbmlib.datasets import Retrieval
 from xbmlib.losses import ContrastiveLoss, MultiSimilarityLoss, TripletLoss

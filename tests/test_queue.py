@@ -338,3 +338,23 @@ def test_initialise_from_too_few_images():
     initialise(memory, lambda x: x, batches)
     assert torch.equal(memory.embeddings, images)
     assert len(memory) == memory.pointer == 8 and not memory.full
+
+
+def test_shadow_follows_the_memory():
+    """Oracle: its definition, through wrapping, resuming and forgetting."""
+    memory, dim = CrossBatchMemory(30, 4, shadow=True), 4
+    for seed in range(2):
+        rows = torch.randn(20, dim, generator=torch.Generator().manual_seed(seed))
+        memory.enqueue(rows, torch.arange(20))
+    other = CrossBatchMemory(30, dim, shadow=True)
+    other.load_state_dict(memory.state_dict())
+    for held in (memory, other):
+        entries, norm = held.shadow
+        assert torch.equal(entries, held.embeddings.bfloat16())
+        assert norm == held.embeddings.norm(dim=1).max()
+    memory.enqueue(50 * torch.eye(dim)[:3], torch.arange(3))
+    assert memory.shadow.norm == 50
+    memory.reset()
+    assert memory.shadow.entries.shape == (0, dim) and memory.shadow.norm == 0
+    assert CrossBatchMemory(4, dim).shadow is None
+    assert set(other.state_dict()) == set(CrossBatchMemory(30, dim).state_dict())

@@ -7,7 +7,7 @@ import pandas as pd
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from tests.losses.test_values import case
+from tests.losses.oracle import case
 from xbmlib.study.summary import claims, rewrite_readme
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -11,8 +11,7 @@ from pytorch_metric_learning import losses as peers
 from torch import nn
 from torch.nn import functional as F
 
-from tests.losses.test_metric_learning import listed
-from tests.losses.test_values import SETTINGS, brute_batch
+from tests.losses.oracle import SETTINGS, brute_batch, listed
 from xbmlib.losses import ContrastiveLoss, MetricLearningLoss, TripletLoss
 from xbmlib.xbm import XBM
 

@@ -11,8 +11,8 @@ from pytorch_metric_learning.distances import CosineSimilarity
 from pytorch_metric_learning.reducers import MeanReducer, SumReducer
 from torch import nn
 
-from tests.losses.test_values import case
-from xbmlib.losses import ContrastiveLoss, MetricLearningLoss, check_call
+from tests.losses.oracle import case, listed
+from xbmlib.losses import ContrastiveLoss, MetricLearningLoss
 from xbmlib.queue import CrossBatchMemory
 
 each_peer = pytest.mark.parametrize(
@@ -26,18 +26,6 @@ each_peer = pytest.mark.parametrize(
     ],
     ids=lambda make: make.func.__name__,
 )
-
-
-def listed(labels, others, own):
-    """Every pair of the anchors with another than their own entry, one by one."""
-    positives, negatives = [], []
-    for i, label in enumerate(labels.tolist()):
-        for j, other in enumerate(others.tolist()):
-            if label != other:
-                negatives.append((i, j))
-            elif j != int(own[i]):
-                positives.append((i, j))
-    return (*torch.tensor(positives).T, *torch.tensor(negatives).T)
 
 
 @each_peer
@@ -156,16 +144,6 @@ def test_bad_shapes_are_told():
     anchors, labels, memory, *_ = case()
     with pytest.raises(ValueError, match=r"memory \(40, 6\) .* memory_labels"):
         MetricLearningLoss(peers.CircleLoss())(anchors, labels, memory)
-
-
-def test_calls_are_checked():
-    """Oracle: ours and the adapted are let through; what is not called so is refused."""
-    check_call(ContrastiveLoss())
-    check_call(MetricLearningLoss(peers.CircleLoss()))
-    with pytest.raises(ValueError, match="CircleLoss is not called as a PairLoss .*Metric"):
-        check_call(peers.CircleLoss())
-    with pytest.raises(ValueError, match=r"type function: give a torch\.nn\.Module"):
-        check_call(nn.functional.mse_loss)
 
 
 def test_optional_packages_are_not_needed():

@@ -1,24 +1,22 @@
-"""Tests of which pairs count: own entries, duplicates, strict bounds, and both sides of a pair."""
+"""Tests of which pairs count: own entries, duplicates, strict bounds, none at all, and NaN."""
 
+import copy
 import math
 
 import pytest
 import torch
-from torch.nn import functional as F
 
-from tests.losses.test_values import brute_batch, case, each_loss, each_setting
+from tests.losses.oracle import (
+    AXES,
+    HALF,
+    SETTINGS,
+    brute_batch,
+    case,
+    each_loss,
+    each_setting,
+    value_and_gradient,
+)
 from xbmlib.losses import ContrastiveLoss, MultiSimilarityLoss, TripletLoss
-
-AXES = torch.eye(4)
-HALF = torch.full((1, 4), 0.5)
-
-
-def value_and_gradient(loss, anchors, *rest, **named):
-    """Value, gradient of the anchors and valid pairs of one call."""
-    z = anchors.clone().requires_grad_()
-    out = loss(z, *rest, **named)
-    out.backward()
-    return out.detach(), z.grad, loss.valid.negatives, loss.valid.positives
 
 
 @each_setting
@@ -103,21 +101,6 @@ def test_bounds_are_strict(loss, wanted):
     assert valid == [int(w > 0) for w in wanted]
 
 
-def test_both_sides_of_a_pair_within_the_batch():
-    """Oracle: by hand. Two anchors u, v of two classes, S > λ: L = (S + S) / 2 = S.
-
-    So dL/du = v. Against a memory that holds v only, dL/du = v / 1 and v gets nothing.
-    """
-    u, v = F.normalize(torch.tensor([[1.0, 2.0], [2.0, 1.0]], dtype=torch.float64))
-    labels = torch.tensor([0, 1])
-    z = torch.stack([u, v]).requires_grad_()
-    ContrastiveLoss()(z, labels).backward()
-    torch.testing.assert_close(z.grad, torch.stack([v, u]))
-    z = torch.stack([u, v]).requires_grad_()
-    ContrastiveLoss()(z[:1], labels[:1], z[1:], labels[1:]).backward()
-    torch.testing.assert_close(z.grad, torch.stack([v, torch.zeros(2, dtype=torch.float64)]))
-
-
 @each_setting
 def test_no_gradient_into_the_memory(kind, settings):
     """Oracle: autograd has no path to it, be it a leaf or made of the anchors."""
@@ -151,3 +134,78 @@ def test_valid_pairs_are_those_of_the_latest_call():
     loss(AXES, torch.arange(4))
     assert not loss.valid.positives.any() and not loss.valid.negatives.any()
     assert loss.valid.negatives.dtype == loss.valid.positives.dtype == torch.int64
+
+
+@each_loss
+def test_order_does_not_matter(kind, settings):
+    """Oracle: a permuted memory with permuted own entries is the same memory."""
+    anchors, labels, memory, memory_labels, own = case(seed=4)
+    order = torch.randperm(len(memory), generator=torch.Generator().manual_seed(1))
+    moved = order.argsort()[own]
+    wanted = value_and_gradient(kind(**settings), anchors, labels, memory, memory_labels, own=own)
+    got = value_and_gradient(
+        kind(**settings), anchors, labels, memory[order], memory_labels[order], own=moved
+    )
+    for g, w in zip(got, wanted, strict=True):
+        torch.testing.assert_close(g, w)
+
+
+@each_loss
+def test_copies_after_a_call(kind, settings):
+    """Oracle: the same value; what the latest call left behind is no obstacle."""
+    anchors, labels, *_ = case()
+    loss = kind(**settings)
+    value = loss(anchors.requires_grad_(), labels)
+    assert copy.deepcopy(loss)(anchors, labels) == value
+    assert not loss.state_dict() and not list(loss.parameters())
+
+
+@each_setting
+@pytest.mark.parametrize("reduction", ["sum", "mean"])
+@pytest.mark.parametrize(
+    "pick",
+    [
+        lambda v, y, w, z: (v[:1], y[:1]),
+        lambda v, y, w, z: (v[:0], y[:0]),
+        lambda v, y, w, z: (v, y, w[:0], z[:0]),
+        lambda v, y, w, z: (v[:0], y[:0], w, z),
+        # Alone of its class, and opposite to all others: no negative is above any bound.
+        lambda v, y, w, z: (AXES[:1].double(), y[:1], -AXES[:1].double().expand(5, 4), y[:1] + 1),
+    ],
+    ids=["one anchor", "no anchor", "empty memory", "no anchor, memory", "far negatives"],
+)
+def test_no_valid_pair(kind, settings, reduction, pick):
+    """Oracle: an empty sum is zero, and so is its gradient: zeros, not None."""
+    anchors, labels, *rest = pick(*case()[:4])
+    if rest:
+        rest[1] = rest[1].expand(len(rest[0]))
+    loss = kind(**settings, reduction=reduction)
+    out, grad, negatives, positives = value_and_gradient(loss, anchors, labels, *rest)
+    assert out == 0 and grad.shape == anchors.shape and not grad.any()
+    assert negatives.shape == positives.shape == labels.shape
+    assert not negatives.any() and not positives.any()
+    assert loss.weights(anchors, labels, *rest).shape == (len(labels), len((rest or [labels])[0]))
+    # What has no pair leaves the optimiser's other losses as they are.
+    z = torch.ones_like(anchors, requires_grad=True)
+    (z.sum() + loss(z * anchors, labels, *rest)).backward()
+    assert (z.grad == 1).all()
+
+
+@pytest.mark.parametrize(("kind", "settings"), SETTINGS[2:])
+@pytest.mark.parametrize("classes", [1, 12], ids=["one class", "each class once"])
+def test_both_kinds_of_pairs_are_needed(kind, settings, classes):
+    """Oracle: the triplet and the multi-similarity loss compare positives with negatives."""
+    anchors, *_ = case()
+    labels = torch.arange(len(anchors)) % classes
+    out, grad, negatives, positives = value_and_gradient(kind(**settings), anchors, labels)
+    assert not negatives.any() and not positives.any()
+    assert out == 0 and not grad.any()
+
+
+@pytest.mark.parametrize(("kind", "settings"), SETTINGS[:5:2])
+def test_nan_is_not_hidden(kind, settings):
+    """Oracle: arithmetic. A diverged model's NaN reaches the loss, where training looks for it."""
+    anchors, labels, memory, memory_labels, own = case()
+    anchors, loss = anchors * math.nan, kind(**settings)
+    assert loss(anchors, labels).isnan()
+    assert loss(anchors, labels, memory, memory_labels, own=own).isnan()

@@ -7,8 +7,7 @@ import torch
 from pytorch_metric_learning import losses as peers
 from torch.nn import functional as F
 
-from tests.losses.test_peers import each_kind, offset, peer_of
-from tests.losses.test_values import brute_batch, each_setting
+from tests.losses.oracle import brute_batch, each_kind, each_setting, offset, peer_of
 from xbmlib.queue import CrossBatchMemory
 
 

@@ -10,7 +10,7 @@ from pytorch_metric_learning.distances import CosineSimilarity
 from torch import nn
 from torch.nn import functional as F
 
-from tests.losses.test_metric_learning import listed
+from tests.losses.oracle import listed
 from tests.training.test_run import one_thread, small
 from xbmlib import backbones, datasets
 from xbmlib.backbones import ModelError

@@ -1,117 +1,23 @@
-"""Tests of the losses against loops over pairs and finite differences.
-
-The loops below are the oracle of the other ``test_losses_*`` modules too.
-"""
-
-import math
+"""Tests of the pair-based losses against loops over pairs: values, gradients, dtypes, layouts."""
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import settings as profile
 from hypothesis import strategies as st
-from torch.nn import functional as F
 
-from xbmlib.losses import ContrastiveLoss, MultiSimilarityLoss, TripletLoss
-
-# The released code's values first, then others: no value may be built in.
-SETTINGS = (
-    (ContrastiveLoss, {"lam": 0.5}),
-    (ContrastiveLoss, {"lam": -0.2}),
-    (TripletLoss, {"eta": 0.1}),
-    (TripletLoss, {"eta": 0.7}),
-    (MultiSimilarityLoss, {"alpha": 2.0, "beta": 40.0, "lam": 0.5, "epsilon": 0.1}),
-    (MultiSimilarityLoss, {"alpha": 7.0, "beta": 3.0, "lam": -0.3, "epsilon": 0.4}),
+from tests.losses.oracle import (
+    SETTINGS,
+    brute_batch,
+    case,
+    each_loss,
+    each_setting,
+    owners,
+    value_and_gradient,
 )
-each_setting = pytest.mark.parametrize(
-    ("kind", "settings"), SETTINGS, ids=lambda v: v.__name__ if isinstance(v, type) else None
-)
-each_loss = pytest.mark.parametrize(("kind", "settings"), SETTINGS[::2])
+from xbmlib.losses import MultiSimilarityLoss
 
-
-def case(m=12, size=40, dim=6, classes=4, seed=0, dtype=torch.float64):
-    """Anchors, labels, memory and its labels; each anchor's own entry is in the memory."""
-    generator = torch.Generator().manual_seed(seed)
-
-    def unit(n):
-        return F.normalize(torch.randn(n, dim, generator=generator, dtype=torch.float64)).to(dtype)
-
-    def label(n):
-        return torch.randint(0, classes, (n,), generator=generator) - 1
-
-    anchors, labels, memory, memory_labels = unit(m), label(m), unit(size), label(size)
-    own = torch.randperm(size, generator=generator)[:m]
-    memory[own], memory_labels[own] = anchors, labels
-    return anchors, labels, memory, memory_labels, own
-
-
-def brute(kind, settings, s, same, itself):
-    """L_i, w_ij and the number of terms of one anchor, straight from Section 3.1."""
-    positives = [j for j in range(len(s)) if same[j] and j != itself]
-    negatives = [j for j in range(len(s)) if not same[j]]
-    weights = [0.0] * len(s)
-    if kind is ContrastiveLoss:
-        valid = [j for j in negatives if s[j] > settings["lam"]]
-        for j in positives + valid:
-            weights[j] = 1.0
-        value = sum(1 - s[j] for j in positives) + sum(s[j] for j in valid)
-        return value, weights, len(positives) + len(valid)
-    if kind is TripletLoss:
-        value, terms = 0.0, 0
-        for k in positives:
-            for j in negatives:
-                if s[k] < s[j] + settings["eta"]:
-                    value += s[j] - s[k] + settings["eta"]
-                    terms += 1
-                    weights[j] += 1
-                    weights[k] += 1
-        return value, weights, terms
-    if not positives or not negatives:
-        return 0.0, weights, 0
-    alpha, beta, lam, epsilon = (settings[n] for n in ("alpha", "beta", "lam", "epsilon"))
-    mined_n = [j for j in negatives if s[j] > min(s[k] for k in positives) - epsilon]
-    mined_p = [k for k in positives if s[k] < max(s[j] for j in negatives) + epsilon]
-    if not mined_n:
-        return 0.0, weights, 0
-    total_n = 1 + sum(math.exp(beta * (s[j] - lam)) for j in mined_n)
-    total_p = 1 + sum(math.exp(-alpha * (s[k] - lam)) for k in mined_p)
-    for j in mined_n:
-        weights[j] = math.exp(beta * (s[j] - lam)) / total_n
-    for k in mined_p:
-        weights[k] = math.exp(-alpha * (s[k] - lam)) / total_p
-    return math.log(total_n) / beta + math.log(total_p) / alpha, weights, 1
-
-
-def brute_batch(kind, settings, anchors, labels, memory, memory_labels, own=None):
-    """Sums of L_i and of terms, w_ij, their signs in Eq. 5, and its gradient, all without 1/m."""
-    anchors, memory = anchors.double().tolist(), memory.double().tolist()
-    labels, memory_labels = labels.tolist(), memory_labels.tolist()
-    own = [-1] * len(labels) if own is None else own.tolist()
-    total, terms, weights, signs, grad = 0.0, 0, [], [], []
-    for v, y, itself in zip(anchors, labels, own, strict=True):
-        s = [sum(a * b for a, b in zip(v, w, strict=True)) for w in memory]
-        same = [y == z for z in memory_labels]
-        value, row, n = brute(kind, settings, s, same, itself)
-        total, terms = total + value, terms + n
-        sign = [-1.0 if match else 1.0 for match in same]
-        weights.append(row)
-        signs.append(sign)
-        pairs = list(zip(sign, row, memory, strict=True))
-        grad.append([sum(f * w * u[d] for f, w, u in pairs) for d in range(len(v))])
-
-    def matrix(rows, width):
-        return torch.tensor(rows, dtype=torch.float64).reshape(len(labels), width)
-
-    m, d = len(memory), len(anchors[0])
-    return total, terms, matrix(weights, m), matrix(signs, m), matrix(grad, d)
-
-
-def owners(mode, own):
-    """Own entries named for all, for none in two ways, or for every other anchor."""
-    if mode == "none":
-        return None
-    some = torch.arange(len(own)) % 2 == 0
-    return {"all": own, "-1": torch.full_like(own, -1), "some": torch.where(some, own, -1)}[mode]
+LOW = (torch.bfloat16, torch.float16)
 
 
 @each_setting
@@ -244,3 +150,84 @@ def test_defaults_are_the_released_ones(kind, settings):
     assert kind()(anchors, labels) == kind(**settings, reduction="sum")(anchors, labels)
     for name, value in settings.items():
         assert getattr(kind(), name) == value
+
+
+@each_loss
+@pytest.mark.parametrize("low", LOW, ids=str)
+@pytest.mark.parametrize("autocast", [False, True], ids=["", "autocast"])
+def test_low_precision(kind, settings, low, autocast):
+    """Oracle: the float64 loops on the rounded values, against the memory and within the batch.
+
+    Only the gradient comes back rounded, in the anchors' dtype.
+    """
+    anchors, labels, memory, memory_labels, own = case(dtype=low)
+    itself = torch.arange(len(anchors))
+    for refs, ref_labels, mine, rest in (
+        (memory, memory_labels, own, {"own": own}),
+        (anchors, labels, itself, {}),
+    ):
+        total, _, weights, signs, grad = brute_batch(
+            kind, settings, anchors, labels, refs, ref_labels, mine
+        )
+        given = (labels, refs, ref_labels) if rest else (labels,)
+        if not rest:
+            grad = grad + (signs * weights).T @ anchors.double()
+        with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+            loss = kind(**settings)
+            out, found, *_ = value_and_gradient(loss, anchors, *given, **rest)
+        assert found.dtype == low and out.dtype == torch.float32
+        assert out.item() == pytest.approx(total / len(anchors), rel=1e-5)
+        error = (found.double() - grad / len(anchors)).norm()
+        assert error < 0.005 * grad.norm() / len(anchors)
+        assert int(sum(loss.valid).sum()) == int((weights > 0).sum())
+
+
+@each_setting
+@pytest.mark.parametrize("stored", [*LOW, torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_memory_of_another_dtype(kind, settings, stored, dtype):
+    """Oracle: the float64 loops on what is stored; the gradient is the anchors' dtype's."""
+    anchors, labels, memory, memory_labels, own = case(seed=1)
+    anchors, memory = anchors.to(dtype), memory.to(stored)
+    total, _, _, _, grad = brute_batch(kind, settings, anchors, labels, memory, memory_labels, own)
+    out, found, *_ = value_and_gradient(
+        kind(**settings), anchors, labels, memory, memory_labels, own=own
+    )
+    assert out.item() == pytest.approx(total / len(anchors), rel=1e-5)
+    torch.testing.assert_close(found, (grad / len(anchors)).to(dtype), atol=1e-5, rtol=1e-4)
+
+
+@each_setting
+def test_autocast_changes_nothing(kind, settings):
+    """Oracle: the same call without it, to the last bit, value, gradient and weights."""
+    anchors, labels, *rest, own = case(dtype=torch.float32)
+    for arguments in ((labels,), (labels, *rest)):
+        named = {"own": own} if len(arguments) > 1 else {}
+        plain = value_and_gradient(kind(**settings), anchors, *arguments, **named)
+        with torch.autocast("cpu", torch.bfloat16):
+            cast = value_and_gradient(kind(**settings), anchors, *arguments, **named)
+        for got, wanted in zip(cast, plain, strict=True):
+            assert got.dtype == wanted.dtype and torch.equal(got, wanted)
+
+
+@each_setting
+def test_non_contiguous(kind, settings):
+    """Oracle: the same values laid out side by side."""
+    anchors, *given, own = case()
+
+    def strided(t):
+        """Every second row of something wider, its columns apart."""
+        wide = torch.zeros(2 * len(t), *(2 * n for n in t.shape[1:]), dtype=t.dtype)
+        out = wide[::2, ::2] if t.ndim == 2 else wide[::2]
+        out.copy_(t)
+        assert not out.is_contiguous()
+        return out
+
+    for rest, named in ((given[:1], {}), (given, {"own": own})):
+        wanted = value_and_gradient(kind(**settings), anchors, *rest, **named)
+        z, loss = anchors.clone().requires_grad_(), kind(**settings)
+        apart = {name: strided(t) for name, t in named.items()}
+        out = loss(strided(z), *(strided(t) for t in rest), **apart)
+        out.backward()
+        for got, w in zip((out.detach(), z.grad, *loss.valid), wanted, strict=True):
+            torch.testing.assert_close(got, w)
