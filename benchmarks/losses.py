@@ -1,4 +1,4 @@
-"""The losses against a memory: the paper's sizes, a bare product, and a peer library."""
+"""The losses against a memory of the paper's size, beside a bare product and a peer library."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from benchmarks.measure import Row, extra_mib, faster, medians, row
 from xbmlib.losses import ContrastiveLoss, MultiSimilarityLoss, PairLoss, TripletLoss
 from xbmlib.queue import CrossBatchMemory
 
-# Batch, training images and dimension of SOP (Sections 4.1 and 4.2), and its training classes.
+# m, N, D and number of training classes of SOP (Sections 4.1 and 4.2).
 BATCH, ENTRIES, DIM, CLASSES = 64, 59_551, 512, 11_318
 BATCHES = 64
 ROUNDS = 15
-# Sizes of the memory whose growth is measured, at D = 128, and the largest held here.
+# M over which the growth of a step's time is measured, at D = 128, and the largest M measured.
 GROWTH, GROWTH_DIM, LARGEST = [1 << p for p in range(12, 21)], 128, 1 << 22
 
 
 class Case(NamedTuple):
-    """A full memory's entries, and batches to come.
+    """The entries of a full memory, and mini-batches to compare with it.
 
     Attributes:
-        entries: (M, D) unit vectors.
+        entries: (M, D) vectors of norm 1.
         entry_labels: (M,).
-        batches: (n, m, D), 4 images of each class; as many as fill the smallest memory, so that
-            none is in it twice.
+        batches: (n, m, D), K = 4 images of each class; n fill the smallest memory, so that none is
+            in it twice.
         labels: (n, m).
     """
 
@@ -51,33 +51,33 @@ def case(
     classes: int = CLASSES,
     on: torch.device | str = "cpu",
 ) -> Case:
-    """Unit vectors in classes, four alike classes to a group.
+    """Sample vectors of norm 1 in classes, with groups of four similar classes.
 
     Args:
-        noise: of an image about its class. At TRAINED an anchor has some 16 negatives above 0.5,
-            the paper's 1,000 valid negatives of a batch of 64 (Fig. 4); at UNTRAINED classes are
-            hardly told apart.
+        noise: of an image around its class, per coordinate. At TRAINED an anchor has some 16
+            negatives above 0.5, so that a batch of 64 has the paper's 1,000 valid negatives
+            (Fig. 4); at UNTRAINED the classes hardly differ.
         size: M.
         dim: D.
-        classes: to draw from.
-        on: the device that all lives on.
+        classes: number of classes.
+        on: device of all tensors.
     """
     torch.manual_seed(0)
     with torch.device(on):
-        return _drawn(noise, size, dim, classes)
+        return _sample(noise, size, dim, classes)
 
 
-def _drawn(noise: float, size: int, dim: int, classes: int) -> Case:
+def _sample(noise: float, size: int, dim: int, classes: int) -> Case:
     scale = (DIM / dim) ** 0.5
     group = F.normalize(torch.randn(classes // 4 + 1, dim))
-    own = 0.02 * scale * torch.randn(classes, dim)
-    centres = F.normalize(group[torch.arange(classes) // 4] + own)
-    drawn = torch.stack([torch.randperm(classes)[: BATCH // 4] for _ in range(BATCHES)])
-    labels = drawn.repeat_interleave(4, dim=1)
+    offsets = 0.02 * scale * torch.randn(classes, dim)
+    centres = F.normalize(group[torch.arange(classes) // 4] + offsets)
+    chosen = torch.stack([torch.randperm(classes)[: BATCH // 4] for _ in range(BATCHES)])
+    labels = chosen.repeat_interleave(4, dim=1)
     entry_labels = torch.randint(0, classes, (size,))
 
-    def images(of: Tensor) -> Tensor:
-        return F.normalize(centres[of] + noise * scale * torch.randn(len(of), dim))
+    def images(classes: Tensor) -> Tensor:
+        return F.normalize(centres[classes] + noise * scale * torch.randn(len(classes), dim))
 
     entries = torch.cat([images(part) for part in entry_labels.split(1 << 16)])
     return Case(entries, entry_labels, torch.stack([images(y) for y in labels]), labels)
@@ -86,33 +86,32 @@ def _drawn(noise: float, size: int, dim: int, classes: int) -> Case:
 TRAINED, UNTRAINED = 0.03, 0.5
 
 
-def ours(loss: PairLoss, of: Case, **named: object) -> Callable[[], Tensor]:
+def ours(loss: PairLoss, data: Case, **named: object) -> Callable[[], Tensor]:
     """One step: enqueue, loss, gradient of the batch."""
-    device = of.entries.device
-    memory = CrossBatchMemory(*of.entries.shape, device=device, **named)  # type: ignore[arg-type]
-    memory.enqueue(of.entries, of.entry_labels)
-    batches = cycle(zip(of.batches, of.labels, strict=True))
+    device = data.entries.device
+    memory = CrossBatchMemory(*data.entries.shape, device=device, **named)  # type: ignore[arg-type]
+    memory.enqueue(data.entries, data.entry_labels)
+    batches = cycle(zip(data.batches, data.labels, strict=True))
 
     def step() -> Tensor:
         batch, labels = next(batches)
         v = batch.clone().requires_grad_()
         own = memory.enqueue(v, labels)
-        shadow = memory.shadow
-        loss(v, labels, memory.embeddings, memory.labels, own=own, shadow=shadow).backward()
+        loss(v, labels, memory, own=own).backward()
         assert v.grad is not None
         return v.grad
 
     return step
 
 
-def theirs(loss: torch.nn.Module, of: Case, miner: object = None) -> Callable[[], Tensor]:
+def theirs(loss: torch.nn.Module, data: Case, miner: object = None) -> Callable[[], Tensor]:
     """The same step by pytorch-metric-learning."""
-    memory = peers.CrossBatchMemory(loss, of.entries.shape[1], len(of.entries), miner=miner)
-    memory.to(of.entries.device)
-    memory.embedding_memory.copy_(of.entries)
-    memory.label_memory.copy_(of.entry_labels)
+    memory = peers.CrossBatchMemory(loss, data.entries.shape[1], len(data.entries), miner=miner)
+    memory.to(data.entries.device)
+    memory.embedding_memory.copy_(data.entries)
+    memory.label_memory.copy_(data.entry_labels)
     memory.has_been_filled = True
-    batches = cycle(zip(of.batches, of.labels, strict=True))
+    batches = cycle(zip(data.batches, data.labels, strict=True))
 
     def step() -> Tensor:
         batch, labels = next(batches)
@@ -127,35 +126,35 @@ def theirs(loss: torch.nn.Module, of: Case, miner: object = None) -> Callable[[]
 PEER = "pytorch-metric-learning"
 
 
-def steps(of: Case) -> dict[str, Callable[[], Tensor]]:
+def steps(data: Case) -> dict[str, Callable[[], Tensor]]:
     """Bare products, and a step of each loss and of the peer's two."""
-    batch = of.batches[0]
-    low = batch.bfloat16(), of.entries.bfloat16()
+    batch = data.batches[0]
+    low = batch.bfloat16(), data.entries.bfloat16()
     cosine = distances.CosineSimilarity()
     contrastive = peers.ContrastiveLoss(pos_margin=1, neg_margin=0.5, distance=cosine)
     mined = peers.MultiSimilarityLoss(alpha=2, beta=40, base=0.5)
     return {
-        "bare": lambda: batch @ of.entries.T,
-        "entries_first": lambda: of.entries @ batch.T,
+        "bare": lambda: batch @ data.entries.T,
+        "entries_first": lambda: data.entries @ batch.T,
         "bare16": lambda: low[0] @ low[1].T,
-        "contrastive": ours(ContrastiveLoss(), of),
-        "bf16": ours(ContrastiveLoss(), of, dtype=torch.bfloat16),
-        "shadow": ours(ContrastiveLoss(), of, shadow=True),
-        "ms": ours(MultiSimilarityLoss(), of),
-        "triplet": ours(TripletLoss(), of),
-        "peer": theirs(contrastive, of),
-        "peer_ms": theirs(mined, of, miners.MultiSimilarityMiner(0.1)),
+        "contrastive": ours(ContrastiveLoss(), data),
+        "bf16": ours(ContrastiveLoss(), data, dtype=torch.bfloat16),
+        "shadow": ours(ContrastiveLoss(), data, shadow=True),
+        "ms": ours(MultiSimilarityLoss(), data),
+        "triplet": ours(TripletLoss(), data),
+        "peer": theirs(contrastive, data),
+        "peer_ms": theirs(mined, data, miners.MultiSimilarityMiner(0.1)),
     }
 
 
 def rows() -> Iterator[Row]:
-    """Every loss at the paper's sizes."""
-    of = case(TRAINED)
-    calls = steps(of)
+    """Each loss at the paper's sizes."""
+    data = case(TRAINED)
+    calls = steps(data)
     t = medians(ROUNDS, **calls)
     product, product16 = "bare product, fp32", "bare product, bf16"
     yield row("contrastive, fp32", product, t["contrastive"], t["bare"], sense="<=", bar=1.2)
-    # The quicker way to have the same product, so that a reader sees what the layout alone gives.
+    # The faster layout of the same product, so that a reader sees what the layout alone gains.
     yield row("contrastive, fp32", "entries-first product, fp32", t["contrastive"],
               t["entries_first"])  # fmt: skip
     yield faster("contrastive, fp32", PEER, t["contrastive"], t["peer"], 2.7)
@@ -166,8 +165,8 @@ def rows() -> Iterator[Row]:
     yield row("multi-similarity", product, t["ms"], t["bare"], sense="<=", bar=2.2)
     yield faster("multi-similarity", f"{PEER} with its miner", t["ms"], t["peer_ms"], 2)
     yield row("triplet", product, t["triplet"], t["bare"], sense="<=", bar=2.5)
-    gradient = ours(ContrastiveLoss(), of)()
-    error = ours(ContrastiveLoss(), of, shadow=True)() - gradient
+    gradient = ours(ContrastiveLoss(), data)()
+    error = ours(ContrastiveLoss(), data, shadow=True)() - gradient
     yield row("contrastive, fp32 with bf16 shadow: gradient's distance by norm", "fp32's gradient",
               float(error.norm() / gradient.norm()), 1.0, sense="<=", bar=1e-6,
               unit="of its norm")  # fmt: skip
@@ -180,29 +179,29 @@ def rows() -> Iterator[Row]:
 
 
 def _untrained() -> Iterator[Row]:
-    """Mining before training keeps most of the pairs: no bar, but it has to work."""
-    of = case(UNTRAINED)
+    """Before training, mining keeps most of the pairs: no bar, but it has to work."""
+    data = case(UNTRAINED)
     t = medians(
         5,
-        bare=lambda: of.batches[0] @ of.entries.T,
-        contrastive=ours(ContrastiveLoss(), of),
-        ms=ours(MultiSimilarityLoss(), of),
-        triplet=ours(TripletLoss(), of),
+        bare=lambda: data.batches[0] @ data.entries.T,
+        contrastive=ours(ContrastiveLoss(), data),
+        ms=ours(MultiSimilarityLoss(), data),
+        triplet=ours(TripletLoss(), data),
     )
     for name in ("contrastive", "ms", "triplet"):
         yield row(f"{name}, untrained embeddings", "bare product, fp32", t[name], t["bare"])
-    yield row("extra memory: ms, untrained", "1 MiB", extra_mib(ours(MultiSimilarityLoss(), of)),
+    yield row("extra memory: ms, untrained", "1 MiB", extra_mib(ours(MultiSimilarityLoss(), data)),
               1.0, sense="<=", bar=64, unit="MiB")  # fmt: skip
 
 
 def _triplets_of_the_peer() -> Iterator[Row]:
-    """The largest memories that its listing of triplets can do in seconds: m·M² booleans."""
+    """The largest memories for which the peer lists its triplets in seconds: m·M² booleans."""
     loss = peers.TripletMarginLoss(
         margin=0.1, distance=distances.CosineSimilarity(), swap=False, smooth_loss=False
     )
     for size in (2000, 4000):
-        of = case(TRAINED, size=size, classes=size // 5)
-        t = medians(3, ours=ours(TripletLoss(), of), peer=theirs(loss, of))
+        data = case(TRAINED, size=size, classes=size // 5)
+        t = medians(3, ours=ours(TripletLoss(), data), peer=theirs(loss, data))
         cube = BATCH * size**2 / 2**30
         yield faster(f"triplet, M = {size}", f"pytorch-metric-learning (a cube of {cube:.1f} GiB; "
                      f"{BATCH * ENTRIES**2 / 2**30:.0f} GiB at {ENTRIES})",
@@ -210,22 +209,22 @@ def _triplets_of_the_peer() -> Iterator[Row]:
 
 
 def growth() -> tuple[pd.DataFrame, list[Row]]:
-    """Milliseconds of a step by the size of the memory, and the slope in log-log."""
+    """Milliseconds of a step for each M, and the slope of log time over log M."""
     table, found = [], []
     makers = {"contrastive": ContrastiveLoss, "multi_similarity": MultiSimilarityLoss,
               "triplet": TripletLoss}  # fmt: skip
     for size in [*GROWTH, LARGEST]:
-        of = case(TRAINED, size=size, dim=GROWTH_DIM, classes=size // 5)
+        data = case(TRAINED, size=size, dim=GROWTH_DIM, classes=size // 5)
         names = makers if size < LARGEST else {"contrastive": ContrastiveLoss}
-        steps = {name: ours(make(), of) for name, make in names.items()}
+        steps = {name: ours(make(), data) for name, make in names.items()}
         rounds = 15 if size < 1 << 18 else 5
-        t = medians(rounds, bare=partial(torch.mm, of.batches[0], of.entries.T), **steps)
+        t = medians(rounds, bare=partial(torch.mm, data.batches[0], data.entries.T), **steps)
         table += [{"M": size, "D": GROWTH_DIM, "loss": name, "ms": ms} for name, ms in t.items()]
-    data = pd.DataFrame(table)
+    frame = pd.DataFrame(table)
     for name in makers:
-        part = data[(data["loss"] == name) & (data["M"] <= GROWTH[-1])]
+        part = frame[(frame["loss"] == name) & (frame["M"] <= GROWTH[-1])]
         slope = float(np.polyfit(np.log(part["M"]), np.log(part["ms"]), 1)[0])
         for sense, bar in ((">=", 0.9), ("<=", 1.1)):
             found.append(row(f"growth with M, {name}: slope", "linear", slope, 1.0, sense=sense,
                              bar=bar, unit="log-log"))  # fmt: skip
-    return data, found
+    return frame, found

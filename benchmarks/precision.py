@@ -1,4 +1,4 @@
-"""What a memory of fewer bits costs in accuracy: the gradient's error, and R@1 of whole runs."""
+"""What a memory of lower precision costs: the gradient's error, and R@1 of whole runs."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from xbmlib.study.parallel import run_all
 from xbmlib.study.profiles import PROFILES, experiment
 
 SEEDS = range(3)
-# What the gradient may be off by, of its norm.
+# Largest error of the gradient, relative to its norm.
 BARS = {"bfloat16": 0.01, "float16": 0.01, "int8": None}
 
 
 def rounded(entries: Tensor, name: str) -> Tensor:
-    """Entries as they come back from that precision; int8 with one scale an entry."""
+    """Entries rounded to that precision; int8 with one scale per entry."""
     if name != "int8":
         return entries.to(getattr(torch, name)).float()
     scale = entries.abs().amax(1, keepdim=True) / 127
@@ -29,10 +29,10 @@ def rounded(entries: Tensor, name: str) -> Tensor:
 
 def rows() -> Iterator[Row]:
     """Gradients at the paper's size; then whole runs of the quick profile, R_M = 1, batch 16."""
-    of = case(TRAINED)
-    wanted = ours(ContrastiveLoss(), of)()
+    data = case(TRAINED)
+    wanted = ours(ContrastiveLoss(), data)()
     for name, bar in BARS.items():
-        low = Case(rounded(of.entries, name), of.entry_labels, of.batches, of.labels)
+        low = Case(rounded(data.entries, name), data.entry_labels, data.batches, data.labels)
         error = float((ours(ContrastiveLoss(), low)() - wanted).norm() / wanted.norm())
         yield row(f"gradient's distance by norm, {name} entries", "fp32's gradient", error, 1.0,
                   sense="<=" if bar else "", bar=bar, unit="of its norm")  # fmt: skip
@@ -40,10 +40,10 @@ def rows() -> Iterator[Row]:
     kinds = ("float32", "bfloat16", "float16")
     cases = [e.replace(seed=seed, memory_dtype=kind) for kind in kinds for seed in SEEDS]
     runs = run_all(cases)
-    data = pd.DataFrame(
+    recalls = pd.DataFrame(
         {"kind": r.experiment.memory_dtype, "R@1": 100 * r.recall["R@1"]} for r in runs
     )
-    found = data.groupby("kind")["R@1"].agg(["mean", "var"])
+    found = recalls.groupby("kind")["R@1"].agg(["mean", "var"])
     for kind in kinds[1:]:
         noise = ((found.loc[kind, "var"] + found.loc["float32", "var"]) / len(SEEDS)) ** 0.5
         mean, reference = found.loc[kind, "mean"], found.loc["float32", "mean"]
