@@ -16,7 +16,7 @@ each_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=str)
 
 
 def batch(n, dim=3, start=0):
-    """Rows that can be told apart: row r is all (start + r) % 256, which each dtype holds."""
+    """Rows that differ: row r is all (start + r) % 256, which each dtype represents exactly."""
     rows = torch.arange(start, start + n)
     return (rows % 256)[:, None].expand(n, dim).float(), rows % 5 - 2, rows + 1000
 
@@ -248,7 +248,7 @@ def test_a_state_without_its_pointer_is_refused():
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         ((0, 2), "size=0"),
         ((-3, 2), "size=-3"),
@@ -259,9 +259,9 @@ def test_a_state_without_its_pointer_is_refused():
         ((2, -1), "dim=-1"),
     ],
 )
-def test_bad_sizes(arguments, told):
+def test_bad_sizes(arguments, message):
     """Oracle: the message names the value."""
-    with pytest.raises(ValueError, match=told):
+    with pytest.raises(ValueError, match=message):
         CrossBatchMemory(*arguments)
 
 
@@ -275,7 +275,7 @@ INTEGERS = torch.zeros(2, dtype=torch.int64)
 
 
 @pytest.mark.parametrize(
-    ("embeddings", "labels", "ids", "told"),
+    ("embeddings", "labels", "ids", "message"),
     [
         (torch.zeros(2, 3), INTEGERS, None, r"\(2, 3\).*\(B, 2\)"),
         (torch.zeros(2), INTEGERS, None, r"\(2,\).*\(B, 2\)"),
@@ -287,12 +287,12 @@ INTEGERS = torch.zeros(2, dtype=torch.int64)
         (torch.zeros(2, 2), INTEGERS, torch.zeros(2), "ids.*float32.*integers"),
     ],
 )
-def test_bad_batches_leave_the_memory_alone(embeddings, labels, ids, told):
+def test_bad_batches_leave_the_memory_alone(embeddings, labels, ids, message):
     """Oracle: the message names what is wrong, and the entries are those of before."""
     memory = CrossBatchMemory(4, 2)
     memory.enqueue(*batch(3, 2))
     before = contents(memory)
-    with pytest.raises(ValueError, match=told):
+    with pytest.raises(ValueError, match=message):
         memory.enqueue(embeddings, labels, ids)
     assert contents(memory) == before and memory.pointer == 3
 

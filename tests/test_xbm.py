@@ -196,7 +196,7 @@ def test_ids_and_storage_are_passed_on():
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         ({"size": 0}, "size=0"),
         ({"dim": 2.0}, "dim=2.0"),
@@ -214,15 +214,15 @@ def test_ids_and_storage_are_passed_on():
     ],
     ids=lambda v: str(v)[:30],
 )
-def test_bad_settings(change, told):
+def test_bad_settings(change, message):
     """Oracle: the message names the argument, its value and the remedy."""
     arguments = {"loss": ContrastiveLoss(), "size": 10, "dim": D} | change
-    with pytest.raises(ValueError, match=told):
+    with pytest.raises(ValueError, match=message):
         XBM(arguments.pop("loss"), **arguments)
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         ({"anchors": torch.zeros(8, 3)}, r"\(8, 3\).*\(B, 5\)"),
         ({"labels": torch.zeros(3, dtype=torch.int64)}, r"labels.*\(3,\)"),
@@ -233,13 +233,13 @@ def test_bad_settings(change, told):
     ids=lambda v: str(v)[:30],
 )
 @pytest.mark.parametrize("start", [0, 9], ids=["memory", "warm-up"])
-def test_bad_batches_are_no_step(change, told, start):
+def test_bad_batches_are_no_step(change, message, start):
     """Oracle: the message, in the warm-up too, and a state that has not changed."""
     ((v, labels),) = stream(1)
     xbm = made(ContrastiveLoss, {}, start=start)
     step(xbm, v, labels)
     before = copy.deepcopy(xbm.state_dict())
-    with pytest.raises(ValueError, match=told):
+    with pytest.raises(ValueError, match=message):
         xbm(**{"anchors": v, "labels": labels} | change)
     assert all(torch.equal(xbm.state_dict()[name], kept) for name, kept in before.items())
 

@@ -53,7 +53,7 @@ def test_both_sides_of_a_pair_within_the_batch():
 
 
 @pytest.mark.parametrize(
-    ("settings", "told"),
+    ("settings", "message"),
     [
         ({"lam": 1.5}, "lam=1.5"),
         ({"lam": -1.01}, "lam=-1.01"),
@@ -61,7 +61,7 @@ def test_both_sides_of_a_pair_within_the_batch():
         ({"reduction": "max"}, "reduction='max'.*\"sum\""),
     ],
 )
-def test_bad_settings(settings, told):
+def test_bad_settings(settings, message):
     """Oracle: the message names the setting and its value."""
-    with pytest.raises(ValueError, match=told):
+    with pytest.raises(ValueError, match=message):
         ContrastiveLoss(**settings)

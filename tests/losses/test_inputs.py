@@ -71,7 +71,7 @@ def test_integers_of_any_width(kind, settings):
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         ({"anchors": torch.zeros(12)}, r"anchors \(12,\).*\(m, D\)"),
         ({"labels": torch.zeros(3)}, r"labels \(3,\)"),
@@ -87,13 +87,13 @@ def test_integers_of_any_width(kind, settings):
         ({"own": torch.full((12,), -2)}, "own from -2 to -2.*-1"),
     ],
 )
-def test_bad_arguments(change, told):
+def test_bad_arguments(change, message):
     """Oracle: the message names the argument and what it is; so does that of the weights."""
     names = ("anchors", "labels", "memory", "memory_labels", "own")
     arguments = dict(zip(names, case(), strict=True)) | change
-    with pytest.raises(ValueError, match=told):
+    with pytest.raises(ValueError, match=message):
         ContrastiveLoss()(**arguments)
-    with pytest.raises(ValueError, match=told):
+    with pytest.raises(ValueError, match=message):
         ContrastiveLoss().weights(**arguments)
 
 
@@ -101,7 +101,7 @@ def test_bad_arguments(change, told):
     "loss", [ContrastiveLoss(), MetricLearningLoss(peers.CircleLoss())], ids=["ours", "adapted"]
 )
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         ({"memory_labels": torch.zeros(12)}, "memory_labels and shadow beside a queue"),
         ({"shadow": (torch.zeros(12, 6), torch.ones(()))}, "shadow beside a queue: leave them out"),
@@ -111,12 +111,12 @@ def test_bad_arguments(change, told):
         ({"memory": nn.Linear(6, 6)}, "memory of type Linear: .* ShardedMemory"),
     ],
 )
-def test_bad_arguments_beside_a_queue(loss, change, told):
+def test_bad_arguments_beside_a_queue(loss, change, message):
     """Oracle: the message names the argument and the remedy."""
     anchors, labels, *_ = case(dtype=torch.float32)
     queue = CrossBatchMemory(20, 6)
     queue.enqueue(anchors, labels)
-    with pytest.raises(ValueError, match=told):
+    with pytest.raises(ValueError, match=message):
         loss(anchors, labels, **{"memory": queue} | change)
 
 

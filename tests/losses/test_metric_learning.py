@@ -126,20 +126,20 @@ def test_what_the_peer_supports(name):
 
 
 @pytest.mark.parametrize(
-    ("loss", "told"),
+    ("loss", "message"),
     [
         (peers.ProxyAnchorLoss(2, 8), "ProxyAnchorLoss cannot .*ref_emb is not supported"),
         (peers.CrossBatchMemory(peers.ContrastiveLoss(), 8), "CrossBatchMemory cannot"),
         (nn.MSELoss(), "MSELoss cannot"),
     ],
 )
-def test_no_loss_of_pairs(loss, told):
+def test_no_loss_of_pairs(loss, message):
     """Oracle: the message names the loss and the remedy."""
-    with pytest.raises(ValueError, match=told + r"(.|\n)*: give a loss of pairs"):
+    with pytest.raises(ValueError, match=message + r"(.|\n)*: give a loss of pairs"):
         MetricLearningLoss(loss)
 
 
-def test_bad_shapes_are_told():
+def test_bad_shapes_are_refused():
     """Oracle: the message of our own losses."""
     anchors, labels, memory, *_ = case()
     with pytest.raises(ValueError, match=r"memory \(40, 6\) .* memory_labels"):

@@ -19,7 +19,7 @@ def test_large_scales_do_not_overflow():
 
 
 @pytest.mark.parametrize(
-    ("settings", "told"),
+    ("settings", "message"),
     [
         ({"alpha": 0}, "alpha=0"),
         ({"beta": -2}, "beta=-2"),
@@ -29,7 +29,7 @@ def test_large_scales_do_not_overflow():
         ({"reduction": "max"}, "reduction='max'.*\"sum\""),
     ],
 )
-def test_bad_settings(settings, told):
+def test_bad_settings(settings, message):
     """Oracle: the message names the setting and its value."""
-    with pytest.raises(ValueError, match=told):
+    with pytest.raises(ValueError, match=message):
         MultiSimilarityLoss(**settings)

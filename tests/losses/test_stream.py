@@ -49,7 +49,7 @@ def test_queue_and_loss(kind, settings, size, resumed):
         z = v.clone().requires_grad_()
         slots = memory.enqueue(z, labels)
         out = loss(z, labels, memory.embeddings, memory.labels, own=slots)
-        # What is stored before the gradient is asked for does not reach it.
+        # What is enqueued between forward and backward does not change the gradient.
         copy.deepcopy(memory).enqueue(-z, labels)
         out.backward()
         assert out.item() == pytest.approx(total / 8, rel=1e-9, abs=1e-12)

@@ -41,14 +41,14 @@ def test_mean_over_triplets():
 
 
 @pytest.mark.parametrize(
-    ("settings", "told"),
+    ("settings", "message"),
     [
         ({"eta": -1}, "eta=-1"),
         ({"eta": math.nan}, "eta=nan"),
         ({"reduction": "max"}, "reduction='max'.*\"sum\""),
     ],
 )
-def test_bad_settings(settings, told):
+def test_bad_settings(settings, message):
     """Oracle: the message names the setting and its value."""
-    with pytest.raises(ValueError, match=told):
+    with pytest.raises(ValueError, match=message):
         TripletLoss(**settings)

@@ -56,7 +56,7 @@ def memory_loss(
         at, held, own = batch.own, memory, own[batch.own]
         exchange = ByAnchors(at, len(batch.labels), group)
     anchors, labels = batch.embeddings[at], batch.labels[at]
-    refs = references(anchors, labels, held.embeddings, held.labels, own, held.shadow)
+    refs = references(anchors, labels, held, own=own)
     return loss.compare(anchors, labels, refs._replace(exchange=exchange))
 
 

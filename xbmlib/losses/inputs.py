@@ -46,7 +46,7 @@ def references(
     if isinstance(memory, CrossBatchMemory):
         if memory_labels is not None or shadow is not None:
             raise ValueError(
-                "memory_labels and shadow beside a queue: leave them out, it brings its own"
+                "memory_labels and shadow beside a queue: leave them out, the queue provides both"
             )
         memory_labels, shadow = memory.labels, memory.shadow
         memory = memory.embeddings

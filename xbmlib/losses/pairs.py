@@ -145,7 +145,7 @@ class PairLoss(nn.Module):
         :meth:`bound` decided in float32.
 
         Args:
-            anchors: (m, D) embeddings v_i, unit length, with gradient.
+            anchors: (m, D) embeddings v_i of norm 1, with gradient.
             labels: (m,) integers.
             memory: the queue to compare with, or (M, D) embeddings; the batch itself when left
                 out.
@@ -204,7 +204,7 @@ class PairLoss(nn.Module):
 
 
 class _PairSum(torch.autograd.Function):
-    """Sum of L_i over the anchors, with the gradient of Eq. 5 found in the forward pass."""
+    """Sum of L_i over the anchors, with the gradient of Eq. 5 computed in the forward pass."""
 
     @staticmethod
     def forward(
