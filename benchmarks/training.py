@@ -19,12 +19,12 @@ from xbmlib.study.profiles import PROFILES, experiment
 from xbmlib.training.experiment import Experiment
 from xbmlib.training.trainer import Trainer
 
-# Steps that the parts are measured over, and steps that precede them beyond the warm-up.
+# Steps over which the parts are measured, and steps between the warm-up and them.
 STEPS, WARM = 120, 20
 
 
 def trainer(e: Experiment) -> Trainer:
-    """A run that leaves no checkpoint."""
+    """The trainer of an experiment, with its checkpoint in a temporary folder."""
     folder = Path(tempfile.mkdtemp())
     return Trainer(e, datasets.load(e.data, e.split), folder / "checkpoint.pt")
 
@@ -36,9 +36,9 @@ def settings(batch: int) -> dict[str, Experiment]:
 
 
 def rows() -> Iterator[Row]:
-    """Cost of the memory over whole runs, and time spent waiting for input.
+    """Cost of the memory in a training step, and time spent waiting for input.
 
-    One thread, as the study runs; a step of the one run after a step of the other.
+    With one thread, as in the study; the two runs take their steps in turn.
     """
     for batch in (16, 64):
         cases = settings(batch)
@@ -66,7 +66,7 @@ def parts() -> pd.DataFrame:
     """Where the time of the quick profile's runs goes.
 
     Returns:
-        A row a part: run (batch and memory), part, seconds in one whole run, share of it.
+        One row per part: batch, memory, part, seconds in one whole run, share of the run.
     """
     out = []
     for batch in (16, 64):
@@ -103,5 +103,5 @@ def parts() -> pd.DataFrame:
 
 
 def one_thread() -> None:
-    """As the study's runs have it."""
+    """Use one thread, as the study's runs do."""
     torch.set_num_threads(1)

@@ -13,17 +13,17 @@ Cosine = Annotated[float, Field(ge=-1, le=1)]
 
 
 class ConfigError(ValueError):
-    """A hyper-parameter that cannot be: names the field, its value and the remedy."""
+    """An invalid hyper-parameter: names the field, its value and the remedy."""
 
 
 class Experiment(BaseModel):
-    """Every hyper-parameter of one run; the paper's symbols where it has one.
+    """Every hyper-parameter of one run, with the paper's symbol where there is one.
 
-    Strictly typed: a string is never taken for a number. Defaults are the embedded study's.
+    Strictly typed: a string is never taken for a number. Defaults are those of the bundled study.
 
     Raises:
-        ConfigError: an unknown name, a wrong type, a value out of range, or values that
-            cannot go together; one line for each.
+        ConfigError: an unknown name, a wrong type, a value out of range, or values that exclude
+            each other; one line for each.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
@@ -38,14 +38,14 @@ class Experiment(BaseModel):
     backbone: Literal["compact", "googlenet", "bninception", "resnet50"] = "compact"
     weights: str | None = Field("scripts", description="initial weights; None: from scratch")
     pooling: Literal["avg", "max"] = Field("avg", description="global pooling")
-    freeze_bn: bool = Field(False, description="keep the batch norms of the trunk as loaded")
+    freeze_bn: bool = Field(False, description="keep the trunk's batch normalisation as loaded")
     dim: Positive = Field(128, description="D, embedding dimension")
 
     sampler: Literal["pk", "shuffle"] = Field("pk", description="Section 4.1, Fig. 6")
     batch: Annotated[int, Field(ge=2)] = Field(16, description="m, mini-batch size")
-    k: Positive = Field(4, description="K, images of each class in a PK batch")
+    k: Positive = Field(4, description="K, images per class in a PK batch")
     crop: Annotated[float, Field(gt=0, le=1)] = Field(
-        0.6, description="smallest area of a drawing's random-resized crop; 1 for no cropping"
+        0.6, description="smallest area of a rendered image's random-resized crop; 1: no cropping"
     )
 
     loss: Literal["contrastive", "triplet", "multi_similarity"] = "contrastive"
@@ -63,15 +63,16 @@ class Experiment(BaseModel):
         500, description="step at which the memory joins, after the warm-up"
     )
     init: Literal["sample", "fill"] = Field(
-        "fill", description="memory at start: sampled features (Section 3.3), or filling up"
+        "fill",
+        description="memory at start: sampled features (Section 3.3), or filled batch by batch",
     )
     memory_weight: Annotated[float, Field(gt=0)] = Field(
-        1.0, description="weight of the memory's loss beside the batch's"
+        1.0, description="weight of the memory's loss; the batch's has 1"
     )
-    batch_loss: bool = Field(True, description="keep the batch's own loss beside the memory's")
+    batch_loss: bool = Field(True, description="minimise the batch's loss beside the memory's")
     memory_dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     memory_shards: bool = Field(
-        False, description="under torchrun: divide the memory among the ranks, not copy it to each"
+        False, description="under torchrun: shard the memory over the ranks, not copy it to each"
     )
 
     steps: Positive = Field(4000, description="training iterations")
@@ -79,18 +80,18 @@ class Experiment(BaseModel):
     weight_decay: Annotated[float, Field(ge=0)] = Field(5e-4, description="Section 4.1")
     schedule: Literal["cosine", "step", "constant", "plateau"] = Field(
         "cosine",
-        description='"step" divides the rate by 10 at 60% and at 85% of the steps, "plateau" where '
-        "R@1 has stopped to rise, as the released code does",
+        description='"step" divides the rate by 10 at 60% and at 85% of the steps, "plateau" when '
+        "R@1 stops rising, as in the released code",
     )
-    precision: Literal["bf16", "fp32"] = Field("bf16", description="of the backbone's passes")
+    precision: Literal["bf16", "fp32"] = Field("bf16", description="of the model's passes")
     seed: Annotated[int, Field(ge=0)] = 0
 
     evaluations: Positive = Field(1, description="evenly spaced; the last is after the last step")
     log_every: Positive = Field(10, description="steps between two rows of metrics")
-    drift: tuple[Positive, ...] = Field((), description="Δt of Eq. 2 to probe; empty for none")
-    probes: Positive = Field(256, description="instances that the drift is averaged over")
+    drift: tuple[Positive, ...] = Field((), description="Δt of Eq. 2 to measure; empty for none")
+    probes: Positive = Field(256, description="training images that the drift is averaged over")
     lemma: Annotated[int, Field(ge=0)] = Field(
-        0, description="pairs of them whose gradient error (Lemma 1) is measured with the drift"
+        0, description="pairs of probes whose gradient error (Lemma 1) is measured with the drift"
     )
     neighbours: Annotated[int, Field(ge=0)] = Field(
         0, description="queries whose nearest images are kept with the run; 0 for none"
@@ -98,8 +99,8 @@ class Experiment(BaseModel):
 
     mined: Annotated[int, Field(ge=0)] = Field(
         0,
-        description="anchors of the last batch whose pairs are kept with the run, by a loss of "
-        "xbmlib's own; 0 for none",
+        description="anchors of the last batch whose hardest pairs are kept with the run; 0 for "
+        "none",
     )
 
     def __init__(self, **values: Any) -> None:
@@ -110,7 +111,7 @@ class Experiment(BaseModel):
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
-        """Build from plain values as JSON has them (lists for tuples)."""
+        """Build from plain values as read from JSON (lists for tuples)."""
         if isinstance(values.get("drift"), list):
             values = values | {"drift": tuple(values["drift"])}
         return cls(**values)
@@ -143,8 +144,8 @@ class Experiment(BaseModel):
             )
         if self.lemma > self.probes:
             raise ValueError(
-                f"lemma={self.lemma} with probes={self.probes}: every pair takes a probe of its "
-                f"own; give at most {self.probes}"
+                f"lemma={self.lemma} with probes={self.probes}: every pair takes its own probe; "
+                f"give at most {self.probes}"
             )
         if any(delta > self.steps for delta in self.drift):
             raise ValueError(

@@ -1,4 +1,4 @@
-"""Where a run's numbers come from."""
+"""Provenance of a run's numbers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from xbmlib.storage import ROOT
 
 
 def provenance(device: torch.device) -> dict[str, Any]:
-    """Versions and hardware that a run's numbers come from."""
+    """Versions, commit and hardware that a run's numbers come from."""
     commit = subprocess.run(
         ["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
     )

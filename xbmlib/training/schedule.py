@@ -10,8 +10,8 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from xbmlib.training.experiment import Experiment
 
-# The released code: R@1 has to rise by a thousandth of itself within 5 evaluations, or the rate
-# falls by the default factor of 10, down to a 20th; after a fall 2 evaluations are skipped.
+# The released code's: unless R@1 rises by a factor of 1.001 within 5 evaluations, the rate is
+# divided by 10, but not below a 20th of the first; the 2 evaluations after that do not count.
 PLATEAU: dict[str, Any] = {
     "mode": "max", "factor": 0.1, "patience": 4, "threshold": 1e-3, "cooldown": 2,
 }  # fmt: skip
@@ -23,7 +23,7 @@ class Schedule:
 
     Args:
         experiment: names the schedule.
-        optimiser: whose rate it sets.
+        optimiser: its learning rate is set.
     """
 
     def __init__(self, experiment: Experiment, optimiser: Optimizer) -> None:
@@ -33,14 +33,14 @@ class Schedule:
             self.plateau = ReduceLROnPlateau(optimiser, min_lr=experiment.lr * FLOOR, **PLATEAU)
 
     def set(self, step: int) -> float:
-        """Set the rate for a step, and tell it."""
+        """Set the rate for a step, and return it."""
         if self.plateau is None:
             for group in self.optimiser.param_groups:
                 group["lr"] = learning_rate(self.experiment, step)
         return self.rate(step)
 
     def rate(self, step: int) -> float:
-        """The rate at a step; on a plateau's schedule, the present one."""
+        """The rate at a step; with "plateau", the present one."""
         if self.plateau is None:
             return learning_rate(self.experiment, step)
         return self.optimiser.param_groups[0]["lr"]
@@ -51,17 +51,17 @@ class Schedule:
             self.plateau.step(recall)
 
     def state_dict(self) -> dict[str, Any]:
-        """What :meth:`observe` has seen; the rate itself is the optimiser's."""
+        """The history of :meth:`observe`; the rate itself is in the optimiser's state."""
         return {} if self.plateau is None else self.plateau.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take back what :meth:`state_dict` gave."""
+        """Resume from :meth:`state_dict`."""
         if self.plateau is not None:
             self.plateau.load_state_dict(state)
 
 
 def learning_rate(e: Experiment, step: float) -> float:
-    """Learning rate at a step, in (0, lr], of a schedule that does not look at results."""
+    """Learning rate at a step, in (0, lr], of a schedule that does not depend on results."""
     if e.schedule == "cosine":
         return e.lr * (1 + math.cos(math.pi * min(step, e.steps) / (e.steps + 1))) / 2
     if e.schedule == "step":

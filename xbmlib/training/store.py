@@ -1,4 +1,4 @@
-"""The run store: one folder a run, written atomically, locked, resumable."""
+"""The run store: one folder per run, written atomically, locked, resumable."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from filelock import FileLock
 from xbmlib.storage import ROOT, write_atomically, write_json
 from xbmlib.training.experiment import ConfigError, Experiment
 
-# Raise it when a change makes the same experiment give other numbers: old runs are then
-# no longer taken for new ones.
+# Raise it when a change makes the same experiment give other numbers: stored runs then no longer
+# stand for it.
 TRAINING_VERSION = 1
 
-# What a run keeps as tables, each in a file of its name where it has rows.
+# The tables of a run, each in a file of its name if it has rows.
 FRAMES = ("metrics", "drift", "neighbours", "mined")
 
 
 def run_id(experiment: Experiment, *fingerprints: str) -> str:
     """Hash of what determines a run's numbers: experiment, data and weights, training version.
 
-    Fields at their defaults are left out, so that a new hyper-parameter whose default keeps
-    things as they were does not disown the runs made before it.
+    Fields at their defaults are left out, so that a new hyper-parameter, whose default changes
+    nothing, keeps the ids of stored runs.
     """
-    what = [experiment.model_dump(exclude_defaults=True), *fingerprints, TRAINING_VERSION]
-    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]
+    identity = [experiment.model_dump(exclude_defaults=True), *fingerprints, TRAINING_VERSION]
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
@@ -39,14 +39,17 @@ class Run:
     """A finished run: its experiment and what it measured.
 
     Attributes:
+        id: in the store, of :func:`run_id`.
         experiment: what was run.
-        recall: "R@K" (and "MAP@R") to a fraction in [0, 1], after the last step.
+        recall: "R@K" and "MAP@R", fractions in [0, 1], after the last step.
         history: the same at every evaluation, with its "step".
-        metrics: a row for each logged step.
-        drift: step, delta, drift: the mean of D(x, t; Δt) over the probes, Eq. 2.
+        metrics: one row per logged step (:class:`xbmlib.training.callbacks.Metrics`).
+        drift: one row per step and Δt (:class:`xbmlib.training.callbacks.DriftProbes`), or none.
         provenance: fingerprints of data and weights, versions, device, seconds, seed.
-        neighbours: the nearest images of a sample of queries (:mod:`xbmlib.training.retrieved`).
-        mined: pairs of some anchors of the last step (:mod:`xbmlib.training.mined`).
+        neighbours: nearest images of a sample of queries, or no rows
+            (:mod:`xbmlib.training.callbacks.neighbours`).
+        mined: pairs of some anchors of the last step, or no rows
+            (:mod:`xbmlib.training.callbacks.mined_pairs`).
     """
 
     id: str
@@ -64,28 +67,28 @@ class RunStore:
     """Folder of runs, ``results/runs`` by default.
 
     Args:
-        folder: where the runs lie; made when first written to.
+        folder: made when the first run is written.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
         self.folder = folder or ROOT / "results" / "runs"
 
     def path(self, id: str) -> Path:
-        """Folder of one run, there or not."""
+        """Folder of one run, whether it exists or not."""
         return self.folder / id
 
     def done(self, id: str) -> bool:
-        """Whether the run has finished: its recall is what is written last."""
+        """Whether the run has finished: its recall is written last."""
         return (self.path(id) / "recall.json").is_file()
 
     @contextmanager
     def locked(self, id: str) -> Iterator[Path]:
-        """Hold one run's folder; a second process waits, and then finds the run done."""
+        """Lock one run's folder; a second process waits, and then finds the run done."""
         folder = self.path(id)
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / ".lock")
         with lock:
-            # Nobody else writes here now: what is half-written is of a process that was killed.
+            # No other process writes here now: half-written files are left by one that was killed.
             for left in folder.glob(".*.tmp"):
                 left.unlink()
             yield folder
@@ -93,7 +96,7 @@ class RunStore:
             (folder / ".lock").unlink(missing_ok=True)
 
     def save(self, run: Run) -> None:
-        """Write a finished run; nothing counts until its last file is in place."""
+        """Write a finished run, which counts as done once its last file is in place."""
         folder = self.path(run.id)
         write_json(folder / "config.json", run.experiment.model_dump())
         for name in FRAMES:
@@ -106,7 +109,7 @@ class RunStore:
         """Read a finished run.
 
         Raises:
-            ConfigError: the run was made when another value was the default of some field.
+            ConfigError: a field of the experiment had another default when the run was made.
         """
         folder = self.path(id)
         recall, provenance = (
@@ -116,7 +119,7 @@ class RunStore:
         experiment = self.experiment(id)
         if run_id(experiment, *provenance["fingerprints"]) != id:
             raise ConfigError(
-                f"run {id} was made when a default of Experiment was another: raise "
+                f"run {id} was made with another default of some field of Experiment: raise "
                 "TRAINING_VERSION in xbmlib/training/store.py, or remove the run"
             )
         frames = {
