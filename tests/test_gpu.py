@@ -19,7 +19,7 @@ from xbmlib.recall import map_at_r, one_per_class, recall_at_k
 from xbmlib.study import preflight
 from xbmlib.study.parallel import run_all
 from xbmlib.training.experiment import Experiment
-from xbmlib.training.run import run_one
+from xbmlib.training.run import run_experiment
 from xbmlib.training.store import RunStore
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
@@ -33,7 +33,7 @@ RUN = {
 
 @pytest.fixture
 def small(monkeypatch):
-    """The first classes of hangul, with VehicleID's lists: real pictures, few of them."""
+    """The first classes of hangul, with VehicleID's lists: real images, few of them."""
     whole = datasets.load("hangul")
     few = [s.of_classes(s.classes[:60]) for s in (whole.train, whole.query)]
     lists = {"small": torch.arange(len(few[1]) // 2)}
@@ -185,11 +185,11 @@ def test_embeddings_of_the_nets(net):
 def test_a_run(small, tmp_path, monkeypatch, loss, ratio):
     """Oracle: the run on the CPU; its first losses, and roughly its recall."""
     e = Experiment(**RUN | {"loss": loss, "ratio": ratio, "precision": "fp32"})
-    run = run_one(e, RunStore(tmp_path / "gpu"))
+    run = run_experiment(e, RunStore(tmp_path / "gpu"))
     assert run.provenance["device"] == torch.cuda.get_device_name()
     with monkeypatch.context() as here:
         here.setattr(torch.cuda, "is_available", lambda: False)
-        wanted = run_one(e, RunStore(tmp_path / "cpu"))
+        wanted = run_experiment(e, RunStore(tmp_path / "cpu"))
     assert wanted.provenance["device"] == "cpu"
     first = slice(0, 5)
     for column in ("batch_loss", "batch_negatives"):
@@ -205,7 +205,7 @@ def test_a_run(small, tmp_path, monkeypatch, loss, ratio):
 def test_interrupted(small, tmp_path):
     """Oracle: the undisturbed run, to what a GPU's order of sums leaves."""
     e = Experiment(**RUN | {"init": "sample"})
-    whole = run_one(e, RunStore(tmp_path / "whole"))
+    whole = run_experiment(e, RunStore(tmp_path / "whole"))
     count = 0
 
     def progress(steps):
@@ -216,8 +216,8 @@ def test_interrupted(small, tmp_path):
 
     store = RunStore(tmp_path / "cut")
     with pytest.raises(KeyboardInterrupt):
-        run_one(e, store, progress=progress, checkpoint_steps=5)
-    run = run_one(e, store, checkpoint_steps=5)
+        run_experiment(e, store, progress=progress, checkpoint_steps=5)
+    run = run_experiment(e, store, checkpoint_steps=5)
     assert run.metrics["step"].tolist() == list(range(30))
     for column in ("memory_loss", "batch_loss", "lr"):
         assert run.metrics[column].tolist() == pytest.approx(
@@ -229,13 +229,13 @@ def test_neighbours(small, tmp_path):
     """Oracle: R@1 among the sampled queries, which are all; it is searched by faiss."""
     pytest.importorskip("faiss")
     e = Experiment(**RUN | {"neighbours": len(small.query)})
-    run = run_one(e, RunStore(tmp_path))
+    run = run_experiment(e, RunStore(tmp_path))
     first = run.neighbours[run.neighbours["rank"] == 1]
     assert first["correct"].mean() == pytest.approx(run.recall["R@1"], abs=0.01)
 
 
 def test_runs_share_a_gpu_in_turn(tmp_path):
-    """Oracle: what was asked for; the worker is a process of its own."""
+    """Oracle: the experiments given; the worker is another process."""
     few = {"split": "validation", "steps": 6, "start": 2, "drift": (), "evaluations": 1}
     runs = run_all([Experiment(**few, seed=s) for s in range(2)], RunStore(tmp_path))
     assert [r.experiment.seed for r in runs] == [0, 1]
@@ -267,9 +267,9 @@ def test_the_probe_of_a_large_net(tmp_path, monkeypatch, capsys):
 
 def test_one_process_of_nccl(tmp_path):
     """Oracle: the run without a process group, and the loss against a whole memory."""
-    done = torchrun(1, __file__, tmp_path / "told.json")
+    done = torchrun(1, __file__, tmp_path / "found.json")
     assert done.returncode == 0, done.stderr
-    assert json.loads((tmp_path / "told.json").read_text()) == {"backend": "nccl", "wrong": []}
+    assert json.loads((tmp_path / "found.json").read_text()) == {"backend": "nccl", "wrong": []}
 
 
 def _nccl(path):
@@ -310,7 +310,7 @@ def _nccl(path):
     net = nn.Sequential(nn.Linear(5, 4), nn.BatchNorm1d(4)).to(GPU)
     x = torch.randn(9, 5, device=GPU)
     wanted = net(x).detach()
-    distributed.same_start(net)
+    distributed.broadcast_parameters(net)
     net = distributed.sync_batch_norm(net)
     same("norm", net(x), wanted)
     distributed.backward(net(x).square().sum(), net)

@@ -65,8 +65,11 @@ def test_ones_own_model_loss_and_logger(tmp_path, monkeypatch, capsys):
     found = {tag: [e.step for e in events.Scalars(tag)] for tag in events.Tags()["scalars"]}
     assert found["step/batch_loss"] == [0, 10, 20, 30]
     assert found["step/memory_loss"] == found["step/memory_age_max"] == [10, 20, 30]
-    assert found["evaluation/R@1"] == [40]
-    assert str(names["trainer"].history[-1]["R@1"]) in capsys.readouterr().out
+    assert found["evaluation/R@1"] == [20, 40]
+    recall = [row["R@1"] for row in names["trainer"].rows["evaluation"]]
+    assert str(recall[-1]) in capsys.readouterr().out
+    assert names["best"].best == max(recall) > 0
+    names["trainer"].model.load_state_dict(torch.load("best.pt"))
 
 
 def test_the_table_is_generated():

@@ -18,7 +18,7 @@ from tests.datasets.trees import (
 from xbmlib import datasets
 from xbmlib.datasets.published import DISK
 from xbmlib.datasets.views import VIEWS
-from xbmlib.training.evaluation import evaluate
+from xbmlib.training.callbacks.evaluation import evaluate
 
 
 @pytest.mark.parametrize(

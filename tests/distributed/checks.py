@@ -50,7 +50,7 @@ def check_gather():
         equal(batch.embeddings, x)
         equal(batch.labels, labels)
         equal(batch.ids, ids)
-        assert batch.own == mine
+        assert batch.share == mine
         (z @ z.T).exp().sum().backward()
         (batch.embeddings @ batch.embeddings.T).exp().sum().backward()
         close(local.grad, z.grad[mine])
@@ -189,7 +189,7 @@ def check_resharding():
 
 
 def check_one_error_on_all_ranks():
-    """What does not fit together is told on every rank, and the next call goes on."""
+    """What does not fit together is reported on every rank, and the next call works."""
     r, ones = rank(), torch.ones(2, dtype=torch.int64)
     v = torch.zeros(2, 3)
     refused(DistributedError, "D of the embeddings: 3 on rank 0, 4 on rank 1",

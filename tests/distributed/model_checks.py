@@ -29,7 +29,7 @@ from xbmlib.queue import CrossBatchMemory
 
 
 def check_backward():
-    """Adds to what is there; leaves alone what no rank used; DDP, told apart, gives the same."""
+    """Adds to existing gradients; leaves unused parameters alone; the same with DDP."""
     x, labels, _ = whole_batch(11, 5)
     mine = splits(11, 5)[rank()]
     loss = MultiSimilarityLoss()
@@ -51,7 +51,7 @@ def check_backward():
     torch.manual_seed(rank())
     net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)).to(memory_format=torch.channels_last)
     net[1].running_mean.normal_()
-    distributed.same_start(net)
+    distributed.broadcast_parameters(net)
     torch.manual_seed(0)
     wanted = nn.Conv2d(3, 4, 3)
     equal(net[0].weight.detach(), wanted.weight.detach())
@@ -97,7 +97,7 @@ def check_batch_norm():
     frozen = distributed.sync_batch_norm(backbones.build("compact", 8, freeze_bn=True)).train()
     assert not any(isinstance(m, _BatchNorm) and m.training for m in frozen.modules())
     x = torch.ones(1 if rank() == 0 else 0, 3)
-    refused(ValueError, "1 values a channel", distributed.sync_batch_norm(nn.BatchNorm1d(3)), x)
+    refused(ValueError, "1 values per channel", distributed.sync_batch_norm(nn.BatchNorm1d(3)), x)
     grey = distributed.sync_batch_norm(nn.BatchNorm1d(3))
     x = torch.randn(4, 3, generator=torch.Generator().manual_seed(0)).bfloat16()
     close(gather(grey(x), torch.zeros(4).long())[0], nn.BatchNorm1d(3)(x).repeat(ranks(), 1), 1e-2)

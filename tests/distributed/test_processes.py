@@ -54,8 +54,8 @@ def test_equals_one_process(launch, ranks, check):
     """Oracle: our own loss and queue, and torch's batch normalisation, on the whole batch."""
     found, done = launch(ranks)
     assert len(found) == ranks, done.stderr
-    for told in found:
-        assert told.get(check, done.stderr) == ""
+    for outcome in found:
+        assert outcome.get(check, done.stderr) == ""
 
 
 def test_without_processes():
@@ -66,7 +66,7 @@ def test_without_processes():
         lambda: ShardedMemory(4, 3),
         lambda: distributed.backward(v.sum(), torch.nn.Linear(3, 2)),
         lambda: distributed.sync_batch_norm(torch.nn.BatchNorm1d(3)),
-        lambda: distributed.same_start(torch.nn.Linear(3, 2)),
+        lambda: distributed.broadcast_parameters(torch.nn.Linear(3, 2)),
     ):
         with pytest.raises(DistributedError, match="no process group: start with torchrun"):
             call()

@@ -92,11 +92,11 @@ def same_queue(memory, single):
     equal(found, torch.ones_like(found))
 
 
-def refused(kind, told, call, *arguments, **named):
+def refused(kind, message, call, *arguments, **named):
     """The call fails with this error on this rank; a hang ends the launch by its timeout."""
     try:
         call(*arguments, **named)
     except kind as error:
-        assert told in str(error), error
+        assert message in str(error), error
     else:
-        raise AssertionError(f"not refused: {told}")
+        raise AssertionError(f"not refused: {message}")

@@ -29,7 +29,7 @@ from xbmlib.study.execution import SOURCES
 from xbmlib.study.figures import retrievals
 from xbmlib.study.plan import NOTEBOOKS
 from xbmlib.study.profiles import PROFILES, experiment
-from xbmlib.training.retrieved import TOP
+from xbmlib.training.callbacks.neighbours import TOP
 from xbmlib.training.trainer import Trainer
 
 # Attributes whose file a browser loads by itself, and those of links that do so by their kind.
@@ -173,7 +173,7 @@ def test_explorer_agrees_with_brute_force(site, tmp_path):
     for memory, ratio in retrievals.RATIOS.items():
         e = experiment(PROFILES["smoke"], retrievals.BATCH, seed=0, ratio=ratio)
         trainer = Trainer(e, data, tmp_path / "none")
-        trainer.train(lambda steps: None)
+        trainer.train()
         embeddings = trainer.embed(data.query).double()
         for query in hanzi["queries"]:
             at = query["query"]

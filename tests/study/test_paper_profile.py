@@ -125,7 +125,7 @@ def test_a_probe_counts_what_a_run_holds(root):
 
     trainer = Trainer(e, datasets.load("inshop", "test", "paper"), root / "checkpoint.pt")
     trainer.update(*next(trainer.batches()))
-    trainer._save()
+    trainer.save()
     assert found.checkpoint == pytest.approx((root / "checkpoint.pt").stat().st_size, rel=0.1)
     assert found.seconds > 0
 

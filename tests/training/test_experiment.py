@@ -72,9 +72,9 @@ def refusal(**values):
     """The one line that refuses the values."""
     with pytest.raises(ConfigError) as caught:
         Experiment(**values)
-    told = str(caught.value)
-    assert len(told.splitlines()) == 1
-    return told
+    message = str(caught.value)
+    assert len(message.splitlines()) == 1
+    return message
 
 
 def test_every_field_is_listed_here():
@@ -85,7 +85,7 @@ def test_every_field_is_listed_here():
 
 
 @pytest.mark.parametrize(
-    ("values", "told"),
+    ("values", "message"),
     [
         ({"rato": 0.1}, r"rato=0\.1: no such hyper-parameter; did you mean ratio\?"),
         ({"Loss": "triplet"}, "Loss='triplet': no such hyper-parameter; did you mean loss"),
@@ -104,9 +104,9 @@ def test_every_field_is_listed_here():
         ({"ratio": 0.1, "start": 9000}, "start=9000 with steps=4000: .*below 4000"),
     ],
 )
-def test_one_clear_line(values, told):
+def test_one_clear_line(values, message):
     """Oracle: the line names the field, its value and the remedy."""
-    assert re.match(told, refusal(**values))
+    assert re.match(message, refusal(**values))
 
 
 @pytest.mark.parametrize("name", INTEGERS)
@@ -134,15 +134,15 @@ def test_finite_numbers_only(name, value):
 @pytest.mark.parametrize("value", ["hinge", 1, None, True], ids=repr)
 def test_listed_choices_only(name, value):
     """Oracle: the line names field and value, and lists the choices; each of them is taken."""
-    told = refusal(**{name: value})
-    assert told.startswith(f"{name}={value!r}: ")
+    message = refusal(**{name: value})
+    assert message.startswith(f"{name}={value!r}: ")
     for choice in CHOICES[name]:
-        assert repr(choice) in told
+        assert repr(choice) in message
         assert getattr(Experiment(**{name: choice}), name) == choice
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "told"),
+    ("name", "value", "message"),
     [
         ("data", 3, "string"),
         ("data", None, "string"),
@@ -152,9 +152,9 @@ def test_listed_choices_only(name, value):
         ("freeze_bn", 1, "boolean"),
     ],
 )
-def test_other_types(name, value, told):
+def test_other_types(name, value, message):
     """Oracle: as above; no weights at all is a value of its own."""
-    assert re.match(rf"{name}={value!r}: .*{told}", refusal(**{name: value}))
+    assert re.match(rf"{name}={value!r}: .*{message}", refusal(**{name: value}))
     assert Experiment(weights=None).weights is None
 
 
@@ -199,9 +199,9 @@ def test_remedy_for_k_and_batch(batch, k):
     if batch % k == 0:
         assert Experiment(batch=batch, k=k).batch == batch
         return
-    told = refusal(batch=batch, k=k)
-    assert told.startswith((f"k={k} with batch={batch}: ", f"batch={batch} with k={k}: "))
-    advised = int(re.search(r"(?:at most|say) (\d+)$", told)[1])
+    message = refusal(batch=batch, k=k)
+    assert message.startswith((f"k={k} with batch={batch}: ", f"batch={batch} with k={k}: "))
+    advised = int(re.search(r"(?:at most|say) (\d+)$", message)[1])
     assert Experiment(
         **({"batch": batch, "k": advised} if k > batch else {"batch": advised, "k": k})
     )
@@ -219,8 +219,10 @@ def test_memory_size(ratio, n, batch):
         return
     with pytest.raises(ConfigError) as caught:
         experiment.memory_size(n)
-    told = rf"ratio={re.escape(str(ratio))} of {n} .*M = (\d+), .*batch={batch}: give a ratio of "
-    assert int(re.match(told, str(caught.value))[1]) in nearest
+    message = (
+        rf"ratio={re.escape(str(ratio))} of {n} .*M = (\d+), .*batch={batch}: give a ratio of "
+    )
+    assert int(re.match(message, str(caught.value))[1]) in nearest
 
 
 def test_memory_size_by_hand():

@@ -36,9 +36,9 @@ def launched(ranks, path, store):
     """The run that so many processes leave in the store."""
     done = torchrun(ranks, "-m", "xbmlib.train", path, "--store", store)
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout.splitlines()[-1])
-    run = RunStore(store).load(told["id"])
-    assert told["recall"] == run.recall
+    printed = json.loads(done.stdout.splitlines()[-1])
+    run = RunStore(store).load(printed["id"])
+    assert printed["recall"] == run.recall
     return run
 
 
@@ -55,9 +55,9 @@ def alone(tmp_path_factory):
         text=True,
         check=True,
     )
-    told = json.loads(done.stdout)
-    run = RunStore(folder / "runs").load(told["id"])
-    assert told["recall"] == run.recall and run.experiment == Experiment(**SETTINGS)
+    printed = json.loads(done.stdout)
+    run = RunStore(folder / "runs").load(printed["id"])
+    assert printed["recall"] == run.recall and run.experiment == Experiment(**SETTINGS)
     return run
 
 
@@ -122,7 +122,7 @@ def test_killed_and_started_again(two, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("{", "give a JSON file of an experiment"),
         ("[]", "give an object"),
@@ -130,17 +130,17 @@ def test_killed_and_started_again(two, tmp_path):
         ('{"ratio": 2}', "ratio=2"),
     ],
 )
-def test_a_bad_file_is_refused(text, told, tmp_path):
+def test_a_bad_file_is_refused(text, message, tmp_path):
     """Oracle: one error that names what is wrong."""
     path = tmp_path / "bad.json"
     path.write_text(text)
-    with pytest.raises(ConfigError, match=told):
+    with pytest.raises(ConfigError, match=message):
         read_experiment(path)
     with pytest.raises(ConfigError, match=r"none\.json.*give a JSON file"):
         read_experiment(tmp_path / "none.json")
 
 
-def test_the_command_line_tells_a_bad_file(tmp_path, monkeypatch):
+def test_the_command_line_reports_a_bad_file(tmp_path, monkeypatch):
     """Oracle: it ends with the error alone, and no traceback."""
     monkeypatch.setattr(sys, "argv", ["train", str(tmp_path / "none.json")])
     with pytest.raises(SystemExit, match=r"none\.json.*give a JSON file"):

@@ -1,4 +1,4 @@
-"""Tests of a trainer that is given a model or a loss of the user's own."""
+"""Tests of the trainer, with the experiment's model and loss and with custom ones."""
 
 from functools import partial
 
@@ -11,12 +11,14 @@ from torch import nn
 from torch.nn import functional as F
 
 from tests.losses.oracle import listed
-from tests.training.test_run import one_thread, small
+from tests.training.test_run import SMALL, one_thread, small
 from xbmlib import backbones, datasets
 from xbmlib.backbones import ModelError
 from xbmlib.losses import ContrastiveLoss, MetricLearningLoss, TripletLoss
 from xbmlib.sampler import PKSampler
+from xbmlib.training.callbacks import Callback
 from xbmlib.training.experiment import ConfigError, Experiment
+from xbmlib.training.run import run_experiment
 from xbmlib.training.schedule import learning_rate
 from xbmlib.training.store import RunStore
 from xbmlib.training.trainer import Trainer
@@ -63,7 +65,7 @@ def test_equals_a_hand_written_loop(small, tmp_path, name):
     for t, batch in enumerate(PKSampler(data.labels, 4, 2, steps=E.steps)):
         y = data.labels[batch]
         v = F.normalize(model(data.images[batch].float() / 255))
-        row, loss = run.metrics[t], peer(v, y, listed(y, y, torch.arange(8)))
+        row, loss = run.rows["step"][t], peer(v, y, listed(y, y, torch.arange(8)))
         assert row["batch_loss"] == pytest.approx(loss.item(), rel=1e-4), t
         if t >= E.start:
             queue_v = torch.cat([queue_v, v.detach()])[-size:]
@@ -79,6 +81,49 @@ def test_equals_a_hand_written_loop(small, tmp_path, name):
     result = run.result("mine")
     assert result.id == "mine" and 0 < result.recall["R@1"] < 1
     assert "memory_negatives" not in result.metrics
+
+
+def test_first_steps_equal_a_plain_loop(small, tmp_path):
+    """Oracle: Algorithm 1 written out with torch alone, in float32 without cropping."""
+    e = Experiment(
+        **SMALL
+        | {"precision": "fp32", "crop": 1.0, "steps": 10, "start": 2, "drift": (), "lam": 0.3}
+    )
+    run = run_experiment(e, RunStore(tmp_path))
+    data = datasets.load("hanzi").train
+    torch.manual_seed(0)
+    model = backbones.build("compact", 16, "scripts").to(memory_format=torch.channels_last)
+    optimiser = torch.optim.Adam(model.parameters(), e.lr, weight_decay=5e-4)
+    size = round(0.05 * len(data))
+    queue_v, queue_y = torch.empty(0, 16), torch.empty(0, dtype=torch.int64)
+
+    def contrastive(v, y, refs, ref_y, skip):
+        total = 0
+        for i in range(len(v)):
+            for j in range(len(refs)):
+                if j != skip[i]:
+                    s = v[i] @ refs[j]
+                    if y[i] == ref_y[j]:
+                        total = total + 1 - s
+                    elif s > 0.3:
+                        total = total + s
+        return total / len(v)
+
+    for t, batch in enumerate(PKSampler(data.labels, 4, 2, steps=10)):
+        v, y = model(data.images[batch].float() / 255), data.labels[batch]
+        loss = contrastive(v, y, v, y, range(8))
+        if t >= 2:
+            queue_v = torch.cat([queue_v, v.detach()])[-size:]
+            queue_y = torch.cat([queue_y, y])[-size:]
+            places = range(len(queue_y) - 8, len(queue_y))
+            loss = loss + contrastive(v, y, queue_v, queue_y, places)
+        row = run.metrics.iloc[t]
+        ours = row["batch_loss"] + (row["memory_loss"] if t >= 2 else 0)
+        assert ours == pytest.approx(float(loss.detach()), rel=2e-4), t
+        optimiser.param_groups[0]["lr"] = learning_rate(e, t)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
 
 
 @pytest.mark.parametrize(
@@ -100,7 +145,7 @@ def test_learns(small, tmp_path, loss):
     model = net()
     run = trainer(tmp_path, E.replace(steps=200, start=20, ratio=0.2), model=model, loss=loss)
     run.train()
-    found = pd.DataFrame(run.metrics)["batch_loss"]
+    found = pd.DataFrame(run.rows["step"])["batch_loss"]
     assert found[-20:].mean() < 0.7 * found[:20].mean()
     assert recall(model) > before + 0.1
 
@@ -108,29 +153,29 @@ def test_learns(small, tmp_path, loss):
 def test_resumes_with_all_state(small, tmp_path):
     """Oracle: the undisturbed run, the loss's own parameter and the memory included."""
 
-    def made(folder):
+    def made(folder, *callbacks):
         folder.mkdir(exist_ok=True)
-        return trainer(folder, model=net(), loss=MetricLearningLoss(PEERS["margin"]()))
+        loss = MetricLearningLoss(PEERS["margin"]())
+        return trainer(folder, model=net(), loss=loss, callbacks=callbacks)
 
     class Interrupt(Exception):
         pass
 
-    done = []
-
-    def progress(steps):
-        done.append(steps)
-        if sum(done) == 9:
-            raise Interrupt
+    class Until9(Callback):
+        def on_step(self, trainer, step):
+            if trainer.step == 9:
+                raise Interrupt
 
     whole = made(tmp_path / "whole")
     whole.train()
-    cut = made(tmp_path / "cut")
+    cut = made(tmp_path / "cut", Until9())
     with pytest.raises(Interrupt):
-        cut.train(progress, checkpoint_steps=4)
+        cut.train(checkpoint_steps=4)
     again = made(tmp_path / "cut")
     assert again.step == 8
     again.train()
-    assert again.metrics == whole.metrics and again.history == whole.history
+    assert again.rows == whole.rows and len(whole.rows["step"]) == 12
+    assert len(whole.rows["evaluation"]) == 1
     beta = [r.loss.state_dict()["loss.beta"] for r in (whole, again)]
     assert torch.equal(*beta) and beta[0] != peers.MarginLoss(learn_beta=True).beta
 
@@ -169,7 +214,7 @@ class Diverged(nn.Flatten):
 
 
 @pytest.mark.parametrize(
-    ("model", "told"),
+    ("model", "message"),
     [
         (net(32), r"D = 32 and the memory holds dim=16: give dim=32"),
         (nn.Conv2d(1, 16, 3), r"gives \(2, 16, 30, 30\) .*nn\.Flatten"),
@@ -181,10 +226,10 @@ class Diverged(nn.Flatten):
         (torch.flatten, r"builtin_function_or_method: give a torch\.nn\.Module"),
     ],
 )
-def test_no_model_for_it(small, tmp_path, model, told):
+def test_no_model_for_it(small, tmp_path, model, message):
     """Oracle: one message that names what is given and what is wanted."""
     e = E.replace(ratio=0.0) if isinstance(model, Diverged) else E
-    with pytest.raises(ModelError, match=told):
+    with pytest.raises(ModelError, match=message):
         trainer(tmp_path, e, model=model)
 
 
@@ -197,7 +242,7 @@ def test_no_loss_for_it(small, tmp_path):
 def test_without_a_memory_any_dimension(small, tmp_path):
     """Oracle: the shape; dim is of the memory, and there is none."""
     run = trainer(tmp_path, E.replace(ratio=0.0), model=net(5))
-    assert run.embed(run.probes).shape[1] == 5
+    assert run.embed(run.data.query).shape[1] == 5
 
 
 def test_trying_it_out_changes_nothing():

@@ -1,6 +1,6 @@
-"""Cross-batch memory over many processes, one a GPU: equal to one process on the whole batch.
+"""Cross-batch memory over several processes, one per GPU: equal to one with the whole batch.
 
-A loop of one's own, under ``torchrun``::
+A custom loop, under ``torchrun``::
 
     distributed.start()
     model = distributed.sync_batch_norm(model)
@@ -14,13 +14,13 @@ A loop of one's own, under ``torchrun``::
         distributed.backward(total, model)          # not total.backward()
         optimiser.step()
 
-Every rank computes the loss of the *global* batch, so that parameters' gradients are summed over
-the ranks, not averaged; :func:`backward` does what is right, with ``DistributedDataParallel`` too.
+Every rank computes the loss of the *global* batch, so the parameters' gradients have to be summed
+over the ranks, not averaged: :func:`backward` does so, with ``DistributedDataParallel`` too.
 """
 
 from xbmlib.distributed.batch import GlobalBatch, gather
-from xbmlib.distributed.gradients import backward, same_start
-from xbmlib.distributed.group import DistributedError, gather_rows, rank_and_size, share, start
+from xbmlib.distributed.gradients import backward, broadcast_parameters
+from xbmlib.distributed.group import DistributedError, all_gather_rows, rank_and_size, share, start
 from xbmlib.distributed.loss import memory_loss
 from xbmlib.distributed.memory import ShardedMemory
 from xbmlib.distributed.norm import GlobalBatchNorm, sync_batch_norm
@@ -30,12 +30,12 @@ __all__ = [
     "GlobalBatch",
     "GlobalBatchNorm",
     "ShardedMemory",
+    "all_gather_rows",
     "backward",
+    "broadcast_parameters",
     "gather",
-    "gather_rows",
     "memory_loss",
     "rank_and_size",
-    "same_start",
     "share",
     "start",
     "sync_batch_norm",

@@ -12,48 +12,49 @@ from xbmlib.distributed.group import (
     DistributedError,
     Group,
     agree,
+    all_gather_ints,
+    all_gather_rows,
     code,
     decoded,
-    gather_rows,
     rank_and_size,
-    tell,
 )
 
 
 class GlobalBatch(NamedTuple):
-    """The rows of every rank, in the order of the ranks; the same on all of them.
+    """The rows of every rank, in the order of the ranks; equal on all of them.
 
     Attributes:
-        embeddings: (m, D), with gradient to our own rows.
+        embeddings: (m, D), with gradient to this rank's own rows.
         labels: (m,) int64.
         ids: (m,) int64; None where none were given.
-        own: the rows that are ours.
+        share: the rows of this rank.
     """
 
     embeddings: Tensor
     labels: Tensor
     ids: Tensor | None
-    own: slice
+    share: slice
 
 
 def gather(
     embeddings: Tensor, labels: Tensor, ids: Tensor | None = None, group: Group = None
 ) -> GlobalBatch:
-    """Gather a batch across ranks, each of which has its share: of any size, 0 included.
+    """All-gather a batch of which each rank has a share: of any size, 0 included.
 
-    The gradient: every rank computes the same loss of the global batch, so what a rank finds for
-    its own rows is already all of it, and going backward each takes these rows' slice. What
-    follows for the parameters is a *sum* over ranks: see :func:`xbmlib.distributed.backward`.
+    Gradient: every rank computes the same loss of the global batch, so the gradient at a rank's
+    own rows is already complete there, and the backward pass takes the slice of these rows. The
+    gradient of the parameters is then a *sum* over ranks: see
+    :func:`xbmlib.distributed.backward`.
 
     Args:
         embeddings: (m_r, D) of this rank, with gradient; of one D and dtype on all ranks.
         labels: (m_r,) integers.
-        ids: (m_r,) integers that name the instances; on all ranks or on none.
+        ids: (m_r,) integers that identify the instances; on all ranks or on none.
         group: of the processes; all of them by default.
 
     Raises:
-        ValueError: shapes or types that cannot be, on the rank that was given them.
-        DistributedError: on every rank, where they do not fit together or one was refused.
+        ValueError: invalid shapes or types, on the rank that passed them.
+        DistributedError: on every rank, if the shares do not fit together or one was refused.
     """
     rank, _ = rank_and_size(group)
     fault = _fault(embeddings, labels, ids)
@@ -62,7 +63,7 @@ def gather(
         if fault
         else [0, *embeddings.shape, code(embeddings.dtype), ids is not None]
     )
-    faulty, rows, dims, dtypes, with_ids = zip(*tell(facts, group), strict=True)
+    faulty, rows, dims, dtypes, with_ids = zip(*all_gather_ints(facts, group), strict=True)
     if fault:
         raise ValueError(fault)
     if any(faulty):
@@ -75,7 +76,7 @@ def gather(
     agree("ids given (1) or not (0)", with_ids, remedy)
     named = [labels] if ids is None else [labels, ids]
     integers = torch.stack([x.to(embeddings.device, torch.int64) for x in named], 1)
-    integers = gather_rows(integers, rows, group)
+    integers = all_gather_rows(integers, rows, group)
     first = sum(rows[:rank])
     return GlobalBatch(
         _Gather.apply(embeddings, rows, rank, group),
@@ -86,7 +87,7 @@ def gather(
 
 
 def _fault(embeddings: Tensor, labels: Tensor, ids: Tensor | None) -> str:
-    """What is wrong with a share of a batch; nothing where it can be gathered."""
+    """What is wrong with a share of a batch; empty if it can be gathered."""
     if embeddings.ndim != 2 or embeddings.dtype not in DTYPES:
         return (
             f"embeddings of shape {tuple(embeddings.shape)} and {embeddings.dtype}: give (m, D) of "
@@ -104,14 +105,14 @@ def _fault(embeddings: Tensor, labels: Tensor, ids: Tensor | None) -> str:
 
 
 class _Gather(torch.autograd.Function):
-    """Forward, the rows of all ranks; backward, the slice of our own."""
+    """Forward, the rows of all ranks; backward, the slice of this rank's."""
 
     @staticmethod
     def forward(ctx: Any, rows: Tensor, counts: tuple[int, ...], rank: int, group: Group) -> Tensor:
         first = sum(counts[:rank])
-        ctx.own = slice(first, first + counts[rank])
-        return gather_rows(rows, counts, group)
+        ctx.share = slice(first, first + counts[rank])
+        return all_gather_rows(rows, counts, group)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        return grad[ctx.own], None, None, None
+        return grad[ctx.share], None, None, None

@@ -1,4 +1,4 @@
-"""The processes ("ranks") that train one model together, and how a batch is shared among them."""
+"""The processes ("ranks") that train one model together, and what they exchange."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def start() -> None:
 
 
 def rank_and_size(group: Group = None) -> tuple[int, int]:
-    """Our rank r in the group, and the number of ranks R.
+    """This process's rank r in the group, and the number of ranks R.
 
     Raises:
         DistributedError: no process group, or this process is not in it.
@@ -56,25 +56,25 @@ def rank_and_size(group: Group = None) -> tuple[int, int]:
 
 
 def share(n: int, rank: int, ranks: int) -> slice:
-    """Rows of n that a rank takes: in the order of the ranks, sizes that differ by at most 1."""
+    """A rank's rows of n: contiguous, in the order of the ranks, sizes differing by at most 1."""
     return slice(n * rank // ranks, n * (rank + 1) // ranks)
 
 
-def tell(numbers: Sequence[int], group: Group = None) -> list[list[int]]:
-    """The numbers of every rank, in the order of the ranks; all have to give as many."""
+def all_gather_ints(numbers: Sequence[int], group: Group = None) -> list[list[int]]:
+    """The integers of every rank, in the order of the ranks; equally many on all of them."""
     _, ranks = rank_and_size(group)
-    mine = torch.tensor(numbers, dtype=torch.int64, device=device(group))
-    everyone = [torch.empty_like(mine) for _ in range(ranks)]
-    dist.all_gather(everyone, mine, group=group)
-    told: list[list[int]] = torch.stack(everyone).tolist()
-    return told
+    local = torch.tensor(numbers, dtype=torch.int64, device=device(group))
+    gathered = [torch.empty_like(local) for _ in range(ranks)]
+    dist.all_gather(gathered, local, group=group)
+    out: list[list[int]] = torch.stack(gathered).tolist()
+    return out
 
 
 def agree(what: str, values: Sequence[object], remedy: str) -> None:
-    """Refuse what is not the same on all ranks.
+    """Refuse values that are not the same on all ranks.
 
     Raises:
-        DistributedError: on every rank, so that none waits for another.
+        DistributedError: on every rank, so that none waits for the others.
     """
     if any(value != values[0] for value in values):
         listed = ", ".join(f"{value} on rank {rank}" for rank, value in enumerate(values))
@@ -82,27 +82,27 @@ def agree(what: str, values: Sequence[object], remedy: str) -> None:
 
 
 def code(dtype: torch.dtype) -> int:
-    """A number for a dtype, to tell it by."""
+    """A number that stands for a dtype when it is sent to other ranks."""
     return DTYPES.index(dtype) if dtype in DTYPES else len(DTYPES)
 
 
 def decoded(codes: Sequence[int]) -> list[str]:
-    """The names of the dtypes that these numbers are for."""
+    """The names of the dtypes that these numbers stand for."""
     return [str((*DTYPES, "another")[number]) for number in codes]
 
 
 def device(group: Group = None) -> torch.device:
-    """Where the numbers lie that the group's backend can exchange: the CPU if it can."""
+    """The device whose tensors the group's backend exchanges: the CPU if it can."""
     cpu = "cpu:" in dist.get_backend_config(group)
     return torch.device("cpu" if cpu else "cuda")
 
 
-def gather_rows(rows: Tensor, counts: Sequence[int], group: Group = None) -> Tensor:
-    """The rows of every rank, in the order of the ranks; uneven numbers allowed.
+def all_gather_rows(rows: Tensor, counts: Sequence[int], group: Group = None) -> Tensor:
+    """The rows of every rank, in the order of the ranks; the numbers of rows may differ.
 
     Args:
-        rows: (counts[r], ...) on rank r, alike but for that.
-        counts: of every rank.
+        rows: (counts[r], ...) on rank r, with the same trailing shape and dtype on all.
+        counts: number of rows on every rank.
         group: of the processes.
     """
     most = max(counts)

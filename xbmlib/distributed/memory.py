@@ -1,4 +1,4 @@
-"""A cross-batch memory of which every rank holds a part."""
+"""A cross-batch memory of which every rank holds a shard."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from xbmlib.distributed.group import (
     DistributedError,
     Group,
     agree,
+    all_gather_ints,
     code,
     decoded,
     rank_and_size,
-    tell,
 )
 from xbmlib.queue import CrossBatchMemory, Ring
 
@@ -23,19 +23,20 @@ from xbmlib.queue import CrossBatchMemory, Ring
 class ShardedMemory(Ring):
     """The queue of :class:`xbmlib.queue.CrossBatchMemory`, divided over R ranks.
 
-    Slot s of the queue lives on rank s mod R, there in place s div R: so the shards fill evenly,
-    together they are the queue of one process at every step, and what is written to a shard is
-    itself a queue. Each holds about M/R entries. All ranks enqueue the same global batch
+    Slot s of the queue is slot s div R of the shard on rank s mod R. The shards therefore fill
+    evenly, each is itself a first-in, first-out queue of about M/R entries, and together they are
+    the queue of one process at every step. All ranks enqueue the same global batch
     (:func:`xbmlib.distributed.gather`); the loss is :func:`xbmlib.distributed.memory_loss`.
 
-    ``state_dict()`` is a rank's own and resumes on as many ranks. :meth:`gathered_state` is the
-    whole queue's, which any number of ranks, or a ``CrossBatchMemory``, can go on with.
+    ``state_dict()`` belongs to one rank and resumes on the same number of ranks.
+    :meth:`gathered_state` is that of the whole queue, from which any number of ranks, or a
+    ``CrossBatchMemory``, can resume.
 
     Args:
         size: M, entries on all ranks together (at least R).
         dim: D.
         dtype: of the stored embeddings.
-        device: where this rank's entries live.
+        device: of this rank's entries.
         shadow: see ``CrossBatchMemory``.
         group: of the processes; all of them by default.
 
@@ -43,7 +44,7 @@ class ShardedMemory(Ring):
         shard: this rank's entries.
 
     Raises:
-        ValueError: M below R, or what ``CrossBatchMemory`` refuses.
+        ValueError: M below R, or as ``CrossBatchMemory``.
         DistributedError: no process group, or arguments that differ between ranks.
     """
 
@@ -59,8 +60,8 @@ class ShardedMemory(Ring):
     ) -> None:
         super().__init__(size)
         self.rank, self.ranks = rank_and_size(group)
-        sizes, dims, dtypes = zip(*tell([size, dim, code(dtype)], group), strict=True)
-        remedy = "make the memory alike on all ranks"
+        sizes, dims, dtypes = zip(*all_gather_ints([size, dim, code(dtype)], group), strict=True)
+        remedy = "give all ranks the same"
         agree("size of the memory", sizes, remedy)
         agree("dim of the memory", dims, remedy)
         agree("dtype of the memory", decoded(dtypes), remedy)
@@ -74,24 +75,24 @@ class ShardedMemory(Ring):
         )
 
     def _below(self, slot: int) -> int:
-        """How many of the slots below this one are ours."""
+        """How many of the slots below this one are on this rank."""
         return len(range(self.rank, slot, self.ranks))
 
     @property
     def slots(self) -> Tensor:
-        """(n,) int64: slot in the whole queue of each entry of :attr:`shard`, ascending."""
+        """(n,) int64, ascending: slot in the whole queue of each entry of :attr:`shard`."""
         device = self.shard.classes.device
         return self.rank + self.ranks * torch.arange(len(self.shard), device=device)
 
     @property
     def age(self) -> Tensor:
-        """(n,) int64: entries enqueued, on whichever rank, since each entry of :attr:`shard`."""
+        """(n,) int64: entries enqueued on any rank since each entry of :attr:`shard`."""
         return (self._enqueued - 1 - self.slots) % self.size
 
-    def own(self, slots: Tensor) -> Tensor:
-        """Slots of the whole queue to places in :attr:`shard`, -1 for those that lie elsewhere."""
-        ours = (slots >= 0) & (slots % self.ranks == self.rank)
-        return torch.where(ours, slots.div(self.ranks, rounding_mode="floor"), -1)
+    def local(self, slots: Tensor) -> Tensor:
+        """Slots of the whole queue as slots of :attr:`shard`; -1 for those on other ranks."""
+        here = (slots >= 0) & (slots % self.ranks == self.rank)
+        return torch.where(here, slots.div(self.ranks, rounding_mode="floor"), -1)
 
     def reset(self) -> None:
         """Forget every entry."""
@@ -100,7 +101,7 @@ class ShardedMemory(Ring):
 
     @torch.no_grad()
     def enqueue(self, embeddings: Tensor, labels: Tensor, ids: Tensor | None = None) -> Tensor:
-        """Store what is this rank's of a global batch; see ``CrossBatchMemory.enqueue``.
+        """Store this rank's rows of a global batch; see ``CrossBatchMemory.enqueue``.
 
         Args:
             embeddings: (B, D), the same on all ranks; B may exceed M.
@@ -108,19 +109,19 @@ class ShardedMemory(Ring):
             ids: (B,), optional.
 
         Returns:
-            (B,) int64: the slot of each row in the whole queue; -1 for those that a batch of more
-            than M does not keep.
+            (B,) int64: the slot of each row in the whole queue; -1 for the first B - M rows of a
+            batch larger than M, which are not kept.
 
         Raises:
             ValueError: as ``CrossBatchMemory.enqueue``.
         """
         batch = self.shard.check(embeddings, labels, ids)
-        # On the CPU: which rows are ours follows from numbers that are there.
+        # On the CPU, where these numbers are: no GPU is waited for.
         slots = (self._enqueued + torch.arange(batch)) % self.size
-        mine = (slots % self.ranks == self.rank).nonzero().squeeze(1)
-        if len(mine):
+        local = (slots % self.ranks == self.rank).nonzero().squeeze(1)
+        if len(local):
             self.shard.enqueue(
-                *(None if x is None else x[mine.to(x.device)] for x in (embeddings, labels, ids))  # type: ignore[arg-type]
+                *(None if x is None else x[local.to(x.device)] for x in (embeddings, labels, ids))  # type: ignore[arg-type]
             )
         slots[: max(batch - self.size, 0)] = -1
         self._enqueued += batch
@@ -129,26 +130,26 @@ class ShardedMemory(Ring):
     def gathered_state(self) -> dict[str, Any]:
         """The whole queue, as the state of a ``CrossBatchMemory`` of M entries on the CPU.
 
-        All ranks have to call it. The first gets the state and can write it, the others get {}.
+        Every rank has to call it. The first returns the state and can write it, the others {}.
         """
         most = -(-self.size // self.ranks)
         first = 0 if self.group is None else dist.get_global_rank(self.group, 0)
         state: dict[str, Any] = {}
         for name in ("features", "classes", "instances"):
-            part = getattr(self.shard, name)
-            part = torch.cat([part, part.new_zeros(most - len(part), *part.shape[1:])])
-            into = [torch.empty_like(part) for _ in range(self.ranks)] if not self.rank else None
-            dist.gather(part, into, dst=first, group=self.group)
-            if into is not None:
-                # Slot s is in place s div R of rank s mod R.
-                state[name] = torch.stack([x.cpu() for x in into], 1).flatten(0, 1)[: self.size]
+            rows = getattr(self.shard, name)
+            rows = torch.cat([rows, rows.new_zeros(most - len(rows), *rows.shape[1:])])
+            shards = [torch.empty_like(rows) for _ in range(self.ranks)] if not self.rank else None
+            dist.gather(rows, shards, dst=first, group=self.group)
+            if shards is not None:
+                # Slot s of the queue is slot s div R on rank s mod R.
+                state[name] = torch.stack([x.cpu() for x in shards], 1).flatten(0, 1)[: self.size]
         return state | {"_extra_state": torch.tensor(self._enqueued)} if state else {}
 
     def load_gathered_state(self, state: dict[str, Any]) -> None:
-        """Go on with a whole queue's state: every rank reads it and takes its own slots.
+        """Resume from the whole queue's state, of which every rank takes its own slots.
 
         Raises:
-            ValueError: the state of a memory of another M or D.
+            ValueError: the state of a memory with another M or D.
         """
         if state["features"].shape != (self.size, self.dim):
             raise ValueError(
@@ -157,22 +158,22 @@ class ShardedMemory(Ring):
             )
         self._enqueued = int(state["_extra_state"])
         turns, rest = divmod(self._enqueued, self.size)
-        mine = {
+        local = {
             name: state[name][self.rank :: self.ranks]
             for name in ("features", "classes", "instances")
         }
         count = turns * self.shard.size + self._below(rest)
-        self.shard.load_state_dict(mine | {"_extra_state": torch.tensor(count)})
+        self.shard.load_state_dict(local | {"_extra_state": torch.tensor(count)})
 
     def get_extra_state(self) -> Tensor:
-        """Entries ever enqueued, and what the rank's part is of, as ``state_dict`` stores them."""
+        """Entries ever enqueued, rank r, R and M, as ``state_dict`` stores them."""
         return torch.tensor([self._enqueued, self.rank, self.ranks, self.size])
 
     def set_extra_state(self, state: Tensor) -> None:
-        """Take back what :meth:`get_extra_state` gave.
+        """Resume from :meth:`get_extra_state`.
 
         Raises:
-            DistributedError: it is of another rank, or of another number of ranks.
+            DistributedError: the state of another rank, or of another number of ranks.
         """
         enqueued, rank, ranks, size = (int(x) for x in state)
         if (rank, ranks, size) != (self.rank, self.ranks, self.size):

@@ -14,10 +14,11 @@ from xbmlib.distributed.group import Group, rank_and_size
 
 
 def sync_batch_norm(model: nn.Module, group: Group = None) -> nn.Module:
-    """The model with every batch normalisation taken over the batches of all ranks.
+    """The model with every batch normalisation taken over the global batch.
 
     Parameters, buffers and their names stay. On a GPU this is torch's ``SyncBatchNorm``, which
-    refuses a CPU's tensors; there it is :class:`GlobalBatchNorm`. Both weight uneven shares right.
+    does not take tensors on the CPU; there it is :class:`GlobalBatchNorm`. Both weight a rank by
+    the number of its rows.
 
     Args:
         model: changed in place, unless it is itself a batch normalisation.
@@ -35,16 +36,16 @@ def sync_batch_norm(model: nn.Module, group: Group = None) -> nn.Module:
 
 
 class GlobalBatchNorm(_BatchNorm):
-    """Batch normalisation whose mean and variance are those of all ranks' rows together.
+    """Batch normalisation with the mean and variance over the rows of all ranks.
 
-    Statistics in at least float32, in two passes; each is one exchange, and so is its gradient.
+    Both are computed in at least float32, each with one all-reduce, and one more for its gradient.
     """
 
     group: Group
 
     @classmethod
     def of(cls, norm: _BatchNorm, group: Group) -> GlobalBatchNorm:
-        """Take the place of another one, with its parameters and statistics."""
+        """A replacement for ``norm``, with its parameters and running statistics."""
         new = cls(norm.num_features, norm.eps, norm.momentum, norm.affine, norm.track_running_stats)
         new.group, new.training = group, norm.training
         new.weight, new.bias = norm.weight, norm.bias
@@ -57,7 +58,11 @@ class GlobalBatchNorm(_BatchNorm):
             raise ValueError(f"input of shape {tuple(input.shape)}: give (B, C, ...)")
 
     def forward(self, input: Tensor) -> Tensor:
-        """(B, C, ...) to the same; B may be 0 on some of the ranks."""
+        """(B, C, ...) to the same shape; B may be 0 on some ranks.
+
+        Raises:
+            ValueError: fewer than 2 values per channel on all ranks together.
+        """
         self._check_input_dim(input)
         if not self.training and self.running_mean is not None:
             return F.batch_norm(
@@ -75,7 +80,7 @@ class GlobalBatchNorm(_BatchNorm):
         n = float(count)
         if n < 2:
             raise ValueError(
-                f"{n:.0f} values a channel on all ranks together: batch normalisation needs 2"
+                f"{n:.0f} values per channel on all ranks together: batch normalisation needs 2"
             )
         mean = all_sum(x.sum(others), self.group) / n
         centred = x - mean.view(shape)
@@ -103,7 +108,7 @@ class GlobalBatchNorm(_BatchNorm):
 
 
 def all_sum(x: Tensor, group: Group) -> Tensor:
-    """The sum of every rank's x; what each makes of it goes back to all, summed likewise."""
+    """The sum of x over the ranks; so is its gradient, as every rank uses the sum."""
     total: Tensor = _AllSum.apply(x, group)
     return total
 

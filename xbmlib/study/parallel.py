@@ -17,7 +17,7 @@ import torch
 from xbmlib.study import preflight
 from xbmlib.study.progress import Progress
 from xbmlib.training.experiment import Experiment
-from xbmlib.training.run import identify_all, run_one
+from xbmlib.training.run import identify_all, run_experiment
 from xbmlib.training.store import Run, RunStore
 
 
@@ -108,5 +108,5 @@ def _work(experiment: Experiment, store: RunStore) -> None:
             _told.put(pending)
             pending = 0
 
-    run_one(experiment, store, progress=progress)
+    run_experiment(experiment, store, progress=progress)
     _told.put(pending)

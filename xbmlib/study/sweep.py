@@ -18,7 +18,7 @@ from xbmlib.study.profiles import PROFILES
 from xbmlib.study.progress import Progress
 from xbmlib.study.summary import verdict_lines
 from xbmlib.training.experiment import ConfigError, Experiment
-from xbmlib.training.run import identify, run_one
+from xbmlib.training.run import identify, run_experiment
 from xbmlib.training.trainer import CHECKPOINT_STEPS
 
 
@@ -40,7 +40,8 @@ def train_planned(planned: dict[str, Any], id: str) -> None:
         )
     single_threaded()
     with Progress(experiment.steps, id) as bar:
-        run_one(experiment, progress=bar.update, checkpoint_steps=planned["checkpoint_steps"])
+        every = planned["checkpoint_steps"]
+        run_experiment(experiment, progress=bar.update, checkpoint_steps=every)
 
 
 def _notebooks(text: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""One run: its experiment, the trainer, the store that keeps what it measured."""
+"""One run: its experiment, the trainer and its callbacks, the store of finished runs."""
 
 from xbmlib.extras import require
 

@@ -19,16 +19,16 @@ WHOLE = slice(None)
 
 
 def training_batches(
-    e: Experiment, images: Images, start: int = 0, part: slice = WHOLE
+    e: Experiment, images: Images, start: int = 0, share: slice = WHOLE
 ) -> Iterator[Batch]:
-    """The batches of steps [start, e.steps) of a run, or a part of each."""
+    """The batches of steps [start, e.steps) of a run, or one rank's share of each."""
     sampler: StepSampler
     if e.sampler == "pk":
         sampler = PKSampler(images.labels, e.batch // e.k, e.k, steps=e.steps, seed=e.seed)
     else:
         sampler = ShuffleSampler(len(images), e.batch, steps=e.steps, seed=e.seed)
     sampler.start = start
-    return iter(_loader(images, _Numbered(sampler), e.seed, part))
+    return iter(_loader(images, _Numbered(sampler), e.seed, share))
 
 
 def test_batches(images: Images, size: int) -> Iterator[Batch]:
@@ -37,24 +37,31 @@ def test_batches(images: Images, size: int) -> Iterator[Batch]:
     return iter(_loader(images, rows, 0))
 
 
-def _loader(images: Images, sampler: Any, seed: int, part: slice = WHOLE) -> DataLoader[Any]:
-    """Pictures in memory are cut out by the process itself; files are read by others, ahead."""
+def sampled_batches(images: Images, count: int, seed: int) -> Iterator[Batch]:
+    """``count`` images sampled without replacement, 512 at a time, under their rows as ids."""
+    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))[:count]
+    batches = test_batches(images.select(order), 512)
+    return ((x, labels, order[rows]) for x, labels, rows in batches)
+
+
+def _loader(images: Images, sampler: Any, seed: int, share: slice = WHOLE) -> DataLoader[Any]:
+    """Images in memory are indexed by this process; files are read ahead by workers."""
     workers = 0 if isinstance(images, ImageSet) else len(os.sched_getaffinity(0))
     return DataLoader(
-        _Rows(images, seed, part),
+        _Rows(images, seed, share),
         batch_sampler=sampler,
-        collate_fn=_whole,
+        collate_fn=_as_it_is,
         num_workers=workers,
         pin_memory=torch.cuda.is_available(),
     )
 
 
-def _whole(batch: Any) -> Any:
+def _as_it_is(batch: Any) -> Any:
     return batch
 
 
 class _Numbered(Sampler[list[int]]):
-    """The batches of a sampler, the number of the step before the rows of each."""
+    """The batches of a sampler, the rows of each preceded by the number of its step."""
 
     def __init__(self, sampler: StepSampler) -> None:
         self.sampler = sampler
@@ -65,24 +72,24 @@ class _Numbered(Sampler[list[int]]):
 
 
 class _Rows(Dataset[Any]):
-    """Fetches a batch, or a part of it, at a time: a step, -1 for none, then the batch's rows."""
+    """Fetches a batch, or a share of it, by its step (-1 for none) followed by its rows."""
 
-    def __init__(self, images: Images, seed: int, part: slice) -> None:
-        self.set, self.seed, self.part = images, seed, part
+    def __init__(self, images: Images, seed: int, share: slice) -> None:
+        self.set, self.seed, self.share = images, seed, share
 
     def __getitems__(self, numbered: list[int]) -> Batch:
         step, *rows = numbered
-        # One of several processes may have no rows.
+        # A rank's share may be empty.
         ids = torch.tensor(rows, dtype=torch.int64)
         generator = None if step < 0 else crop_generator(self.seed, step)
-        pictures = self.set.fetch_part(ids, self.part, generator)
-        return pictures, self.set.labels[ids[self.part]], ids[self.part]
+        images = self.set.fetch_part(ids, self.share, generator)
+        return images, self.set.labels[ids[self.share]], ids[self.share]
 
 
 def crop_generator(seed: int, step: int) -> torch.Generator:
-    """Randomness of one step's crops.
+    """The generator of one step's crops.
 
-    The CPU's generator takes 32 bits of a seed, so both numbers have to be mixed into these; the
+    The CPU's generator uses 32 bits of its seed, so both numbers have to be mixed into these; the
     odd multiplier keeps the steps of two seeds apart.
     """
     return torch.Generator().manual_seed((seed * 0x9E3779B1 + step) % 2**32)

@@ -1,7 +1,7 @@
-"""The processes among which a run is divided: one, or those that torchrun started.
+"""The processes ("ranks") of a run: one, or those that torchrun started.
 
 The trainer asks :func:`ranks_of_run` and is written once. Its numbers do not depend on how many
-there are, to the rounding of sums that are taken in another order.
+ranks there are, up to the rounding of sums that are taken in another order.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from xbmlib import distributed
 from xbmlib.datasets import Images
 from xbmlib.distributed import DistributedError, GlobalBatch, ShardedMemory
-from xbmlib.distributed.group import tell
+from xbmlib.distributed.group import all_gather_ints
 from xbmlib.losses import PairLoss
 from xbmlib.queue import CrossBatchMemory
 
@@ -23,40 +23,40 @@ Memory = CrossBatchMemory | ShardedMemory
 
 
 class Ranks:
-    """One process, which does everything.
+    """A single process, which does everything.
 
     Attributes:
-        first: whether this one writes the run's files.
+        is_main: whether this rank writes the run's files.
     """
 
-    first = True
+    is_main = True
 
     def share(self, n: int) -> slice:
-        """Which of n rows this process takes."""
+        """This rank's rows of n."""
         return slice(0, n)
 
-    def part(self, images: Images) -> Images:
-        """The images that this process takes."""
+    def shard(self, images: Images) -> Images:
+        """This rank's share of a set of images."""
         return images
 
-    def whole(self, rows: Tensor, n: int) -> Tensor:
-        """The n rows that the shares of all processes make up, in their order."""
+    def all_gather(self, rows: Tensor, n: int) -> Tensor:
+        """The n rows of which every rank passes its share, in their order."""
         return rows
 
-    def told(self, answer: bool) -> bool:
-        """The first process's answer; the others wait for it."""
+    def broadcast(self, answer: bool) -> bool:
+        """The main rank's answer, for which the others wait."""
         return answer
 
-    def model(self, model: nn.Module) -> Any:
-        """The model, batch normalisation made one of the whole batch."""
+    def model(self, model: nn.Module) -> nn.Module:
+        """The model with its batch normalisation taken over the whole batch."""
         return model
 
     def memory(self, sharded: bool) -> type[Memory]:
-        """What kind of memory to make."""
+        """The class of the memory."""
         return CrossBatchMemory
 
     def gather(self, v: Tensor, labels: Tensor, ids: Tensor) -> tuple[Tensor, Tensor, Any]:
-        """Embeddings, labels and ids of the whole batch."""
+        """Embeddings, labels and ids of the whole batch, with gradient."""
         return v, labels, ids
 
     def memory_loss(
@@ -64,24 +64,25 @@ class Ranks:
     ) -> Tensor:
         """The loss of the whole batch against the memory."""
         assert isinstance(memory, CrossBatchMemory)
+        # The form that a custom loss takes as well.
         value: Tensor = loss(
             v, labels, memory.embeddings, memory.labels, own=own, shadow=memory.shadow
         )
         return value
 
-    def check_alone(self, what: str) -> None:
-        """Refuse what one process can do and several cannot."""
+    def require_one_process(self, what: str) -> None:
+        """Refuse what works in a single process only."""
 
     def backward(self, total: Tensor, model: nn.Module) -> None:
         """Gradients of the whole batch's loss."""
         total.backward()
 
     def memory_state(self, memory: Memory) -> dict[str, Any]:
-        """The whole memory, for a checkpoint that the first process writes."""
+        """The state of the whole memory, for the checkpoint."""
         return memory.state_dict()
 
     def load_memory(self, memory: Memory, state: dict[str, Any]) -> None:
-        """Go on with what :meth:`memory_state` gave."""
+        """Resume from :meth:`memory_state`."""
         memory.load_state_dict(state)
 
 
@@ -90,26 +91,26 @@ class ManyRanks(Ranks):
 
     def __init__(self) -> None:
         self.rank, self.size = distributed.rank_and_size()
-        self.first = self.rank == 0
+        self.is_main = self.rank == 0
 
     def share(self, n: int) -> slice:
         """See :meth:`Ranks.share`."""
         return distributed.share(n, self.rank, self.size)
 
-    def part(self, images: Images) -> Images:
-        """See :meth:`Ranks.part`."""
+    def shard(self, images: Images) -> Images:
+        """See :meth:`Ranks.shard`."""
         return images.select(torch.arange(len(images))[self.share(len(images))])
 
-    def whole(self, rows: Tensor, n: int) -> Tensor:
-        """See :meth:`Ranks.whole`."""
+    def all_gather(self, rows: Tensor, n: int) -> Tensor:
+        """See :meth:`Ranks.all_gather`."""
         shares = [distributed.share(n, rank, self.size) for rank in range(self.size)]
-        return distributed.gather_rows(rows, [s.stop - s.start for s in shares])
+        return distributed.all_gather_rows(rows, [s.stop - s.start for s in shares])
 
-    def told(self, answer: bool) -> bool:
-        """See :meth:`Ranks.told`."""
-        return bool(tell([answer])[0][0])
+    def broadcast(self, answer: bool) -> bool:
+        """See :meth:`Ranks.broadcast`."""
+        return bool(all_gather_ints([answer])[0][0])
 
-    def model(self, model: nn.Module) -> Any:
+    def model(self, model: nn.Module) -> nn.Module:
         """See :meth:`Ranks.model`."""
         return distributed.sync_batch_norm(model)
 
@@ -129,10 +130,14 @@ class ManyRanks(Ranks):
         batch = GlobalBatch(v, labels, None, self.share(len(v)))
         return distributed.memory_loss(loss, batch, memory, own)
 
-    def check_alone(self, what: str) -> None:
-        """See :meth:`Ranks.check_alone`."""
+    def require_one_process(self, what: str) -> None:
+        """See :meth:`Ranks.require_one_process`.
+
+        Raises:
+            DistributedError: always.
+        """
         raise DistributedError(
-            f"{what} with {self.size} processes: only a run in one process can have it"
+            f"{what} with {self.size} processes: train it in a single process, without torchrun"
         )
 
     def backward(self, total: Tensor, model: nn.Module) -> None:
@@ -140,7 +145,7 @@ class ManyRanks(Ranks):
         distributed.backward(total, model)
 
     def memory_state(self, memory: Memory) -> dict[str, Any]:
-        """See :meth:`Ranks.memory_state`; all have to call it."""
+        """See :meth:`Ranks.memory_state`; every rank has to call it."""
         if isinstance(memory, ShardedMemory):
             return memory.gathered_state()
         return memory.state_dict()
@@ -154,6 +159,6 @@ class ManyRanks(Ranks):
 
 
 def ranks_of_run() -> Ranks:
-    """The processes of torch's default group, where one has been joined; else this one alone."""
+    """The processes of torch's default group where there is one, otherwise this one alone."""
     joined = dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
     return ManyRanks() if joined else Ranks()

@@ -3,8 +3,8 @@
     python -m xbmlib.train experiment.json
     torchrun --nproc-per-node 8 -m xbmlib.train experiment.json
 
-The file holds fields of :class:`xbmlib.training.experiment.Experiment`; what it leaves out is at
-its default.
+The file holds fields of :class:`xbmlib.training.experiment.Experiment`; those that it leaves out
+have their defaults.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from functools import cache
 from pathlib import Path
@@ -23,40 +23,43 @@ from tqdm import tqdm
 from xbmlib import datasets, distributed
 from xbmlib.backbones.weights import WeightsError
 from xbmlib.datasets import DatasetError, Retrieval
+from xbmlib.training.build import fingerprints
+from xbmlib.training.callbacks import Callback, ReportProgress, TensorBoard
+from xbmlib.training.callbacks.progress import Progress
 from xbmlib.training.experiment import ConfigError, Experiment
-from xbmlib.training.observe import Observe, observing
 from xbmlib.training.ranks import ranks_of_run
 from xbmlib.training.store import Run, RunStore, run_id
-from xbmlib.training.trainer import CHECKPOINT_STEPS, Progress, Trainer, fingerprints
+from xbmlib.training.trainer import CHECKPOINT_STEPS, Trainer
 
 
-def run_one(
+def run_experiment(
     experiment: Experiment,
     store: RunStore | None = None,
     *,
     progress: Progress = lambda steps: None,
     checkpoint_steps: int = CHECKPOINT_STEPS,
-    observe: Observe | None = None,
+    callbacks: Sequence[Callback] = (),
 ) -> Run:
-    """Load the run from the store, or train it: from its checkpoint, where one is left.
+    """Load the run from the store, or train it, from its checkpoint if there is one.
 
     Where torch's process group has been joined (:func:`xbmlib.distributed.start`), all of its
-    processes have to call this, and share the work of each step; the first writes. They need to
-    see the same store.
+    processes have to call this, and share the work of each step; the main one writes. They need
+    to see the same store.
 
-    On one machine the numbers are the same to the last bit on a CPU with the same number of
+    On a CPU, the numbers are the same to the last bit on one machine with the same number of
     threads, however often the run was killed on its way.
 
     Args:
         experiment: what to run.
         store: where runs are kept; ``results/runs`` by default.
-        progress: told the number of steps that have been completed since it was last told.
+        progress: called with the number of steps completed since the last call; with all of them
+            for a run that is loaded.
         checkpoint_steps: steps between two checkpoints.
-        observe: told of each row as it is measured (:mod:`xbmlib.training.observe`); unless given,
-            a TensorBoard in the folder that ``$XBM_TENSORBOARD`` names, under the run's id. Of a
-            run that is loaded it is told nothing.
+        callbacks: of the training (:mod:`xbmlib.training.callbacks`); not called for a run that is
+            loaded. Unless a TensorBoard is among them, there is one in the folder that
+            ``$XBM_TENSORBOARD`` names, under the run's id.
 
-    A model or a loss of your own has no id: train it with :class:`xbmlib.training.trainer.Trainer`.
+    A custom model or loss has no id: train it with :class:`xbmlib.training.trainer.Trainer`.
 
     Raises:
         ConfigError, DatasetError: bad input, before any training.
@@ -65,37 +68,39 @@ def run_one(
     """
     store, ranks = store or RunStore(), ranks_of_run()
     id = identify(experiment)
-    if not ranks.told(store.done(id)):
-        with store.locked(id) if ranks.first else nullcontext():
-            # The others wait here until the first has the lock.
-            if not ranks.told(store.done(id)):
+    if not ranks.broadcast(store.done(id)):
+        with store.locked(id) if ranks.is_main else nullcontext():
+            # The others wait here until the main rank has the lock.
+            if not ranks.broadcast(store.done(id)):
+                watching = [*callbacks]
+                if ranks.is_main and not any(isinstance(c, TensorBoard) for c in callbacks):
+                    watching += TensorBoard.from_environment(id)
+                watching.append(ReportProgress(progress))
                 data = datasets.load(experiment.data, experiment.split, experiment.view)
                 checkpoint = store.path(id) / "checkpoint.pt"
-                with observing(observe, id) if ranks.first else nullcontext() as told:
-                    trainer = Trainer(experiment, data, checkpoint, observe=told)
-                    trainer.train(progress, checkpoint_steps)
-                result = trainer.result(id)
-                if ranks.first:
-                    store.save(result)
-                    trainer.checkpoint.unlink(missing_ok=True)
+                trainer = Trainer(experiment, data, checkpoint, callbacks=watching)
+                trainer.train(checkpoint_steps)
+                if ranks.is_main:
+                    store.save(trainer.result(id))
+                    checkpoint.unlink(missing_ok=True)
                 # And here until it has written.
-                ranks.told(True)
+                ranks.broadcast(True)
                 return store.load(id)
     progress(experiment.steps)
     return store.load(id)
 
 
 def identify(experiment: Experiment) -> str:
-    """The run's id in the store, once everything that can be checked has been.
+    """The run's id in the store, after every check that needs no training.
 
     Raises:
-        ConfigError, DatasetError: as :func:`run_one`.
+        ConfigError, DatasetError: as :func:`run_experiment`.
     """
     return identify_all([experiment])[0]
 
 
 def identify_all(experiments: Iterable[Experiment]) -> list[str]:
-    """As :func:`identify` each, in their order; every data set is loaded once."""
+    """:func:`identify` for several, in their order; every data set is loaded once."""
     load = cache(datasets.load)
     return [_identify(e, load(e.data, e.split, e.view)) for e in experiments]
 
@@ -115,7 +120,7 @@ def read_experiment(path: Path) -> Experiment:
     """The experiment that a JSON file holds.
 
     Raises:
-        ConfigError: no such file, no JSON object in it, or values that cannot be.
+        ConfigError: no such file, no JSON object in it, or invalid values.
     """
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
@@ -144,10 +149,10 @@ def main() -> None:
         distributed.start()
     try:
         experiment = read_experiment(arguments.experiment)
-        # A bar on a terminal, and there for one process only.
-        quiet = None if ranks_of_run().first else True
+        # A bar on a terminal, and there for the main rank only.
+        quiet = None if ranks_of_run().is_main else True
         with tqdm(total=experiment.steps, unit="step", disable=quiet) as bar:
-            found = run_one(
+            found = run_experiment(
                 experiment,
                 RunStore(arguments.store),
                 progress=lambda steps: bar.update(steps) and None,

@@ -13,6 +13,7 @@ from xbmlib.backbones.weights import SHIPPED
 from xbmlib.storage import ROOT, write_json
 from xbmlib.study.notebook import Checked
 from xbmlib.study.progress import Progress
+from xbmlib.training.callbacks import ReportProgress
 from xbmlib.training.experiment import Experiment
 from xbmlib.training.trainer import Trainer
 
@@ -52,9 +53,14 @@ def pretrain(parameters: Parameters) -> pd.DataFrame:
     experiment = pretraining(parameters.profile)
     folder = ROOT / "results" / "pretraining" / parameters.profile
     folder.mkdir(parents=True, exist_ok=True)
-    trainer = Trainer(experiment, datasets.load("scripts"), folder / "checkpoint.pt")
     with Progress(experiment.steps, "pretraining") as bar:
-        trainer.train(bar.update)
+        trainer = Trainer(
+            experiment,
+            datasets.load("scripts"),
+            folder / "checkpoint.pt",
+            callbacks=[ReportProgress(bar.update)],
+        )
+        trainer.train()
     weights = folder / "compact.safetensors"
     backbones.save_trunk(trainer.model.get_submodule("trunk"), weights)
     result = trainer.result("pretraining")

@@ -59,13 +59,14 @@ def experiments(parameters: Parameters) -> list[Experiment]:
 def frame(parameters: Parameters, store: RunStore | None = None) -> pd.DataFrame:
     """Run or load: the tuned arms without memory and with all of it, each with what it finds.
 
-    Both are asked the same ``SAMPLED`` queries (:func:`xbmlib.training.retrieved.sample`).
+    Both are evaluated on the same ``SAMPLED`` queries
+    (:func:`xbmlib.training.callbacks.neighbours.sample`).
 
     Returns:
         A row an image found, queries as drawn and nearest first: data, split, view, seed, memory
         ("without" or "with"), kind (one of KINDS), query, rank, neighbour, similarity, correct (as
-        :func:`xbmlib.training.retrieved.retrieved`), pixels (correlation of the two images'
-        pixels), run.
+        :func:`xbmlib.training.callbacks.neighbours.nearest_images`), pixels (correlation of the
+        two images' pixels), run.
     """
     runs = run_all(experiments(parameters), store)
     rows = [

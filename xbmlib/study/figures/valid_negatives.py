@@ -74,8 +74,8 @@ def shown(parameters: Parameters, store: RunStore | None = None) -> pd.DataFrame
     """The anchors of the first seed's last batch with their hardest pairs, as Fig. 5 has them.
 
     Returns:
-        As :func:`xbmlib.training.mined.mined`, with the data set, split and view that the ids are
-        of.
+        As :func:`xbmlib.training.callbacks.mined_pairs.mined_pairs`, with the data set, split and
+        view that the ids are of.
     """
     run = run_all(experiments(parameters), store)[0]
     e = run.experiment

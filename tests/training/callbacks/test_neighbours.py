@@ -8,9 +8,9 @@ from xbmlib import datasets
 from xbmlib.datasets import ImageSet, Retrieval
 from xbmlib.plots.retrievals import retrieved as plot
 from xbmlib.study.figures import retrievals as study
+from xbmlib.training.callbacks.neighbours import TOP, nearest_images, sample
 from xbmlib.training.experiment import Experiment
-from xbmlib.training.retrieved import TOP, retrieved, sample
-from xbmlib.training.run import run_one
+from xbmlib.training.run import run_experiment
 from xbmlib.training.store import RunStore
 from xbmlib.training.trainer import Trainer
 
@@ -32,7 +32,7 @@ def embed(pictures):
 def test_rows_equal_a_loop(gallery):
     """Oracle: every query's similarities in float64, sorted by Python."""
     data = Retrieval("x", images(9, 2), images(40, 0), gallery, (1,), "x")
-    found = retrieved(data, embed, 12)
+    found = nearest_images(data, embed, 12)
     searched = data.query if gallery is None else gallery
     assert len(found) == 12 * TOP and found["query"].nunique() == 12
     queries, others = embed(data.query).double(), embed(searched).double()
@@ -54,7 +54,7 @@ def test_the_draw():
     assert sample(50, 9).tolist() == sample(50, 30).tolist()[:9]
     assert sorted(sample(50, 99).tolist()) == list(range(50))
     data = Retrieval("x", images(9, 2), images(40, 0), None, (1,), "x")
-    assert retrieved(data, embed, 0).empty
+    assert nearest_images(data, embed, 0).empty
 
 
 def test_a_run_keeps_what_its_model_finds(tmp_path, monkeypatch):
@@ -64,12 +64,12 @@ def test_a_run_keeps_what_its_model_finds(tmp_path, monkeypatch):
     data = Retrieval("small", *few, None, (1,), "small")
     monkeypatch.setattr(datasets, "load", lambda name, split, view: data)
     plain = Experiment(batch=8, k=2, steps=6, start=2, ratio=0.1, dim=16)
-    kept = run_one(plain.replace(neighbours=10), RunStore(tmp_path))
-    bare = run_one(plain, RunStore(tmp_path))
+    kept = run_experiment(plain.replace(neighbours=10), RunStore(tmp_path))
+    bare = run_experiment(plain, RunStore(tmp_path))
     assert kept.id != bare.id and kept.recall == bare.recall and bare.neighbours.empty
     trainer = Trainer(plain, data, tmp_path / "checkpoint.pt")
-    trainer.train(lambda steps: None)
-    again = retrieved(data, trainer.embed, 10)
+    trainer.train()
+    again = nearest_images(data, trainer.embed, 10)
     pd.testing.assert_frame_equal(kept.neighbours, again, check_exact=True)
 
 

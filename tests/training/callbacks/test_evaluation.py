@@ -6,7 +6,7 @@ import torch
 from tests.recall.test_one_per_class import case, hit
 from xbmlib.datasets import ImageSet, Retrieval
 from xbmlib.recall import one_per_class
-from xbmlib.training.evaluation import evaluate
+from xbmlib.training.callbacks.evaluation import evaluate
 
 
 def test_each_list_under_both_protocols():

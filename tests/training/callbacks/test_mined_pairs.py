@@ -9,7 +9,7 @@ from xbmlib.losses import ContrastiveLoss, MultiSimilarityLoss, TripletLoss
 from xbmlib.plots.valid_negatives import mined as plot
 from xbmlib.queue import CrossBatchMemory
 from xbmlib.study.figures import valid_negatives as study
-from xbmlib.training.mined import TOP, mined
+from xbmlib.training.callbacks.mined_pairs import TOP, mined_pairs
 from xbmlib.training.store import RunStore
 
 
@@ -24,7 +24,7 @@ def case(loss, seed=0):
     own = memory.enqueue(v[40:], labels[40:], ids[40:])
     batch = v[40:], labels[40:], ids[40:]
     held = list(zip(v[8:].tolist(), labels[8:].tolist(), ids[8:].tolist(), strict=True))
-    return batch, held, mined(loss, *batch, memory, own, count=3)
+    return batch, held, mined_pairs(loss, *batch, memory, own, count=3)
 
 
 def gradient(loss, anchor, label, others):

@@ -1,6 +1,6 @@
-"""The images that a trained model finds for a sample of queries: what a run keeps to be looked at.
+"""The nearest images of a sample of queries, for Fig. 7.
 
-Embeddings are too large to keep, some 15 MB a run; these rows are what is left of them.
+A run's embeddings would take some 15 MB; these rows are what is kept of them.
 """
 
 from __future__ import annotations
@@ -13,31 +13,42 @@ from torch import Tensor
 
 from xbmlib.datasets import Images, Retrieval
 from xbmlib.recall import neighbours
+from xbmlib.training.callbacks.base import Callback, Training
 
 TOP = 4  # images of each query, as in Fig. 7
 SEED = 2020
 
 
-def sample(queries: int, count: int) -> Tensor:
-    """(count,) indices of queries in the order of a seeded draw; all where there are fewer.
+class Neighbours(Callback):
+    """Keeps the table "neighbours": :func:`nearest_images` of ``neighbours`` queries."""
 
-    The seed is none of a run's, so that every run on a data set is asked the same.
+    def on_end(self, trainer: Training) -> None:
+        """Search with the trained model."""
+        count = trainer.experiment.neighbours
+        trainer.tables["neighbours"] = nearest_images(trainer.data, trainer.embed, count)
+
+
+def sample(queries: int, count: int) -> Tensor:
+    """(count,) indices of queries in the order they are sampled; all where there are fewer.
+
+    The seed is not the run's, so that all runs on a data set share their queries.
     """
     return torch.randperm(queries, generator=torch.Generator().manual_seed(SEED))[:count]
 
 
-def retrieved(data: Retrieval, embed: Callable[[Images], Tensor], count: int) -> pd.DataFrame:
+def nearest_images(data: Retrieval, embed: Callable[[Images], Tensor], count: int) -> pd.DataFrame:
     """The TOP nearest images of ``count`` sampled queries; no rows for a count of 0.
 
     Args:
-        data: queries, and the gallery that is searched; without one each query leaves itself out.
+        data: queries, and the gallery that is searched; without one, each query is searched for
+            among the other queries.
         embed: images to embeddings (n, D).
         count: at least 0.
 
     Returns:
-        A row an image found, nearest first and queries as drawn: query, rank (from 1), neighbour
-        (its index in the gallery, or else among the queries), similarity, correct (of the query's
-        class).
+        One row per image found, nearest first, queries in the order they are sampled: query, rank
+        (from 1), neighbour (index in the gallery, or else among the queries), similarity, correct
+        (of the query's class).
     """
     if not count:
         return pd.DataFrame()

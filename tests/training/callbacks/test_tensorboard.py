@@ -1,4 +1,4 @@
-"""Tests of what is told of a run while it goes on, read back with TensorBoard's own reader."""
+"""Tests of the curves of a run, read back with TensorBoard's own reader."""
 
 import signal
 import subprocess
@@ -14,9 +14,10 @@ from tests.training.test_run import SMALL, one_thread, same, small
 from xbmlib import datasets
 from xbmlib.queue import CrossBatchMemory
 from xbmlib.study.parallel import run_all
+from xbmlib.training.callbacks import Callback, TensorBoard
+from xbmlib.training.callbacks.tensorboard import ages
 from xbmlib.training.experiment import Experiment
-from xbmlib.training.observe import TensorBoard, ages
-from xbmlib.training.run import identify, run_one
+from xbmlib.training.run import identify, run_experiment
 from xbmlib.training.store import RunStore
 
 # Fixtures, one of which every test uses unasked.
@@ -38,7 +39,7 @@ WHOLE = {
 }
 
 
-def told(folder):
+def logged(folder):
     """Tag to (steps, values) of the scalars in a folder's event files."""
     events = EventAccumulator(str(folder), size_guidance={"scalars": 0}).Reload()
     return {
@@ -47,9 +48,9 @@ def told(folder):
     }
 
 
-def assert_tells(folder, run):
+def assert_logged(folder, run):
     """A curve for each column of the run's frames, in float32; ages by a closed formula."""
-    e, found = run.experiment, told(folder)
+    e, found = run.experiment, logged(folder)
     frames = {f"step/{c}": run.metrics[["step", c]] for c in run.metrics if c != "step"}
     for delta, rows in run.drift.groupby("delta"):
         for column in set(rows) - {"step", "delta", "lr"}:
@@ -71,14 +72,14 @@ def assert_tells(folder, run):
 
 
 def test_the_whole_run(small, tmp_path):
-    """Oracle: the run's frames; and the run that nobody observed, to the last bit."""
+    """Oracle: the run's frames; and the run without callbacks, to the last bit."""
     e = Experiment(**SMALL)
-    plain = run_one(e, RunStore(tmp_path / "plain"))
-    with TensorBoard(tmp_path / "board") as board:
-        run = run_one(e, RunStore(tmp_path / "observed"), observe=board)
+    plain = run_experiment(e, RunStore(tmp_path / "plain"))
+    board = TensorBoard(tmp_path / "board")
+    run = run_experiment(e, RunStore(tmp_path / "logged"), callbacks=[board])
     same(run, plain)
-    assert_tells(tmp_path / "board", run)
-    assert "drift/C_7" in told(tmp_path / "board")
+    assert_logged(tmp_path / "board", run)
+    assert "drift/C_7" in logged(tmp_path / "board")
 
 
 def killed(folder, step):
@@ -86,14 +87,14 @@ def killed(folder, step):
     code = (
         "import os, signal, sys, torch; torch.set_num_threads(1)\n"
         "from pathlib import Path\n"
-        "from xbmlib.training.run import run_one\n"
+        "from xbmlib.training.run import run_experiment\n"
         "from xbmlib.training.experiment import Experiment\n"
         "from xbmlib.training.store import RunStore\n"
         "done = 0\n"
         "def progress(steps):\n"
         "    global done; done += steps\n"
         f"    if done >= {step}: os.kill(os.getpid(), signal.SIGKILL)\n"
-        f"run_one(Experiment(**{WHOLE}), RunStore(Path(sys.argv[1])),\n"
+        f"run_experiment(Experiment(**{WHOLE}), RunStore(Path(sys.argv[1])),\n"
         "          progress=progress, checkpoint_steps=5)\n"
     )
     ended = subprocess.run([sys.executable, "-c", code, str(folder)], check=False)
@@ -108,42 +109,60 @@ def test_killed_and_resumed(tmp_path, monkeypatch):
     killed(tmp_path / "runs", step=13)
     folder = tmp_path / "boards" / id
     # Each row was on disk before the kill, those after the checkpoint as well.
-    assert told(folder)["step/lr"][0] == (0, 3, 6, 9, 12)
-    assert told(folder)["evaluation/R@1"][0] == (10,)
-    run = run_one(e, RunStore(tmp_path / "runs"), checkpoint_steps=5)
+    assert logged(folder)["step/lr"][0] == (0, 3, 6, 9, 12)
+    assert logged(folder)["evaluation/R@1"][0] == (10,)
+    run = run_experiment(e, RunStore(tmp_path / "runs"), checkpoint_steps=5)
     assert len(list(folder.iterdir())) == 2
-    assert_tells(folder, run)
+    assert_logged(folder, run)
 
 
 def test_workers_inherit_the_variable(tmp_path, monkeypatch):
-    """Oracle: the run's frames, under its id; of a loaded run no more is told."""
+    """Oracle: the run's frames, under its id; a loaded run logs nothing more."""
     monkeypatch.setenv("XBM_TENSORBOARD", str(tmp_path / "boards"))
     e, store = Experiment(**WHOLE | {"evaluations": 1}), RunStore(tmp_path / "runs")
     (run,) = run_all([e], store)
-    assert_tells(tmp_path / "boards" / run.id, run)
+    assert_logged(tmp_path / "boards" / run.id, run)
     run_all([e], store)
     assert len(list(tmp_path.glob("boards/*/*"))) == 1
 
 
-def test_any_function_may_observe(small, tmp_path, monkeypatch):
-    """Oracle: the run's frames; what is given comes before the variable, and changes no number."""
+class Clock(Callback):
+    """Logs a table of its own, at every second step."""
+
+    def on_step(self, trainer, step):
+        if trainer.step % 2 == 0:
+            trainer.log("clock", {"half": trainer.step / 2})
+
+
+def test_one_that_is_given_comes_before_the_variable(small, tmp_path, monkeypatch):
+    """Oracle: the folders; any other callback leaves the variable's in place."""
     monkeypatch.setenv("XBM_TENSORBOARD", str(tmp_path / "boards"))
-    rows = []
-
-    def note(kind, row):
-        rows.append((kind, dict(row)))
-        row.clear()
-
     e = Experiment(**SMALL)
-    run = run_one(e, RunStore(tmp_path / "runs"), observe=note)
-    assert not (tmp_path / "boards").exists()
-    assert rows[0] == ("start", {"step": 0})
-    assert [row for kind, row in rows if kind == "evaluation"] == run.history
-    drifts = pd.DataFrame([row for kind, row in rows if kind == "drift"])
-    pd.testing.assert_frame_equal(drifts, run.drift, check_exact=True)
-    steps = pd.DataFrame([row for kind, row in rows if kind == "step"])[list(run.metrics)]
-    pd.testing.assert_frame_equal(steps, run.metrics, check_exact=True)
-    assert len(rows) == 1 + len(run.history) + len(run.drift) + len(run.metrics)
+    board = TensorBoard(tmp_path / "board")
+    run_experiment(e, RunStore(tmp_path / "runs"), callbacks=[board])
+    assert not (tmp_path / "boards").exists() and (tmp_path / "board").exists()
+    run = run_experiment(e, RunStore(tmp_path / "more"), callbacks=[Clock()])
+    assert logged(tmp_path / "boards" / run.id).keys() == logged(tmp_path / "board").keys() | {
+        "clock/half"
+    }
+
+
+def test_a_table_of_your_own_in_a_resumed_run(small, tmp_path):
+    """Oracle: arithmetic; each step once, although those after the checkpoint are taken twice."""
+
+    class Interrupt(Callback):
+        def on_step(self, trainer, step):
+            if trainer.step == 11:
+                raise KeyboardInterrupt
+
+    e, store, board = Experiment(**SMALL), RunStore(tmp_path / "runs"), tmp_path / "board"
+    with pytest.raises(KeyboardInterrupt):
+        run_experiment(
+            e, store, callbacks=[TensorBoard(board), Clock(), Interrupt()], checkpoint_steps=4
+        )
+    assert logged(board)["clock/half"] == ((2, 4, 6, 8, 10), (1, 2, 3, 4, 5))
+    run_experiment(e, store, callbacks=[TensorBoard(board), Clock()], checkpoint_steps=4)
+    assert logged(board)["clock/half"] == (tuple(range(2, 25, 2)), tuple(range(1, 13)))
 
 
 def test_ages():
@@ -155,14 +174,14 @@ def test_ages():
 
 
 def test_without_tensorboard(small, tmp_path, monkeypatch):
-    """Oracle: the message names folder and remedy, before any work; unasked, it is not missed."""
+    """Oracle: the message names folder and remedy, before any work; without the variable, none."""
     monkeypatch.setitem(sys.modules, "tensorboard", None)
     for name in [n for n in sys.modules if n.startswith("torch.utils.tensorboard")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setenv("XBM_TENSORBOARD", str(tmp_path / "boards"))
     e, steps = Experiment(**SMALL), []
     with pytest.raises(ImportError, match=r"boards/\w+: .*xbmlib\[logging\].*unset XBM_TENSOR"):
-        run_one(e, RunStore(tmp_path / "runs"), progress=steps.append)
+        run_experiment(e, RunStore(tmp_path / "runs"), progress=steps.append)
     assert steps == [] and not (tmp_path / "boards").exists()
     monkeypatch.delenv("XBM_TENSORBOARD")
-    run_one(e, RunStore(tmp_path / "runs"))
+    run_experiment(e, RunStore(tmp_path / "runs"))
