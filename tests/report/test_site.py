@@ -100,7 +100,7 @@ def test_every_notebook_has_its_page(site, name):
 
 
 def test_outputs_are_shown(site):
-    """Oracle: the executed notebook's picture, byte by byte, and its tables."""
+    """Oracle: the executed notebook's figure, byte by byte, and its tables."""
     page = site / "notebooks" / "retrievals.html"
     (image,) = soup(page).select(".cell_output img")
     executed = nbformat.read(
@@ -156,21 +156,21 @@ def test_nothing_is_loaded_from_a_network(site):
 
 
 def test_explorer_agrees_with_brute_force(site, tmp_path):
-    """Oracle: both models trained again; every similarity in float64, sorted; the set's pictures.
+    """Oracle: both models trained again; every similarity in float64, sorted; the stored images.
 
     Of two neighbours closer than float32 tells apart either may come first.
     """
     hanzi, *others = shown(site)
     assert [d["data"] for d in (hanzi, *others)] == ["hanzi", "emoji", "hangul"]
     data = datasets.load("hanzi", "validation")
-    pictures = [
+    images = [
         torch.tensor(np.array(Image.open(BytesIO(base64.b64decode(uri.split(",")[1])))))
-        for uri in hanzi["pictures"]
+        for uri in hanzi["images"]
     ]
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    rights = {}
-    for memory, ratio in retrievals.RATIOS.items():
+    correct = {}
+    for arm, ratio in retrievals.RATIOS.items():
         e = experiment(PROFILES["smoke"], retrievals.BATCH, seed=0, ratio=ratio)
         trainer = Trainer(e, data, tmp_path / "none")
         trainer.train()
@@ -180,43 +180,46 @@ def test_explorer_agrees_with_brute_force(site, tmp_path):
             s = embeddings @ embeddings[at]
             s[at] = -torch.inf
             best = s.topk(TOP)
-            results = query["found"][memory]
+            results = query["retrieved"][arm]
             found = [r["similarity"] for r in results]
             assert found == pytest.approx(best.values.tolist(), abs=1e-4)
             for result, value, image in zip(results, *map(list, best), strict=True):
-                same = (data.query.images == 255 - pictures[result["picture"]]).flatten(1).all(1)
+                same = (data.query.images == 255 - images[result["image"]]).flatten(1).all(1)
                 assert (s[same] - value).abs().min() < 1e-6
                 assert result["label"] in data.query.labels[same]
                 assert result["correct"] == (result["label"] == query["label"])
                 assert (s - value).abs().sort().values[1] < 1e-6 or same[image]
-            assert torch.equal(255 - pictures[query["picture"]], data.query.images[at, 0])
+            assert torch.equal(255 - images[query["image"]], data.query.images[at, 0])
             assert query["label"] == int(data.query.labels[at])
-            rights[at, memory] = results[0]["correct"]
+            correct[at, arm] = results[0]["correct"]
     torch.set_num_threads(threads)
     for query in hanzi["queries"]:
         at = query["query"]
-        assert query["kind"] == retrievals.KINDS[rights[at, "without"], rights[at, "with"]]
+        assert (
+            query["kind"]
+            == retrievals.KINDS[correct[at, "no memory"], correct[at, "memory (R_M = 1)"]]
+        )
 
 
 def test_an_unfinished_notebook_is_refused(root, site, monkeypatch):
-    """Oracle: one line names the notebook and the remedy; the site before it stays, alone."""
+    """Oracle: one line names the notebook and the remedy; only the previous site remains."""
     monkeypatch.setattr(xbmlib.report.site, "ROOT", root)
     path = root / "results" / "notebooks" / "smoke" / f"{NOTEBOOKS[0]}.ipynb"
     whole = path.read_bytes()
     path.unlink()
     done = report(root)
     assert done.returncode != 0
-    told = [done.stderr.strip()]
+    messages = [done.stderr.strip()]
     for noted in ({"exception": True, "end_time": "2020"}, {"exception": None, "end_time": None}):
         notebook = nbformat.reads(whole, 4)
         notebook.metadata.papermill = noted
         nbformat.write(notebook, path)
         with pytest.raises(ReportError) as caught:
             build("smoke")
-        told.append(str(caught.value))
+        messages.append(str(caught.value))
     path.write_bytes(whole)
     remedy = "run python -m xbmlib.study smoke"
-    assert told == [f"{path} is not there: {remedy}"] + 2 * [
+    assert messages == [f"{path} does not exist: {remedy}"] + 2 * [
         f"{path} was not executed to its end: {remedy}"
     ]
     assert [p.name for p in site.parent.iterdir()] == ["report"]
@@ -243,20 +246,20 @@ def browser():
 
 
 def test_pages_open_from_disk(site, browser):
-    """Oracle: the browser's own list of what it asked for; the search finds the notebook."""
-    asked = []
-    browser.on("request", lambda request: asked.append(request.url))
+    """Oracle: the browser's list of its requests; the search finds the notebook."""
+    requested = []
+    browser.on("request", lambda request: requested.append(request.url))
     for page in sorted(site.rglob("*.html")):
         browser.goto(page.as_uri())
         browser.wait_for_load_state("networkidle")
-    assert len(asked) > 5 * len(NOTEBOOKS)
-    assert {urlsplit(url).scheme for url in asked} <= {"file", "data"}
+    assert len(requested) > 5 * len(NOTEBOOKS)
+    assert {urlsplit(url).scheme for url in requested} <= {"file", "data"}
     browser.goto(f"{(site / 'search.html').as_uri()}?q=drift")
     browser.locator("#search-results a[href*='notebooks/drift_curves']").first.wait_for()
 
 
 @pytest.mark.parametrize("place", range(3), ids=["hanzi", "emoji", "hangul"])
-def test_a_click_shows_what_was_found(site, browser, place):
+def test_a_click_shows_what_was_retrieved(site, browser, place):
     """Oracle: the explorer's data; a click, the arrow keys and the choice of kind."""
     data = shown(site)[place]
     browser.goto((site / "explorer.html").as_uri())
@@ -265,15 +268,16 @@ def test_a_click_shows_what_was_found(site, browser, place):
 
     def expect(query):
         assert f"query {query['query']}, class" in section.locator("figcaption").inner_text()
-        query_picture, *found = section.locator(".result img").all()
-        assert query_picture.get_attribute("src") == data["pictures"][query["picture"]]
-        results = [r for memory in ("without", "with") for r in query["found"][memory]]
-        sources = [data["pictures"][r["picture"]] for r in results]
+        query_image, *found = section.locator(".result img").all()
+        assert query_image.get_attribute("src") == data["images"][query["image"]]
+        arms = ("no memory", "memory (R_M = 1)")
+        results = [r for arm in arms for r in query["retrieved"][arm]]
+        sources = [data["images"][r["image"]] for r in results]
         assert [image.get_attribute("src") for image in found] == sources
         for item, result in zip(section.locator(".result li").all(), results, strict=True):
             word = "✓ correct" if result["correct"] else "✗ incorrect"
-            told = [word, f"class {result['label']}", f"{result['similarity']:.3f}"]
-            assert item.inner_text().split("\n") == told
+            lines = [word, f"class {result['label']}", f"{result['similarity']:.3f}"]
+            assert item.inner_text().split("\n") == lines
 
     for kind in filter(lambda kind: any(q["kind"] == kind for q in data["queries"]),
                        reversed(data["kinds"])):  # fmt: skip

@@ -22,7 +22,7 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
-    """What `python -m xbmlib.study smoke` leaves and prints, from an unrelated folder."""
+    """What `python -m xbmlib.study smoke` writes and prints, run from an unrelated folder."""
     folder = tmp_path_factory.mktemp("study")
     (folder / "here").mkdir()
     done = subprocess.run(
@@ -40,7 +40,7 @@ def study(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def root(study):
-    """A root of its own for results and figures, where the study has run."""
+    """A separate root for results and figures, in which the study has run."""
     return study[0]
 
 
@@ -60,14 +60,14 @@ def papermill(notebook, out, root, *parameters, cwd=ROOT):
 @pytest.mark.parametrize("name", STUDIES)
 def test_figure(name, study):
     """Oracle: the files that the README promises, and each verdict on the console."""
-    root, told = study
+    root, printed = study
     for kind in ("svg", "png", "csv"):
         assert (root / "figures" / "smoke" / f"{name}.{kind}").stat().st_size > 100
     verdicts = json.loads((root / "results" / "verdicts" / "smoke" / f"{name}.json").read_text())
     assert verdicts
     for v in verdicts:
         assert v["outcome"] in {"agrees", "disagrees", "not testable here"}
-        assert f"[{v['outcome']}] {v['claim']}" in told
+        assert f"[{v['outcome']}] {v['claim']}" in printed
     executed = nbformat.read(root / "results" / "notebooks" / "smoke" / f"{name}.ipynb", 4)
     assert all(c.execution_count for c in executed.cells if c.cell_type == "code")
 
@@ -87,7 +87,7 @@ def test_any_folder_and_no_second_training(cwd, root, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("parameters", "told"),
+    ("parameters", "message"),
     [
         (("-p", "ratio", "2"), "ratio=2: input should be less than or equal to 1"),
         (("-p", "ratio", "x"), "ratio='x': input should be a valid number"),
@@ -97,7 +97,7 @@ def test_any_folder_and_no_second_training(cwd, root, tmp_path):
         (("-p", "seeds", "0"), "seeds=0"),
     ],
 )
-def test_bad_parameters_are_refused(parameters, told, root, tmp_path):
+def test_bad_parameters_are_refused(parameters, message, root, tmp_path):
     """Oracle: a non-zero exit and a message that names the value; nothing was trained."""
     done = papermill(
         ROOT / "notebooks" / "ablation_memory_ratio.ipynb",
@@ -106,7 +106,7 @@ def test_bad_parameters_are_refused(parameters, told, root, tmp_path):
         *parameters,
     )
     assert done.returncode != 0
-    assert told in done.stderr
+    assert message in done.stderr
     assert not (root / "none").exists()
 
 

@@ -57,8 +57,8 @@ def test_every_notebook_of_runs_has_its_study():
     }
 
 
-class Asked(Exception):
-    """Carries what a frame asked to have run."""
+class Requested(Exception):
+    """Carries the experiments that a frame passes to run_all."""
 
 
 @pytest.mark.parametrize("profile", list(PROFILES))
@@ -68,16 +68,16 @@ def test_plan_is_what_the_notebook_asks_for(name, profile, monkeypatch, tmp_path
     monkeypatch.setenv("XBM_DATA", str(tmp_path))
 
     def spy(experiments, store=None):
-        raise Asked(list(experiments))
+        raise Requested(list(experiments))
 
     parameters = STUDIES[name].parameters
     module = importlib.import_module(parameters.__module__)
     # The recall tables are frames of the losses' study.
     where = module if hasattr(module, "run_all") else module.losses
     monkeypatch.setattr(where, "run_all", spy)
-    with pytest.raises(Asked) as asked:
+    with pytest.raises(Requested) as requested:
         module.frame(parameters(profile=profile))
-    assert experiments(name, profile) == asked.value.args[0]
+    assert experiments(name, profile) == requested.value.args[0]
 
 
 def test_plan_names_each_run_once():
@@ -98,7 +98,7 @@ def test_plan_names_each_run_once():
 
 
 @pytest.mark.parametrize(
-    ("option", "told"),
+    ("option", "message"),
     [
         ("--proflie=smoke", "unrecognized arguments: --proflie=smoke"),
         ("--profile=huge", "invalid choice: 'huge'"),
@@ -106,12 +106,12 @@ def test_plan_names_each_run_once():
         ("--checkpoint_steps=0", "'0': give a whole number of at least 1"),
     ],
 )
-def test_bad_config_is_refused(option, told, tmp_path, capsys):
+def test_bad_config_is_refused(option, message, tmp_path, capsys):
     """Oracle: a non-zero exit and a message that names the value; nothing is written."""
     with pytest.raises(SystemExit) as stop:
         sweep.main(["plan", str(tmp_path / "plan.json"), option])
     assert stop.value.code
-    assert told in capsys.readouterr().err
+    assert message in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
 
@@ -171,9 +171,11 @@ def test_killed_it_goes_on_to_the_same_bits(tmp_path):
         (folder / ".checkpoint.pt.1.tmp").write_bytes(b"half")
 
     process = snakemake(root)
-    told, _ = process.communicate()
-    assert process.returncode == 0, told
-    assert re.search(rf"^{NOTEBOOK}\n  \[[a-z ]+\] The memory lifts", told, re.MULTILINE)
+    printed, _ = process.communicate()
+    assert process.returncode == 0, printed
+    assert re.search(
+        rf"^{NOTEBOOK}\n  \[[a-z ]+\] R@1 with the contrastive loss rises", printed, re.MULTILINE
+    )
     assert (root / "figures" / "smoke" / f"{NOTEBOOK}.svg").is_file()
     assert (root / "results" / "notebooks" / "smoke" / f"{NOTEBOOK}.ipynb").is_file()
 

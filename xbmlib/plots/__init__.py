@@ -1,4 +1,4 @@
-"""Figures of the study, a module a notebook: a tidy frame in, the Axes out; one style for all."""
+"""Figures of the study, one module per notebook: a tidy frame in, the Axes out, in one style."""
 
 from xbmlib.plots.style import COLOURS, style
 

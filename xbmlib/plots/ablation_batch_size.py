@@ -11,38 +11,38 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from xbmlib import paper
+from xbmlib.paper.arms import NO_MEMORY, arm, label
 from xbmlib.plots.style import COLOURS, axes, seeds
 
-NAMES = {"pk": "PK", "shuffle": "random"}
+NAMES = {"pk": "PK batches", "shuffle": "shuffled batches"}
 
 
 def by_loss(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
-    """Fig. 1, left: R@1 against the batch size for each loss, without memory.
+    """Fig. 1, left: R@1 against the batch size for each loss, with no memory.
 
     Args:
-        data: tidy, a row a run: data, loss, ratio, sampler, batch, seed, R@1.
-        ax: where to draw; a new figure when left out.
+        data: tidy, one row per run: data, loss, ratio, sampler, batch, seed, R@1.
+        ax: the Axes to draw on; by default those of a new figure.
     """
     part = data[(data["data"] == _first(data)) & (data["ratio"] == 0) & (data["sampler"] == "pk")]
-    return _curves(part, "loss", f"{_first(data)}, no memory", ax)
+    return _curves(part, "loss", f"{_first(data)}, {NO_MEMORY}", ax)
 
 
 def by_data(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
-    """Fig. 1, middle: the same for each data set, contrastive loss; arguments as above."""
+    """Fig. 1, middle: the same with the contrastive loss for each data set; arguments as above."""
     part = data[(data["loss"] == "contrastive") & (data["ratio"] == 0) & (data["sampler"] == "pk")]
-    return _curves(part, "data", "contrastive, no memory", ax)
+    return _curves(part, "data", f"contrastive, {NO_MEMORY}", ax)
 
 
 def by_sampler(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
-    """Fig. 6: with and without memory, PK and random batches; arguments as above."""
+    """Fig. 6: both arms, each with PK and with shuffled batches; arguments as above."""
     ax = axes(ax)
     part = data[(data["loss"] == "contrastive") & (data["data"] == _first(data))]
     for (ratio, sampler), curve in part.groupby(["ratio", "sampler"]):
-        what = f"$R_M$ = {ratio:g}" if ratio else "no memory"
         sns.lineplot(
             curve, x="batch", y="R@1", ax=ax, errorbar="sd", marker="o",
             color=COLOURS["memory" if ratio else "batch"], ls="-" if sampler == "pk" else ":",
-            label=f"{what}, {NAMES[str(sampler)]}",
+            label=f"{label(arm(float(ratio)))}, {NAMES[str(sampler)]}",
         )  # fmt: skip
     for stated, batch in ((paper.SOP_R1_BATCH_16_MEMORY, 16), (paper.SOP_R1_BATCH_256, 256)):
         ax.plot(batch, stated.value, "^", color=COLOURS["paper"], mfc="none",
@@ -51,7 +51,7 @@ def by_sampler(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
 
 
 def batch_size(data: pd.DataFrame) -> Figure:
-    """The three panels beside each other."""
+    """The three panels side by side."""
     figure, panels = plt.subplots(1, 3, figsize=(7.2, 2.9))
     for draw, ax in zip((by_loss, by_data, by_sampler), panels, strict=True):
         draw(data, ax=ax)
@@ -59,7 +59,7 @@ def batch_size(data: pd.DataFrame) -> Figure:
 
 
 def _first(data: pd.DataFrame) -> str:
-    """The data set of the panels of one."""
+    """The data set of the panels that show a single one."""
     return str(data["data"].iloc[0])
 
 

@@ -7,16 +7,17 @@ import seaborn as sns
 from matplotlib.axes import Axes
 
 from xbmlib import paper
+from xbmlib.paper.arms import MEMORY, NO_MEMORY
 from xbmlib.plots.style import COLOURS, axes, seeds, sets
 
 
 def memory_ratio(data: pd.DataFrame, *, y: str = "R@1", ax: Axes | None = None) -> Axes:
-    """R@1 against R_M on a logarithmic axis, the baseline without memory as a line.
+    """Recall against R_M on a logarithmic axis, with the baselines with no memory as lines.
 
     Args:
-        data: tidy, a row a run: batch, ratio, seed and ``y`` in percent.
-        y: the measure to draw.
-        ax: where to draw; a new figure when left out.
+        data: tidy, one row per run: batch, ratio, seed and ``y`` in percent.
+        y: the measure to plot.
+        ax: the Axes to draw on; by default those of a new figure.
     """
     ax = axes(ax)
     base = data[(data["ratio"] == 0) & (data["batch"] == 16)][y]
@@ -31,12 +32,12 @@ def memory_ratio(data: pd.DataFrame, *, y: str = "R@1", ax: Axes | None = None) 
             marker="o",
             errorbar="sd",
             ax=ax,
-            label=f"ours, w/ memory ({sets(data)}, batch 16, {seeds(data)})",
+            label=f"ours, {MEMORY} ({sets(data)}, batch 16, {seeds(data)})",
         )
     ax.axhline(
         base.mean(),
         color=COLOURS["batch"],
-        label=f"ours, no memory ({sets(data)}, batch 16, {seeds(data)})",
+        label=f"ours, {NO_MEMORY} ({sets(data)}, batch 16, {seeds(data)})",
     )
     if len(larger):
         ax.axhline(
@@ -44,7 +45,7 @@ def memory_ratio(data: pd.DataFrame, *, y: str = "R@1", ax: Axes | None = None) 
             color=COLOURS["batch"],
             ls="--",
             lw=1,
-            label=f"ours, no memory, batch 64 ({seeds(data)})",
+            label=f"ours, {NO_MEMORY} ({sets(data)}, batch 64, {seeds(data)})",
         )
     if len(base) > 1:
         ax.axhspan(
@@ -57,13 +58,13 @@ def memory_ratio(data: pd.DataFrame, *, y: str = "R@1", ax: Axes | None = None) 
     if y == "R@1":
         _paper(ax)
     ax.set(xscale="log", xlabel="memory ratio $R_M$ = M / N", ylabel=f"{y} (%)")
-    # Below the axes: the paper's lines and ours leave no corner free.
+    # Below the axes, since the paper's lines and ours leave no free corner.
     ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.26), ncols=1)
     return ax
 
 
 def _paper(ax: Axes) -> None:
-    """The values that the paper prints; Fig. 1's curves carry none."""
+    """The values that the paper's text prints; the curves of Fig. 1 carry none."""
     groups = (
         (
             "In-shop, batch 16",
@@ -78,7 +79,7 @@ def _paper(ax: Axes) -> None:
             if ratio == 0:
                 ax.axhline(stated.value, color=COLOURS["paper"], lw=0.7, ls=":")
                 ax.annotate(
-                    f"paper, {name}, no memory",
+                    f"paper, {name}, {NO_MEMORY}",
                     (1, stated.value),
                     ha="right",
                     va="bottom",

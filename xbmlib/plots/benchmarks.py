@@ -1,4 +1,4 @@
-"""What a loss against the memory costs, and how peers fare."""
+"""The cost of a loss against the memory, and the speed of other libraries."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ NAMES = {
 
 
 def cost_by_size(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
-    """Milliseconds of a step (enqueue, loss, gradient) against the size of the memory.
+    """Milliseconds per step (enqueue, loss, gradient) against the size of the memory.
 
     Args:
-        data: tidy: M, D, loss ("bare" for the product alone), ms.
-        ax: where to draw; a new figure when left out.
+        data: tidy: M, D, loss ("bare" for the matrix product alone), ms.
+        ax: the Axes to draw on; by default those of a new figure.
     """
     ax = axes(ax)
     for name, label in NAMES.items():
@@ -28,18 +28,18 @@ def cost_by_size(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
         dashed = name == "bare"
         ax.plot(part["M"], part["ms"], color=COLOURS[name], label=label, marker=".",
                 ls="--" if dashed else "-", lw=1, ms=3)  # fmt: skip
-    ax.set(xscale="log", yscale="log", xlabel="entries in the memory, M", ylabel="ms a step")
+    ax.set(xscale="log", yscale="log", xlabel="entries in the memory, M", ylabel="ms per step")
     ax.set_title(f"ours: batch 64, D = {data['D'].iloc[0]}, float32")
     ax.legend()
     return ax
 
 
 def speed(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
-    """How many times faster than each peer, as bars.
+    """How many times faster ours is than each other library, as bars.
 
     Args:
-        data: a row a comparison: what, against, ratio (peer's time / ours).
-        ax: where to draw; a new figure when left out.
+        data: one row per comparison: what, against, ratio (the other library's time / ours).
+        ax: the Axes to draw on; by default those of a new figure.
     """
     ax = axes(ax)
     labels = data["what"] + "\nvs " + data["against"].str.split(" (", regex=False).str[0]
@@ -48,5 +48,9 @@ def speed(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     ax.axvline(1, color=COLOURS["bare"], lw=0.7)
     ax.invert_yaxis()
     ax.tick_params(axis="y", labelsize=5.5)
-    ax.set(xscale="log", xlabel="times faster than the peer", xlim=(0.8, 3 * data["ratio"].max()))
+    ax.set(
+        xscale="log",
+        xlabel="times faster than the other library",
+        xlim=(0.8, 3 * data["ratio"].max()),
+    )
     return ax

@@ -1,19 +1,21 @@
-"""Table 2: what a gain of R@1 costs in time."""
+"""Table 2: the time that a gain of R@1 costs."""
 
 from __future__ import annotations
 
 import pandas as pd
 from matplotlib.axes import Axes
 
+from xbmlib.paper.arms import NO_MEMORY, label
 from xbmlib.plots.style import COLOURS, axes
 
 
 def gain_by_time(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
-    """Table 2: the gain of R@1 against the time it takes.
+    """The gain of R@1 against the time of training, both relative to batch 64 with no memory.
 
     Args:
-        data: source, setting, time (a multiple of the first setting's), gain (points), spread.
-        ax: where to draw; a new figure when left out.
+        data: source, setting, time (as a multiple of the first setting's), gain (points), spread
+            (standard deviation of the gain).
+        ax: the Axes to draw on; by default those of a new figure.
     """
     ax = axes(ax)
     for (source, part), marker in zip(
@@ -23,14 +25,13 @@ def gain_by_time(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
         ax.errorbar(part["time"], part["gain"], part["spread"], fmt=marker, color=colour,
                     mfc="none" if marker == "^" else colour, label=source)  # fmt: skip
         for i, row in enumerate(part.iloc[1:].itertuples()):
-            name = row.setting.replace("batch 64, R_M", "$R_M$")
-            ax.annotate(name, (row.time, row.gain), xytext=(4, 3 - 11 * (i == 1)),
+            ax.annotate(label(row.setting), (row.time, row.gain), xytext=(4, 3 - 11 * (i == 1)),
                         textcoords="offset points", fontsize=5.5, color=colour)  # fmt: skip
     ax.set(
-        xlabel="time, times that of batch 64 (paper: hours; ours: an image)",
+        xlabel="time, relative to batch 64 (paper: training; ours: per image)",
         ylabel="gain of R@1 (points)",
     )
-    ax.set_title("at the origin: batch 64 without memory")
+    ax.set_title(f"reference: batch 64, {NO_MEMORY}")
     ax.margins(x=0.25, y=0.15)
     ax.legend()
     return ax

@@ -1,4 +1,4 @@
-"""Figure 3, and Lemma 1 beside it."""
+"""Figure 3, and Lemma 1."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from xbmlib.plots.style import COLOURS, axes, seeds, sets
 
 
 def drift_curves(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
-    """D(x, t; Δt) against t, a curve for each Δt; dashed lines where the rate decays.
+    """D(x, t; Δt) against t, a curve per Δt; dashed lines where the learning rate decays.
 
     Args:
         data: tidy: step, delta, drift, seed, decays.
-        ax: where to draw; a new figure when left out.
+        ax: the Axes to draw on; by default those of a new figure.
     """
     ax = axes(ax)
     _by_delta(data, "drift", ax)
@@ -30,11 +30,12 @@ def drift_curves(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
 
 
 def lemma(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
-    """The empirical C = error / ε of Lemma 1 against t, a curve for each Δt.
+    """The empirical C = error / ε of Lemma 1 against t, a curve per Δt.
 
     Args:
-        data: tidy: step, delta, C and C_head (its embedding layer's part, over all Δt), seed.
-        ax: where to draw; a new figure when left out.
+        data: tidy: step, delta, C and C_head (that of the embedding layer alone, shown
+            over all Δt), seed.
+        ax: the Axes to draw on; by default those of a new figure.
     """
     ax = axes(ax)
     _by_delta(data, "C", ax)
@@ -48,7 +49,7 @@ def lemma(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
 
 
 def _by_delta(data: pd.DataFrame, y: str, ax: Axes) -> None:
-    """A curve for each Δt, the same colour in every panel."""
+    """A curve per Δt, in the same colours in every panel."""
     deltas = sorted(data["delta"].unique())
     colours = dict(zip(deltas, (COLOURS[c] for c in ("short", "middle", "long")), strict=False))
     sns.lineplot(
@@ -59,7 +60,7 @@ def _by_delta(data: pd.DataFrame, y: str, ax: Axes) -> None:
 
 
 def drift_and_lemma(data: pd.DataFrame) -> Figure:
-    """Both panels beside each other."""
+    """Both panels side by side."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(7.2, 2.6))
     drift_curves(data, ax=left)
     lemma(data, ax=right)

@@ -1,4 +1,4 @@
-"""Pictures in a grid of places, each in its frame."""
+"""Framed images at the places of a grid."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from torch import Tensor
 
 from xbmlib.plots.style import COLOURS
 
-SIDE, GAP = 0.84, 0.5  # of a picture, and between blocks, in places
+SIDE, GAP = 0.84, 0.5  # side of an image, and gap between blocks, in units of the grid
 
 
-def show(ax: Axes, x: float, y: float, picture: Tensor) -> None:
-    """Draw a picture (C, H, W) uint8 with its upper left corner at a place."""
+def show(ax: Axes, x: float, y: float, image: Tensor) -> None:
+    """Show an image, (C, H, W) uint8, with its upper left corner at a place."""
     ax.imshow(
-        picture.permute(1, 2, 0).numpy(),
+        image.permute(1, 2, 0).numpy(),
         cmap="gray",
         vmin=0,
         vmax=255,
@@ -26,14 +26,14 @@ def show(ax: Axes, x: float, y: float, picture: Tensor) -> None:
 
 
 def frame(ax: Axes, x: float, y: float, colour: str, line: Any = "-") -> None:
-    """Frame the picture at a place in one of ``COLOURS``."""
+    """Frame the image at a place in one of ``COLOURS``."""
     ax.add_patch(
         Rectangle((x, y), SIDE, SIDE, fill=False, ec=COLOURS[colour], ls=line, lw=1.6, zorder=3)
     )
 
 
 def finish(ax: Axes, width: float, height: float) -> Axes:
-    """Show the places [0, width) × [0, height) and nothing else, rows downwards."""
+    """Limit the Axes to the places [0, width) × [0, height), rows downwards."""
     ax.set(xlim=(0, width), ylim=(height, 0), aspect="equal")
     ax.axis("off")
     return ax

@@ -1,4 +1,4 @@
-"""Queries with the images found for them."""
+"""Queries with the images that are retrieved for them."""
 
 from __future__ import annotations
 
@@ -9,42 +9,43 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from torch import Tensor
 
+from xbmlib.paper.arms import label
 from xbmlib.plots.image_grid import GAP, SIDE, finish, frame, show
 from xbmlib.plots.style import COLOURS
 
 
 def retrieved(
-    data: pd.DataFrame, pictures: Mapping[tuple[str, str, int], Tensor], *, ax: Axes | None = None
+    data: pd.DataFrame, images: Mapping[tuple[str, str, int], Tensor], *, ax: Axes | None = None
 ) -> Axes:
-    """Each query in a row, with the images found without memory and with it.
+    """Each query in a row, with the images retrieved with no memory and with memory.
 
-    Correct images stand in a solid green frame with a tick, incorrect ones in a dashed purple frame
-    with a cross.
+    Correct images have a solid green frame and a tick, incorrect ones a dashed purple frame and a
+    cross.
 
     Args:
-        data: tidy, a row an image found: data, kind, memory, query, rank, neighbour, correct. Rows
-            of one data set and kind lie side by side, under a heading.
-        pictures: (data, "query" or "neighbour", id) to (C, H, W) uint8.
-        ax: where to draw; a new figure when left out.
+        data: tidy, one row per retrieved image: data, kind, arm, query, rank, neighbour, correct.
+            The rows of each data set and kind are adjacent and share a heading.
+        images: (data, "query" or "neighbour", id) to (C, H, W) uint8.
+        ax: the Axes to draw on; by default those of a new figure.
     """
-    top, memories = int(data["rank"].max()), list(data["memory"].unique())
-    left = {m: 1 + GAP + i * (top + GAP) for i, m in enumerate(memories)}
+    top, arms = int(data["rank"].max()), list(data["arm"].unique())
+    left = {arm: 1 + GAP + i * (top + GAP) for i, arm in enumerate(arms)}
     blocks = list(data.groupby(["data", "kind"], sort=False))
     width = max(left.values()) + top
     height = data.groupby(["data", "kind"])["query"].nunique().sum() + GAP * (len(blocks) + 1)
     if ax is None:
         ax = plt.subplots(figsize=(0.5 * width, 0.5 * height))[1]
-    for x, text in ((0, "query"), *((left[m], f"{m} memory") for m in memories)):
+    for x, text in ((0, "query"), *((left[arm], label(arm)) for arm in arms)):
         ax.text(x, 0, text, va="top", fontweight="bold")
     y = GAP
     for (name, kind), block in blocks:
         ax.text(0, y, f"{name}: {kind}", va="top", color=COLOURS["paper"])
         y += GAP
         for query, row in block.groupby("query", sort=False):
-            show(ax, 0, y, pictures[name, "query", query])
+            show(ax, 0, y, images[name, "query", query])
             for found in row.itertuples():
-                x = left[found.memory] + found.rank - 1
-                show(ax, x, y, pictures[name, "neighbour", found.neighbour])
+                x = left[found.arm] + found.rank - 1
+                show(ax, x, y, images[name, "neighbour", found.neighbour])
                 _frame(ax, x, y, found.correct)
             y += 1
     return finish(ax, width, y)

@@ -10,7 +10,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
 
-# Okabe and Ito's palette. The same thing has the same colour in every figure.
+# Okabe and Ito's palette, extended. One thing has one colour in all figures.
 COLOURS = {
     "memory": "#0072B2",
     "batch": "#D55E00",
@@ -51,24 +51,24 @@ _RC: Any = {
     "lines.markersize": 4,
     "legend.frameon": False,
     "svg.fonttype": "none",
-    # A fixed salt gives the same ids, so that the same data give the same SVG.
+    # With a fixed salt for its ids, the same data give the same SVG.
     "svg.hashsalt": "xbm-study",
 }
 
 
 def style() -> AbstractContextManager[Any]:
-    """Context in which figures are drawn and saved."""
+    """Context manager within which figures are made and saved."""
     return mpl.rc_context(_RC)
 
 
 def seeds(data: pd.DataFrame) -> str:
-    """How many seeds a figure rests on, in words."""
+    """The number of seeds of a figure, in words."""
     n = data["seed"].nunique()
     return f"{n} seed{'s' if n > 1 else ''}"
 
 
 def sets(data: pd.DataFrame) -> str:
-    """The data sets that a figure is about."""
+    """The data sets of a figure, separated by commas."""
     return ", ".join(dict.fromkeys(data["data"]))
 
 

@@ -1,4 +1,4 @@
-"""The memory's gain against the length of training."""
+"""The gain of the memory against the length of training."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 
+from xbmlib.paper.arms import NO_MEMORY, label
 from xbmlib.plots.style import COLOURS, axes, seeds, sets
 
-LABELS = {"none": "no memory", "w/ M": "w/ memory"}
 
-
-def updates(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
-    """R@1 without and with memory against the number of updates.
+def r1_by_updates(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
+    """R@1 of both arms against the number of updates.
 
     Args:
-        data: tidy, a row a run: data, updates, memory, seed, R@1.
-        ax: where to draw; a new figure when left out.
+        data: tidy, one row per run: data, updates, arm, seed, R@1.
+        ax: the Axes to draw on; by default those of a new figure.
     """
     ax = axes(ax)
-    for memory, colour in (("none", "batch"), ("w/ M", "memory")):
+    for arm, curve in data.groupby("arm", sort=False):
+        colour, marker = ("batch", "o") if arm == NO_MEMORY else ("memory", "s")
         sns.lineplot(
-            data[data["memory"] == memory], x="updates", y="R@1", ax=ax, color=COLOURS[colour],
-            marker="o" if memory == "none" else "s", errorbar="sd", label=LABELS[memory],
+            curve, x="updates", y="R@1", ax=ax, color=COLOURS[colour], marker=marker,
+            errorbar="sd", label=label(str(arm)),
         )  # fmt: skip
     lengths = sorted(data["updates"].unique())
     ax.set(xscale="log", xlabel="updates", ylabel="R@1 (%)")

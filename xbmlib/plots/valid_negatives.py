@@ -1,4 +1,4 @@
-"""Figures 4 and 5: how many valid negatives there are, and what they look like."""
+"""Figures 4 and 5: the number of valid negatives, and what they look like."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from xbmlib import paper
 from xbmlib.plots.image_grid import GAP, finish, frame, show
 from xbmlib.plots.style import COLOURS, axes, seeds, sets
 
-# Source to its colour and its heading, as in the paper's figure.
+# Source of the pairs to colour and heading, as in the paper's figure.
 SOURCES = {
     "positive": ("correct", "positives"),
     "batch": ("paper", "batch's negatives"),
@@ -24,12 +24,12 @@ SOURCES = {
 
 
 def valid_negatives(data: pd.DataFrame, *, window: int = 25, ax: Axes | None = None) -> Axes:
-    """Valid negatives of an iteration against the iteration, from the batch and the memory.
+    """Valid negatives per iteration, from the batch and from the memory.
 
     Args:
         data: tidy: step, source, negatives, seed.
-        window: logged iterations that a point averages over, for counts as noisy as the batch's.
-        ax: where to draw; a new figure when left out.
+        window: number of logged iterations that a point averages; the counts of a batch are noisy.
+        ax: the Axes to draw on; by default those of a new figure.
     """
     ax = axes(ax)
     smooth = data.sort_values("step").copy()
@@ -49,7 +49,7 @@ def valid_negatives(data: pd.DataFrame, *, window: int = 25, ax: Axes | None = N
             label=f"paper, {source} (SOP): {number.text}",
         )
     ax.set_yscale("symlog", linthresh=1)
-    ax.set(xlabel="iteration", ylabel="valid negatives an iteration", ylim=(0, None))
+    ax.set(xlabel="iteration", ylabel="valid negatives per iteration", ylim=(0, None))
     handles, labels = ax.get_legend_handles_labels()
     ax.legend(handles, [f"ours, {t}" if t in stated else t for t in labels], title=None)
     ax.set_title(f"ours: {sets(data)}, batch 64, R_M = 1, {seeds(data)}")
@@ -57,10 +57,10 @@ def valid_negatives(data: pd.DataFrame, *, window: int = 25, ax: Axes | None = N
 
 
 def valid_negatives_by_length(data: pd.DataFrame) -> Figure:
-    """A panel for each length of training.
+    """Valid negatives per iteration, one panel per length of training.
 
     Args:
-        data: as :func:`valid_negatives` takes it, with the updates of each run.
+        data: as for :func:`valid_negatives`, and updates (steps of the run).
     """
     lengths = sorted(data["updates"].unique())
     width = 3.6 * len(lengths)
@@ -72,16 +72,16 @@ def valid_negatives_by_length(data: pd.DataFrame) -> Figure:
     return figure
 
 
-def mined(
-    data: pd.DataFrame, pictures: Mapping[int, Tensor], each: int = 4, *, ax: Axes | None = None
+def hardest_pairs(
+    data: pd.DataFrame, images: Mapping[int, Tensor], each: int = 4, *, ax: Axes | None = None
 ) -> Axes:
-    """Each anchor in a row with its hardest pairs; a source that has none leaves its place empty.
+    """Each anchor in a row with its hardest pairs; a source with fewer pairs leaves places empty.
 
     Args:
-        data: tidy, a row a pair: anchor, source, rank, id.
-        pictures: id to (C, H, W) uint8.
-        each: pairs of each source that are shown.
-        ax: where to draw; a new figure when left out.
+        data: tidy, one row per pair: anchor, source, rank, id.
+        images: id to (C, H, W) uint8.
+        each: number of pairs per source.
+        ax: the Axes to draw on; by default those of a new figure.
     """
     left = {source: 1 + GAP + i * (each + GAP) for i, source in enumerate(SOURCES)}
     width, anchors = max(left.values()) + each, list(data["anchor"].unique())
@@ -92,10 +92,10 @@ def mined(
     for source, (_, heading) in SOURCES.items():
         ax.text(left[source], 0, heading, va="top", fontweight="bold")
     for y, (anchor, rows) in enumerate(data.groupby("anchor", sort=False)):
-        show(ax, 0, GAP + y, pictures[anchor])
+        show(ax, 0, GAP + y, images[anchor])
         frame(ax, 0, GAP + y, "middle")
         for pair in rows[rows["rank"] <= each].itertuples():
             x = left[pair.source] + pair.rank - 1
-            show(ax, x, GAP + y, pictures[pair.id])
+            show(ax, x, GAP + y, images[pair.id])
             frame(ax, x, GAP + y, SOURCES[pair.source][0])
     return finish(ax, width, height)

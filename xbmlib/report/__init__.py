@@ -1,1 +1,1 @@
-"""The study as a static site: claims, executed notebooks and an explorer of what is retrieved."""
+"""The study as a static site: claims, executed notebooks and an explorer of retrieved images."""

@@ -16,7 +16,7 @@ with command_needs("report"):
 
 
 def main() -> None:
-    """Build the site and print where it begins."""
+    """Build the site and print the path of its first page."""
     parser = argparse.ArgumentParser(prog="python -m xbmlib.report", description=__doc__)
     parser.add_argument("profile", nargs="?", default="quick", choices=list(PROFILES))
     try:

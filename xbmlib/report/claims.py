@@ -1,4 +1,4 @@
-"""The claims of the paper beside ours, as a table in Markdown."""
+"""The claims of the paper and our verdicts, as a table in Markdown."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import pandas as pd
 
 from xbmlib.study.plan import NOTEBOOKS
 
-# Words carry the outcome; mark and colour repeat it.
+# The words state the outcome; mark and colour repeat it.
 MARKS = {"agrees": "✓", "disagrees": "✗", "not testable here": "–"}
 
 
 def summary(found: pd.DataFrame) -> str:
-    """How many claims there are of each outcome, in words.
+    """The number of claims of each outcome, in words.
 
     Args:
-        found: as from :func:`xbmlib.study.summary.claims`.
+        found: as returned by :func:`xbmlib.study.summary.claims`.
     """
     number = found["outcome"].value_counts()
     each = (f"{_badge(outcome)} {number.get(outcome, 0)}" for outcome in MARKS)
@@ -24,7 +24,7 @@ def summary(found: pd.DataFrame) -> str:
 
 
 def table(found: pd.DataFrame) -> str:
-    """A list-table of the claims; the columns of the paper and of ours differ in colour."""
+    """A list-table of the claims; the paper's column and ours have different colours."""
     header = ("outcome", "claim", "the paper", "ours", "data, seeds")
     rows = ["```{list-table}", ":header-rows: 1", ":class: claims", ":widths: 12 30 20 22 16", ""]
     rows += _row(header)
@@ -38,7 +38,7 @@ def table(found: pd.DataFrame) -> str:
 
 
 def plain(text: str) -> str:
-    """Text in which nothing is taken for Markdown."""
+    """Text with every Markdown character escaped."""
     return re.sub(r"([\\`*_{}\[\]<>#|$~^&])", r"\\\1", text)
 
 

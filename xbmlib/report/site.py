@@ -1,4 +1,4 @@
-"""The site's sources, put together from results/ and built by Sphinx."""
+"""The sources of the site, assembled from results/ and built by Sphinx."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ PAGES = Path(__file__).parent / "pages"
 
 
 class ReportError(RuntimeError):
-    """A report that cannot be built: names what is missing and the remedy."""
+    """A report that cannot be built; the message names what is missing and the remedy."""
 
 
 def build(profile: str) -> Path:
-    """Build the report in ``build/report``, whole or not at all.
+    """Build the report in ``build/report``, complete or not at all.
 
     Args:
-        profile: whose executed notebooks are shown. The claims are the study's: of each notebook
-            those of the largest profile that has run.
+        profile: the profile of the executed notebooks. The claims are those of each notebook at
+            the largest profile that has run.
 
     Returns:
         The first page.
 
     Raises:
-        ReportError: a notebook that was not executed to its end, or pages that Sphinx refuses.
+        ReportError: a notebook was not executed to its end, or Sphinx refuses the pages.
         MissingExtra: Sphinx is not installed.
     """
     # Takes a second to import, and nothing else here needs it.
@@ -48,7 +48,7 @@ def build(profile: str) -> Path:
     with TemporaryDirectory(dir=site.parent) as folder:
         sources, html = Path(folder, "sources"), Path(folder, "html")
         assemble(profile, sources)
-        # What is no more than a warning to Sphinx is a page that does not say what it should.
+        # What Sphinx only warns of is a page that does not show what it should.
         if sphinx(["-q", "-W", "-b", "html", "-d", f"{folder}/doctrees", str(sources), str(html)]):
             raise ReportError(f"Sphinx refused the report of profile={profile!r}: see its warnings")
         shutil.rmtree(site, ignore_errors=True)
@@ -57,14 +57,14 @@ def build(profile: str) -> Path:
 
 
 def assemble(profile: str, sources: Path) -> None:
-    """Write an ordinary Sphinx project: the pages of this package, filled in, and the notebooks.
+    """Write a Sphinx project: the pages of this package, filled in, and the notebooks.
 
     Args:
         profile: as for :func:`build`.
-        sources: where; made here.
+        sources: folder to create.
 
     Raises:
-        ReportError: a notebook that was not executed to its end.
+        ReportError: a notebook was not executed to its end.
     """
     shutil.copytree(PAGES, sources, ignore=shutil.ignore_patterns("__pycache__"))
     executed = ROOT / "results" / "notebooks" / profile
@@ -93,7 +93,7 @@ def assemble(profile: str, sources: Path) -> None:
 def _check(path: Path, profile: str) -> None:
     remedy = f"run python -m xbmlib.study {profile}"
     if not path.is_file():
-        raise ReportError(f"{path} is not there: {remedy}")
+        raise ReportError(f"{path} does not exist: {remedy}")
     noted = nbformat.read(path, 4).metadata.get("papermill", {})
     if noted.get("exception") or not noted.get("end_time"):
         raise ReportError(f"{path} was not executed to its end: {remedy}")

@@ -1,1 +1,1 @@
-"""Which runs make up a figure; run or load; tidy frames out."""
+"""The study: which runs make up a figure, how they are trained, and what they say."""

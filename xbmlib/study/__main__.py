@@ -30,7 +30,7 @@ def main() -> None:
     )
     given = parser.parse_args()
     profile = given.profile
-    # All that the notebooks need at once: one after the other, cores would be idle between them.
+    # The runs of all notebooks at once: notebook by notebook, cores would idle in between.
     run_all(e for name in NOTEBOOKS for e in experiments(name, profile, given.data))
     with ProcessPoolExecutor(len(os.sched_getaffinity(0)), mp.get_context("spawn")) as pool:
         waiting = {pool.submit(execute, name, profile, given.data): name for name in NOTEBOOKS}

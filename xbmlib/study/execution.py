@@ -1,4 +1,4 @@
-"""One notebook from end to end."""
+"""Executing one notebook from end to end."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from pathlib import Path
 
 from xbmlib.storage import ROOT, write_atomically
 
-# Beside the library, wherever the results go.
+# In the checkout, wherever the results are written to.
 SOURCES = Path(__file__).resolve().parents[2] / "notebooks"
 
 
 def executed(profile: str) -> Path:
-    """Folder of the notebooks that were executed at a profile."""
+    """Folder of the executed notebooks of a profile."""
     return ROOT / "results" / "notebooks" / profile
 
 
 def execute(name: str, profile: str, data_root: str | None = None) -> None:
-    """Execute a notebook into :func:`executed`, whole or not at all.
+    """Execute a notebook and write it to :func:`executed`, complete or not at all.
 
     Args:
-        name: of the notebook.
-        profile: its size.
-        data_root: folder of the paper's data sets, where the profile needs them.
+        name: name of the notebook.
+        profile: name of the profile.
+        data_root: folder of the paper's data sets, for the profiles that need them.
 
     Raises:
         papermill.PapermillExecutionError: a cell failed.
@@ -31,7 +31,7 @@ def execute(name: str, profile: str, data_root: str | None = None) -> None:
     from papermill import execute_notebook
 
     with warnings.catch_warnings():
-        # It is written under another name first, which has another ending.
+        # The file is written under a temporary name first, which does not end in .ipynb.
         warnings.filterwarnings("ignore", "The specified file", UserWarning)
         write_atomically(
             executed(profile) / f"{name}.ipynb",
@@ -47,10 +47,10 @@ def execute(name: str, profile: str, data_root: str | None = None) -> None:
 
 
 class _Console:
-    """Passes the notebooks' progress lines on, indented."""
+    """Prints the progress lines of a notebook, indented."""
 
     def write(self, text: str) -> None:
         print("".join(f"   {line}\n" for line in text.splitlines()), end="", flush=True)
 
     def flush(self) -> None:
-        """Nothing is held back."""
+        """Nothing is buffered."""

@@ -19,16 +19,19 @@ from xbmlib.study.profiles import PROFILES, Profile
 ProfileName = Literal["smoke", "quick", "full", "paper", "released"]
 Outcome = Literal["agrees", "disagrees", "not testable here"]
 
-# Names that a kernel has before the first cell runs.
+# How a verdict says that its numbers compare runs of equally many images, not updates.
+EQUAL_IMAGES = "at an equal number of training images"
+
+# Names that a kernel defines before the first cell runs.
 _KERNEL = {"In", "Out", "exit", "quit", "open", "get_ipython"}
 
 
 class ParameterError(ValueError):
-    """A notebook parameter that cannot be: names it, its value and the remedy."""
+    """An invalid notebook parameter; the message names it, its value and the remedy."""
 
 
 class Checked(BaseModel):
-    """StudyParameters of a notebook, checked; a subclass names them.
+    """Parameters of a notebook, validated; a subclass declares them as fields.
 
     Attributes:
         notebook: name of the notebook's file.
@@ -39,13 +42,13 @@ class Checked(BaseModel):
 
     @classmethod
     def of(cls, namespace: Mapping[str, Any]) -> Self:
-        """Take the parameters from the notebook's ``globals()``, in its first cell of code.
+        """Take the parameters from the notebook's ``globals()``, in its first code cell.
 
-        Whatever else stands there was injected under a name that the notebook does not know,
-        of which papermill only warns.
+        Any other name there was injected by papermill, which only warns of a parameter that the
+        notebook does not have.
 
         Raises:
-            ParameterError: an unknown name, a wrong type or a value out of range.
+            ParameterError: unknown name, wrong type, or value out of range.
         """
         given = {
             name: value
@@ -74,13 +77,13 @@ class Checked(BaseModel):
 
 
 class StudyParameters(Checked):
-    """StudyParameters that every notebook of a figure takes; it adds its own by subclassing.
+    """Parameters of every notebook that trains; a notebook adds further ones by subclassing.
 
     Attributes:
-        profile: size of every run.
-        seeds: number of seeds, from 0 up; None for the profile's own.
-        data_root: folder of the paper's data sets, which the profiles of its scale need; None for
-            that of the environment variable XBM_DATA.
+        profile: name of the profile, which fixes the size of every run.
+        seeds: number of seeds, counted from 0; None for the profile's number.
+        data_root: folder of the paper's data sets, for profiles ``paper`` and ``released``; None
+            for the folder that the environment variable XBM_DATA names.
     """
 
     profile: ProfileName = "quick"
@@ -92,20 +95,22 @@ class StudyParameters(Checked):
     def _found(cls, folder: str | None, info: ValidationInfo) -> str | None:
         if folder is not None:
             if not Path(folder).is_dir():
-                raise ValueError("no such folder; give the one that holds the data sets' own")
-            # For the processes that train, too.
+                raise ValueError(
+                    "no such folder; give the folder that holds one folder per data set"
+                )
+            # The processes that train read it from the environment.
             os.environ[VARIABLE] = str(Path(folder).resolve())
         profile = PROFILES.get(info.data.get("profile", ""))
         if profile and profile.setting and not os.environ.get(VARIABLE):
             raise ValueError(
-                f"profile={profile.name!r} runs on {profile.told()}: give the folder that holds "
-                "them as data_root"
+                f"profile={profile.name!r} runs on {profile.name_data()}: give the folder that "
+                "holds them as data_root"
             )
         return folder
 
     @property
     def size(self) -> Profile:
-        """The profile that is named."""
+        """The profile of that name."""
         return PROFILES[self.profile]
 
     @property
@@ -115,13 +120,16 @@ class StudyParameters(Checked):
 
 
 class Verdict(BaseModel):
-    """One claim of the paper beside ours.
+    """One claim of the paper and what came out here.
 
     Attributes:
-        claim: the paper's, in one sentence.
-        paper: its figure, with its place.
-        ours: our figure: mean ± spread.
-        outcome: by a rule that could have come out otherwise, told in ``rule``.
+        claim: the paper's claim, in one sentence.
+        paper: the paper's number or quotation, with its place.
+        ours: our number: mean ± standard deviation over seeds.
+        rule: the condition under which the outcome is "agrees".
+        outcome: "agrees", "disagrees" or "not testable here".
+        data: data set, batch size and profile of our number.
+        seeds: how many seeds our number is of.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -136,32 +144,32 @@ class Verdict(BaseModel):
 
 
 class Named(Protocol):
-    """What tells where a notebook's figure and verdicts go."""
+    """Whatever names the files of a notebook's figures and verdicts."""
 
     notebook: ClassVar[str]
 
     @property
     def profile(self) -> str:
-        """Folder of figures/ and of results/verdicts/."""
+        """Name of the folder in figures/ and in results/verdicts/."""
 
 
 def mean_spread(values: pd.Series, unit: str = "", digits: int = 1) -> str:
-    """ "mean ± standard deviation (n)" of a measured figure; the spread needs two seeds."""
+    """Format values as "mean ± standard deviation (n)"; the deviation needs two seeds."""
     spread = f" ± {values.std(ddof=1):.{digits}f}" if len(values) > 1 else ""
     return f"{values.mean():.{digits}f}{spread}{unit} (n={len(values)})"
 
 
 def judge(holds: bool | pd.Series, *measured: pd.Series) -> Outcome:
-    """Outcome of a rule: it has to hold in every seed, and what it reads to have been measured."""
+    """Outcome of a rule that has to hold in every seed; not testable where ``measured`` is NaN."""
     if any(values.isna().any() for values in measured):
         return "not testable here"
     return "agrees" if bool(pd.Series(holds).all()) else "disagrees"
 
 
 def clear(*gains: pd.Series) -> Outcome:
-    """Whether every one of these paired gains is clear of zero; one seed cannot tell.
+    """Whether the mean of each series of paired gains exceeds twice its standard error over seeds.
 
-    Clear is a mean above twice its standard error over seeds.
+    One seed has no standard error: "not testable here".
     """
     if any(len(gain) < 2 for gain in gains):
         return "not testable here"
@@ -169,13 +177,13 @@ def clear(*gains: pd.Series) -> Outcome:
 
 
 def export(figure: Figure, data: pd.DataFrame, parameters: Named, part: str = "") -> None:
-    """Write a notebook's figure as SVG and PNG, with the CSV that it was drawn from.
+    """Write a notebook's figure as SVG and PNG, and the data that it shows as CSV.
 
     Args:
-        figure: to write.
-        data: that it shows.
-        parameters: of the notebook, whose name the files have.
-        part: name of a further figure of the same notebook.
+        figure: the figure.
+        data: the data that it shows.
+        parameters: parameters of the notebook; the files are named after it.
+        part: suffix of the name, for a second figure of the same notebook.
     """
     folder = ROOT / "figures" / parameters.profile
     name = f"{parameters.notebook}_{part}" if part else parameters.notebook
@@ -193,7 +201,7 @@ def export(figure: Figure, data: pd.DataFrame, parameters: Named, part: str = ""
 
 
 def conclude(verdicts: list[Verdict], parameters: Named) -> pd.DataFrame:
-    """Store a notebook's verdicts, for the README and the report; return them as a table."""
+    """Store a notebook's verdicts for the README and the report; return one row per verdict."""
     path = ROOT / "results" / "verdicts" / parameters.profile / f"{parameters.notebook}.json"
     write_json(path, [v.model_dump() for v in verdicts])
     return pd.DataFrame([v.model_dump() for v in verdicts])

@@ -1,4 +1,4 @@
-"""Many runs side by side: one single-threaded process a core, or one process on a GPU."""
+"""Many runs in parallel: one single-threaded process per core, or one process on a GPU."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ from xbmlib.training.store import Run, RunStore
 def run_all(experiments: Iterable[Experiment], store: RunStore | None = None) -> list[Run]:
     """Load or train each experiment; the order of the results is that of the experiments.
 
-    What is in the store is loaded, equal experiments are run once, and the rest share the cores:
-    two single-threaded runs side by side finish sooner than one after the other on both cores,
-    and a run's numbers do not depend on what ran beside it.
+    Stored runs are loaded, equal experiments are trained once, and the rest share the cores: two
+    single-threaded runs in parallel finish sooner than two runs in sequence on both cores, and
+    the numbers of a run do not depend on what runs in parallel.
 
     Args:
-        experiments: what to run, any number.
-        store: where runs are kept; ``results/runs`` by default.
+        experiments: any number of experiments.
+        store: where runs are stored; ``results/runs`` by default.
     """
     store = store or RunStore()
     wanted = list(experiments)
-    # Every mistake is told before any work starts.
+    # Every invalid experiment is reported before any work starts.
     ids = identify_all(wanted)
     todo = {id: e for id, e in zip(ids, wanted, strict=True) if not store.done(id)}
     if todo:
@@ -51,40 +51,44 @@ def _train(todo: list[Experiment], store: RunStore) -> None:
         context.Manager() as manager,
         Progress(sum(e.steps for e in todo), f"{len(todo)} runs") as bar,
     ):
-        told = manager.Queue()
+        steps_done = manager.Queue()
         with ProcessPoolExecutor(
-            workers, context, initializer=_start_worker, initargs=(told,)
+            workers, context, initializer=_start_worker, initargs=(steps_done,)
         ) as pool:
             futures = [pool.submit(_work, e, store) for e in todo]
             try:
                 while not all(f.done() for f in futures):
                     with suppress(Empty):
-                        bar.update(told.get(timeout=1))
+                        bar.update(steps_done.get(timeout=1))
                     if any(f.done() and f.exception() for f in futures):
                         break
                 for future in futures:
                     if future.done():
                         future.result()
             except BaseException:
-                # What is running is checkpointed and goes on next time: no use in waiting.
+                # Running experiments are checkpointed and resume next time: no need to wait.
                 pool.shutdown(wait=False, cancel_futures=True)
                 for process in (pool._processes or {}).values():
                     process.terminate()
                 raise
 
 
-_told: Any = SimpleQueue()
+# Of a worker: where it reports the steps that it has done.
+_steps_done: Any = SimpleQueue()
 
 
 def single_threaded() -> None:
-    """Give this process one thread, unless it has a GPU: a run's last bits depend on how many."""
+    """Limit this process to one thread, unless it has a GPU.
+
+    The last bits of a run's numbers depend on the number of threads.
+    """
     if not torch.cuda.is_available():
         torch.set_num_threads(1)
 
 
-def _start_worker(told: Any) -> None:
-    global _told
-    _told = told
+def _start_worker(steps_done: Any) -> None:
+    global _steps_done
+    _steps_done = steps_done
     single_threaded()
     parent = mp.parent_process()
     if parent is not None:
@@ -92,7 +96,7 @@ def _start_worker(told: Any) -> None:
 
 
 def _follow(sentinel: int) -> None:
-    """End with the parent, even when that was killed and could not say so."""
+    """Exit when the parent exits, even if it was killed."""
     connection.wait([sentinel])
     os._exit(1)
 
@@ -101,12 +105,12 @@ def _work(experiment: Experiment, store: RunStore) -> None:
     pending = 0
 
     def progress(steps: int) -> None:
-        # A message for each step would cost as much as a small step.
+        # One message per step would cost as much as a small step.
         nonlocal pending
         pending += steps
         if pending >= 20:
-            _told.put(pending)
+            _steps_done.put(pending)
             pending = 0
 
     run_experiment(experiment, store, progress=progress)
-    _told.put(pending)
+    _steps_done.put(pending)

@@ -1,4 +1,4 @@
-"""Which runs the notebooks need, known without running any."""
+"""Which runs the notebooks need, without running any."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from xbmlib.training.run import identify_all
 
 @dataclass(frozen=True)
 class Study:
-    """What a notebook is about: its parameters, and the experiments that they ask for."""
+    """A notebook's parameters, and the experiments that follow from them."""
 
     parameters: type[StudyParameters]
     experiments: Callable[[Any], list[Experiment]]
 
 
-# By the notebook's name, in the order in which a reader meets them.
+# By the name of the notebook, in the order in which a reader comes to them.
 STUDIES = {
     study.parameters.notebook: study
     for study in (
@@ -57,37 +57,37 @@ NOTEBOOKS = tuple(STUDIES)
 def experiments(
     notebook: str, profile: ProfileName, data_root: str | None = None
 ) -> list[Experiment]:
-    """Every experiment that a notebook asks for, done or not; an equal one as often as it does.
+    """Every experiment of a notebook, stored or not, duplicates included.
 
     Args:
         notebook: its name, one of :data:`STUDIES`.
-        profile: the notebook's, its other parameters being at their defaults.
-        data_root: folder of the paper's data sets, where the profile needs them.
+        profile: name of the profile; the other parameters keep their defaults.
+        data_root: folder of the paper's data sets, for the profiles that need them.
 
     Raises:
         KeyError: no such notebook.
-        ParameterError: a profile or folder that cannot be.
+        ParameterError: unknown profile, or no such folder.
     """
     study = STUDIES[notebook]
     return study.experiments(study.parameters.of({"profile": profile, "data_root": data_root}))
 
 
 def plan(profile: ProfileName, notebooks: Iterable[str] = NOTEBOOKS) -> dict[str, Any]:
-    """What a sweep over notebooks consists of, as JSON can hold it.
+    """The runs of a sweep over notebooks, in types that JSON has.
 
     Returns:
-        "profile"; "runs", ids to experiments as plain values, each id once, however many
-        notebooks need it; and "notebooks", names to the ids that each needs.
+        "profile": its name; "runs": run id to the fields of its experiment, each id once, however
+        many notebooks need it; "notebooks": name to the ids of the runs that it needs.
 
     Raises:
         KeyError: no such notebook.
-        ConfigError, DatasetError: as :func:`xbmlib.train.identify`.
+        ConfigError, DatasetError: as :func:`xbmlib.training.run.identify`.
     """
-    asked = [(name, e) for name in notebooks for e in experiments(name, profile)]
-    ids = identify_all(e for _, e in asked)
-    needed: dict[str, list[str]] = {name: [] for name, _ in asked}
-    for id, (name, _) in zip(ids, asked, strict=True):
+    wanted = [(name, e) for name in notebooks for e in experiments(name, profile)]
+    ids = identify_all(e for _, e in wanted)
+    needed: dict[str, list[str]] = {name: [] for name, _ in wanted}
+    for id, (name, _) in zip(ids, wanted, strict=True):
         if id not in needed[name]:
             needed[name].append(id)
-    runs = {id: e.model_dump() for id, (_, e) in zip(ids, asked, strict=True)}
+    runs = {id: e.model_dump() for id, (_, e) in zip(ids, wanted, strict=True)}
     return {"profile": profile, "runs": runs, "notebooks": needed}

@@ -1,4 +1,4 @@
-"""What runs at the paper's scale will take, told before the first one starts."""
+"""What runs at the paper's scale will cost, estimated and reported before the first starts."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ from xbmlib import datasets
 from xbmlib.training.experiment import Experiment
 from xbmlib.training.trainer import Trainer
 
-WARM, MEASURED = 1, 2  # steps of a probe
-# Bytes that a finished run leaves, metrics and neighbours; generously.
+WARM, MEASURED = 1, 2  # steps of a probe that are not timed, and that are
+# Bytes of a stored run, its metrics and neighbours, estimated generously.
 KEPT = 4 << 20
-# Of a training step's time, what the forward pass of an evaluation takes.
+# Time of an image in an evaluation (forward pass), as a share of that in a training step.
 FORWARD = 1 / 3
-# Adam keeps two numbers beside each parameter, in float32.
+# Bytes of a parameter in a checkpoint: itself and Adam's two moments, in float32.
 PER_PARAMETER = 3 * 4
 GIB = 2**30
 
 
 class PreflightError(RuntimeError):
-    """Runs that cannot fit: names what is short and the remedy."""
+    """Runs that do not fit; the message names what is short and the remedy."""
 
 
 @dataclass(frozen=True)
 class Probe:
-    """What one experiment of a backbone was measured to take.
+    """What one experiment of a backbone was measured to cost.
 
     Attributes:
-        seconds: of an image, forward, backward and update, its memory full.
-        peak: bytes of GPU memory at most; 0 without a GPU.
-        checkpoint: bytes of a checkpoint.
+        seconds: seconds per image (forward, backward, update) with a full memory.
+        peak: peak GPU memory in bytes; 0 without a GPU.
+        checkpoint: size of a checkpoint in bytes.
     """
 
     seconds: float
@@ -46,15 +46,15 @@ class Probe:
 
 
 def check(todo: Sequence[Experiment], folder: Path, workers: int = 1) -> None:
-    """Print what runs will take: images, hours, disk, GPU memory; nothing where none reads files.
+    """Print the cost of runs: images, hours, disk, GPU memory; nothing for runs on bundled data.
 
     Args:
         todo: experiments that are about to run.
-        folder: that their results and checkpoints go to.
-        workers: runs side by side.
+        folder: where their results and checkpoints are written.
+        workers: number of runs in parallel.
 
     Raises:
-        PreflightError: they do not fit on the disk, or a step not into the GPU's memory.
+        PreflightError: the disk is too small, or a step does not fit into GPU memory.
     """
     large = [e for e in todo if e.view != "rendered"]
     if not large:
@@ -70,7 +70,7 @@ def check(todo: Sequence[Experiment], folder: Path, workers: int = 1) -> None:
     nets = "; ".join(f"{name} {1 / p.seconds:,.0f} images/s" for name, p in probes.items())
     print(
         f"{len(large)} runs, {trained:,} training images: about {hours:,.1f} hours ({nets}, "
-        f"measured over {MEASURED} steps; evaluations counted at a third of it); "
+        f"measured over {MEASURED} steps; an evaluated image counts a third); "
         f"disk {disk / GIB:.1f} of {free / GIB:.0f} GiB free; {_memory(probes)}",
         flush=True,
     )
@@ -82,30 +82,30 @@ def check(todo: Sequence[Experiment], folder: Path, workers: int = 1) -> None:
 
 
 def _work(e: Experiment) -> float:
-    """Images of a run, those that are only embedded at what they take of one that is learnt."""
+    """Training images of a run, plus evaluated ones weighted by ``FORWARD``."""
     data = datasets.load(e.data, e.split, e.view)
     tested = len(data.query) + (0 if data.gallery is None else len(data.gallery))
     return e.steps * e.batch + FORWARD * e.evaluations * tested
 
 
 def _largest(experiments: Iterable[Experiment], backbone: str) -> Experiment:
-    """The one of a backbone that takes the most memory."""
+    """The experiment of a backbone that takes the most memory."""
     return max(
         (e for e in experiments if e.backbone == backbone), key=lambda e: (e.batch, e.ratio, e.dim)
     )
 
 
 def probe(e: Experiment) -> Probe:
-    """Take a few steps of an experiment, its memory full from the start.
+    """Time a few steps of an experiment, with its memory full from the start.
 
     Raises:
-        PreflightError: a step does not fit into the GPU's memory.
+        PreflightError: a step does not fit into GPU memory.
     """
     cuda = torch.cuda.is_available()
     if cuda:
         torch.cuda.reset_peak_memory_stats()
     data = datasets.load(e.data, e.split, e.view)
-    # No checkpoint is read or written: nothing lies at a path that is a folder's.
+    # A folder is no checkpoint: none is read, and these few steps write none.
     short = e.replace(start=0, init="fill", steps=max(e.drift, default=2) + WARM + MEASURED)
     trainer = Trainer(short, data, Path("."))
     if trainer.memory is not None:
@@ -142,6 +142,6 @@ def _wait(cuda: bool) -> None:
 
 def _memory(probes: Mapping[str, Probe]) -> str:
     if not torch.cuda.is_available():
-        return "no GPU: every run takes a core"
+        return "no GPU: one run per core"
     most = max(p.peak for p in probes.values())
     return f"GPU memory {most / GIB:.1f} of {torch.cuda.mem_get_info()[1] / GIB:.0f} GiB"

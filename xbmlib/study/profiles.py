@@ -1,4 +1,4 @@
-"""Profiles: the same experiments at several sizes, and the settings that the search chose."""
+"""Profiles: the same experiments at several sizes, with the settings that the search chose."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from xbmlib import datasets, paper
+from xbmlib.paper.arms import MEMORY, NO_MEMORY
 from xbmlib.training.experiment import Experiment
 
-# Written by `python -m xbmlib.study.search`, which chooses on the validation classes, the arm
-# without memory with as many trials as the arm with.
+# Written by `python -m xbmlib.study.search`, which chooses on the validation classes, with equally
+# many trials for both arms.
 TUNED_FILE = Path(__file__).with_name("tuned.json")
 Settings = dict[str, Any]
 # (data, space, arm, batch) to its settings, best first.
@@ -20,10 +21,10 @@ TUNED: dict[tuple[str, str, str, int], list[Settings]] = {
     (arm["data"], arm["space"], arm["arm"], arm["batch"]): arm["settings"]
     for arm in json.loads(TUNED_FILE.read_text(encoding="utf-8"))
 }
-# What the losses' settings were searched in.
+# Loss to the space of its search.
 LOSSES = {"contrastive": "free", "triplet": "triplet", "multi_similarity": "multi_similarity"}
 DATA = ("hanzi", "emoji", "hangul")
-# The paper's data sets by their names here, as printed.
+# The paper's data sets: our names to the printed ones.
 PRINTED = {"sop": "SOP", "inshop": "In-shop", "vehicleid": "VehicleID"}
 
 
@@ -32,18 +33,19 @@ class Profile:
     """Size of the study.
 
     Attributes:
-        images: images seen in one run; steps are images / batch.
-        seeds: seeds of each point.
-        ratios: R_M of Fig. 1 right, beside the baseline at 0.
-        deltas: Δt of Fig. 3; the paper's 10, 100, 1000 times the schedule's scale.
-        drift_images: images seen in the drift runs.
+        name: its name.
+        images: training images of one run; its steps are images / batch.
+        seeds: number of seeds per point.
+        ratios: R_M of Fig. 1 right, in addition to the baseline with no memory.
+        deltas: Δt of Fig. 3; the paper's 10, 100 and 1000, scaled like the schedule.
+        drift_images: training images of a drift run.
         batches: batch sizes of Fig. 1 left and middle and of Fig. 6.
-        split: classes that are measured on.
-        data: the data sets that stand for SOP, In-shop and VehicleID, or those themselves.
-        setting: of :data:`xbmlib.paper.SETTINGS`; None for what the searches found.
-        ratio_seeds: seeds of Fig. 1 right, where they are not those of the rest.
-        brief: leaves Fig. 7 and Table 1's triplet and multi-similarity loss to the first data set,
-            and the composition of the batch to one setting of its baseline and two memories.
+        split: the classes of the evaluation.
+        data: the counterparts of SOP, In-shop and VehicleID, or those themselves.
+        setting: name in :data:`xbmlib.paper.SETTINGS`; None for the settings of the search.
+        ratio_seeds: number of seeds of Fig. 1 right, if it is not ``seeds``.
+        brief: whether to limit Fig. 7 and Table 1's triplet and multi-similarity loss to the first
+            data set, and the composition of the batch to one baseline setting and two R_M.
     """
 
     name: str
@@ -61,25 +63,25 @@ class Profile:
 
     @property
     def first(self) -> str:
-        """The data set of every study of one: SOP, or what stands for it."""
+        """The data set of every study of a single one: SOP or its counterpart."""
         return self.data[0]
 
     @property
-    def first_told(self) -> str:
+    def first_name(self) -> str:
         """The first data set as a verdict names it."""
-        return self.told(self.first)
+        return self.name_data(self.first)
 
     @property
-    def pictured(self) -> tuple[str, ...]:
-        """The data sets of Fig. 7, and of all of Table 1's losses."""
+    def main_data(self) -> tuple[str, ...]:
+        """The data sets of Fig. 7 and of Table 1's triplet and multi-similarity loss."""
         return self.data[:1] if self.brief else self.data
 
-    def told(self, *names: str) -> str:
-        """Data sets as a verdict names them, all of the profile's unless named."""
-        named = names or self.data
+    def name_data(self, *data: str) -> str:
+        """Data sets as a verdict names them; all of the profile's if none is given."""
+        data = data or self.data
         if self.setting is None:
-            return f"{', '.join(named)} (drawn)"
-        return ", ".join(PRINTED[name] for name in named)
+            return f"{', '.join(data)} (rendered)"
+        return ", ".join(PRINTED[name] for name in data)
 
 
 PROFILES = {
@@ -116,9 +118,10 @@ PROFILES = {
 
 
 def sized(images: int, batch: int, settings: dict[str, Any], **fixed: Any) -> Experiment:
-    """A run of so many images; "warm_up" in the settings is the share of it before the memory.
+    """A run of a number of training images.
 
-    Without memory it changes nothing but the run's id.
+    "warm_up" in the settings is the share of the steps before the memory joins; with no memory it
+    changes nothing but the id of the run.
     """
     steps = max(2, images // batch)
     known = dict(settings)
@@ -127,24 +130,25 @@ def sized(images: int, batch: int, settings: dict[str, Any], **fixed: Any) -> Ex
 
 
 def tuned(data: str, space: str, arm: str, batch: int) -> list[Settings]:
-    """What the search found for an arm, best first: on this data set or else on hanzi.
+    """The settings that the search found for an arm, best first.
 
-    Of the batch sizes that were searched the nearest counts; halfway between two, the larger.
+    Of the data set if it was searched, else of hanzi; of the searched batch size that is nearest on
+    a logarithmic scale, the larger of two at the same distance.
     """
-    known = {d for d, s, a, _ in TUNED if (s, a) == (space, arm)}
-    where = data if data in known else DATA[0]
-    sizes = [b for d, s, a, b in TUNED if (d, s, a) == (where, space, arm)]
+    searched = {d for d, s, a, _ in TUNED if (s, a) == (space, arm)}
+    data = data if data in searched else DATA[0]
+    sizes = [b for d, s, a, b in TUNED if (d, s, a) == (data, space, arm)]
     nearest = min(sizes, key=lambda b: (abs(math.log(b / batch)), -b))
-    return TUNED[where, space, arm, nearest]
+    return TUNED[data, space, arm, nearest]
 
 
 def weights_folder() -> Path:
-    """Where local files of initial weights are looked for, as <backbone>.pth."""
+    """The folder of local initial weights, named <backbone>.pth."""
     return datasets.root() / "weights"
 
 
 def initial_weights(backbone: str) -> str | None:
-    """ImageNet's weights of a backbone: its local file, or torchvision's name; None: neither."""
+    """A backbone's ImageNet weights: a local file, else torchvision's name, else None."""
     for ending in (".safetensors", ".pth", ".pt"):
         if (path := weights_folder() / f"{backbone}{ending}").is_file():
             return str(path)
@@ -152,7 +156,7 @@ def initial_weights(backbone: str) -> str | None:
 
 
 def stated(setting: str, space: str) -> Settings:
-    """A setting of the paper's scale, with the loss that a space is of."""
+    """A setting of the paper's scale, with the loss that a space searches."""
     loss = next((loss for loss, name in LOSSES.items() if name == space), "contrastive")
     fields = paper.SETTINGS[setting].fields | paper.LOSS_FIELDS[loss]
     fields["weights"] = initial_weights(fields["backbone"])
@@ -170,21 +174,21 @@ def experiment(
     data: str | None = None,
     **fixed: Any,
 ) -> Experiment:
-    """A run with the tuned settings of its arm (:func:`tuned`), or the profile's own setting.
+    """A run with the tuned settings of its arm (:func:`tuned`), or with the profile's setting.
 
     Args:
-        profile: its size.
+        profile: size of the run.
         batch: m.
-        seed: of everything random.
-        ratio: R_M; 0 for the arm without memory, None for what the search of the arm with found.
-        space: what was searched (:data:`xbmlib.study.search.SPACES`).
-        rank: of the settings in their search, from 1.
-        data: the data set; the profile's first when left out.
-        fixed: further fields.
+        seed: seed of everything random.
+        ratio: R_M; 0 for the arm with no memory, None for the R_M that the search found.
+        space: space of the search (:data:`xbmlib.study.search.SPACES`).
+        rank: rank of the settings in their search, from 1.
+        data: the data set; by default the profile's first.
+        fixed: further fields of the experiment.
     """
     data = data or profile.first
     if profile.setting is None:
-        chosen = tuned(data, space, "none" if ratio == 0 else "memory", batch)[rank - 1]
+        chosen = tuned(data, space, NO_MEMORY if ratio == 0 else MEMORY, batch)[rank - 1]
     else:
         chosen = stated(profile.setting, space)
     if ratio is not None:

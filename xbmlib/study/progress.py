@@ -1,4 +1,4 @@
-"""Progress of long work: a bar where a person watches, a plain line now and then elsewhere."""
+"""Progress of long work: a bar in a terminal or notebook, else a plain line now and then."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import Self
 SECONDS_BETWEEN_LINES = 20.0
 
 
-def watched() -> str:
-    """Who watches: "jupyter" (a notebook open in a Jupyter server), "terminal", or "log".
+def surface() -> str:
+    """Where output is read: "jupyter" (a notebook in a Jupyter server), "terminal", or "log".
 
-    Jupyter servers name the notebook's session in the kernel's environment; papermill, which
-    runs kernels too, does not.
+    A Jupyter server names the notebook's session in the kernel's environment; papermill, which
+    starts kernels too, does not.
     """
     if "JPY_SESSION_NAME" in os.environ:
         return "jupyter"
@@ -23,22 +23,22 @@ def watched() -> str:
 
 
 class Progress:
-    """Counts steps towards a total; use it as a context.
+    """Counts steps towards a total; used as a context manager.
 
     Args:
-        total: steps in all.
+        total: total number of steps.
         what: what is being done, in a word or two.
     """
 
     def __init__(self, total: int, what: str) -> None:
         self.total, self.what = total, what
-        self.done, self._began, self._told = 0, time.monotonic(), time.monotonic()
+        self.done, self._began, self._reported = 0, time.monotonic(), time.monotonic()
         self._bar = None
-        if (who := watched()) != "log":
+        if (where := surface()) != "log":
             from tqdm import tqdm
             from tqdm.notebook import tqdm as notebook_tqdm
 
-            kind = notebook_tqdm if who == "jupyter" else tqdm
+            kind = notebook_tqdm if where == "jupyter" else tqdm
             self._bar = kind(total=total, desc=what, unit="step")
 
     def update(self, steps: int) -> None:
@@ -46,9 +46,9 @@ class Progress:
         self.done += steps
         if self._bar is not None:
             self._bar.update(steps)
-        elif time.monotonic() - self._told >= SECONDS_BETWEEN_LINES:
-            self._told = time.monotonic()
-            elapsed = self._told - self._began
+        elif time.monotonic() - self._reported >= SECONDS_BETWEEN_LINES:
+            self._reported = time.monotonic()
+            elapsed = self._reported - self._began
             left = elapsed / max(self.done, 1) * (self.total - self.done)
             print(
                 f"{self.what}: {self.done:,} of {self.total:,} steps, "

@@ -1,13 +1,13 @@
-"""The search for the settings of each arm: the same number of trials with memory and without.
+"""The search for the settings of each arm: equally many trials with memory and with no memory.
 
     python -m xbmlib.study.search
 
-Scored by R@1 on held-out training classes, so that the test classes choose nothing. The trials
-are drawn once for each space and batch size and shared by its two arms: what an arm without memory
-tries, the arm with memory tries too, at memory settings drawn beside it. That is done on hanzi; on
-each other data set both arms try the best of what they tried there.
+Trials are scored by R@1 on held-out training classes, so that the test classes choose nothing.
+They are sampled once per space and batch size and shared by the two arms: every setting that the
+arm with no memory tries, the arm with memory tries too, with memory settings sampled in addition.
+This is done on hanzi; on each other data set both arms try the best of their settings on hanzi.
 
-Writes results/search.csv, every trial, and xbmlib/study/tuned.json, the best of each arm.
+Writes every trial to results/search.csv and the best of each arm to xbmlib/study/tuned.json.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import Any
 
 import pandas as pd
 
+from xbmlib.paper.arms import MEMORY, NO_MEMORY
 from xbmlib.storage import ROOT, write_csv, write_json
 from xbmlib.study.parallel import run_all
 from xbmlib.study.profiles import DATA, TUNED_FILE, sized
@@ -30,17 +31,17 @@ IMAGES = 32_000
 SEED = 2020
 
 Choices = dict[str, tuple[Any, ...]]
+ARMS = (NO_MEMORY, MEMORY)
 
-
-ARMS = ("none", "memory")
-# What is searched on the other data sets too: each arm tries there the RANKS best of its trials.
+# Space and batch size that are searched on the other data sets too, where each arm tries the RANKS
+# best of its trials on the first.
 AGAIN = (("free", 64), ("multi_similarity", 64), ("triplet", 64), ("free", 16))
 RANKS = 3
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One trial of an arm; ``r1`` (percent) and ``run`` once it has run."""
+    """One trial of an arm, with its ``r1`` (percent) and the id of its ``run`` once it has run."""
 
     data: str
     space: str
@@ -51,19 +52,19 @@ class Trial:
     run: str = ""
 
     @property
-    def arm_key(self) -> tuple[str, str, int, str]:
-        """What it competes in."""
+    def group(self) -> tuple[str, str, int, str]:
+        """The trials that it competes with: data, space, batch size and arm."""
         return self.data, self.space, self.batch, self.arm
 
 
 @dataclass(frozen=True)
 class Space:
-    """What a search may choose among.
+    """The choices of a search.
 
     Attributes:
-        trials: batch size to number of trials of each arm.
-        shared: settings of both arms.
-        fixed: what every trial has beside them.
+        trials: batch size to the number of trials of each arm.
+        shared: choices for the settings that both arms have.
+        fixed: settings that all trials share.
     """
 
     trials: dict[int, int]
@@ -79,11 +80,11 @@ COMMON: Choices = {
     "k": (2, 4),
 }
 LAM: Choices = {"lam": (0.5, 0.6, 0.7, 0.8)}
-# The order is that in which the trials are drawn.
+# The trials depend on the order of the keys, in which the settings are sampled.
 FREE = {"lr": COMMON["lr"]} | LAM | COMMON
-# "K=4" holds the batch to the images of a class that the authors' code has; its learning rates go
-# higher, since the best of "free" lay at the edge. "shuffle" is "free" for random batches, trial by
-# trial, K meaning nothing there. All three are of the contrastive loss.
+# "K=4" fixes K as the authors' code does; its learning rates go higher, as the best of "free" lay
+# at the end of its range. "shuffle" has the trials of "free" with shuffled batches, where K has no
+# effect. All three are of the contrastive loss.
 SPACES = {
     "free": Space({16: 16, 64: 8}, FREE),
     "K=4": Space({16: 16}, FREE | {"lr": (2e-4, 4e-4, 8e-4, 1.6e-3), "k": (4,)}),
@@ -96,7 +97,7 @@ SPACES = {
         {16: 8, 64: 8}, COMMON | LAM | {"loss": ("multi_similarity",), "beta": (20.0, 40.0)}
     ),
 }
-MEMORY: dict[str, tuple[Any, ...]] = {
+MEMORY_CHOICES: Choices = {
     "ratio": (0.01, 0.1, 0.3, 1.0),
     "warm_up": (0.05, 0.15, 0.3),
     "init": ("fill", "sample"),
@@ -105,24 +106,24 @@ MEMORY: dict[str, tuple[Any, ...]] = {
 
 
 def trials(space: str, arm: str, batch: int) -> list[dict[str, Any]]:
-    """Settings of each trial of an arm ("none" or "memory") in one of the spaces."""
-    where = SPACES[space]
+    """Settings of each trial of an arm ("no memory" or "memory") in one of the spaces."""
+    choices = SPACES[space]
     draw = random.Random(SEED + batch)
     out = []
-    for _ in range(where.trials[batch]):
-        shared = {name: draw.choice(values) for name, values in where.shared.items()}
-        memory = {name: draw.choice(values) for name, values in MEMORY.items()}
-        out.append((shared | memory if arm == "memory" else shared) | where.fixed)
+    for _ in range(choices.trials[batch]):
+        shared = {name: draw.choice(values) for name, values in choices.shared.items()}
+        memory = {name: draw.choice(values) for name, values in MEMORY_CHOICES.items()}
+        out.append((shared | memory if arm == MEMORY else shared) | choices.fixed)
     return out
 
 
 def trial_experiment(batch: int, settings: dict[str, Any], data: str = DATA[0]) -> Experiment:
-    """A trial as a run on the validation classes."""
+    """The run of a trial, on the validation classes."""
     return sized(IMAGES, batch, {"warm_up": 0.0} | settings, split="validation", data=data)
 
 
 def search(store: RunStore | None = None) -> list[Trial]:
-    """Run or load every trial: best first in each arm of each space, batch size and data set."""
+    """Run or load every trial; return them best first within each :attr:`Trial.group`."""
     first = _run(
         [
             Trial(DATA[0], name, batch, arm, settings)
@@ -138,7 +139,7 @@ def search(store: RunStore | None = None) -> list[Trial]:
         for data in DATA[1:]
         for space, batch in AGAIN
         for arm in ARMS
-        for trial in [t for t in first if t.arm_key[1:] == (space, batch, arm)][:RANKS]
+        for trial in [t for t in first if t.group[1:] == (space, batch, arm)][:RANKS]
     ]
     return first + _run(again, store)
 
@@ -149,11 +150,11 @@ def _run(wanted: list[Trial], store: RunStore | None) -> list[Trial]:
         replace(t, r1=100 * run.recall["R@1"], run=run.id)
         for t, run in zip(wanted, runs, strict=True)
     ]
-    return sorted(done, key=lambda t: (t.arm_key, -t.r1))
+    return sorted(done, key=lambda t: (t.group, -t.r1))
 
 
 def table(done: Iterable[Trial]) -> pd.DataFrame:
-    """A row a trial: data, space, batch, arm, R@1 (percent), run, its settings."""
+    """One row per trial: data, space, batch, arm, R@1 (percent), run, and its settings."""
     return pd.DataFrame(
         [
             {"data": t.data, "space": t.space, "batch": t.batch, "arm": t.arm, "R@1": t.r1,
@@ -164,16 +165,16 @@ def table(done: Iterable[Trial]) -> pd.DataFrame:
 
 
 def best(done: Iterable[Trial]) -> list[dict[str, Any]]:
-    """The settings of the first ``RANKS`` trials of each arm, as ``tuned.json`` has them."""
+    """The settings of the ``RANKS`` best trials of each arm, in the form of ``tuned.json``."""
     return [
         {"data": data, "space": space, "batch": batch, "arm": arm,
          "settings": [t.settings for t in group][:RANKS]}
-        for (data, space, batch, arm), group in groupby(done, key=lambda t: t.arm_key)
+        for (data, space, batch, arm), group in groupby(done, key=lambda t: t.group)
     ]  # fmt: skip
 
 
 def main() -> None:
-    """Run the search; write its files; print the best of each arm."""
+    """Run the search, write its files and print the best trials of each arm."""
     done = search()
     write_csv(ROOT / "results" / "search.csv", table(done))
     write_json(TUNED_FILE, best(done))

@@ -1,4 +1,4 @@
-"""Verdicts out of results/: results/claims.csv, the README's table of it, the console's lines."""
+"""Stored verdicts as results/claims.csv, as the README's table and as lines for a console."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pandas as pd
 from xbmlib.storage import ROOT, write_atomically, write_csv
 from xbmlib.study.notebook import Verdict
 
-# Of each notebook, the last of these that has run.
+# Of each notebook the verdicts of the last of these profiles that has any.
 README_PROFILES = ("quick", "full", "benchmarks")
 BEGIN, END = "<!-- verdicts: python -m xbmlib.study.summary -->", "<!-- end of verdicts -->"
 
@@ -24,7 +24,7 @@ def verdicts(profile: str) -> dict[str, list[Verdict]]:
 
 
 def verdict_lines(profile: str) -> list[str]:
-    """Plain lines for a console."""
+    """The verdicts of a profile as plain lines for a console."""
     lines = []
     for name, found in verdicts(profile).items():
         lines.append(name)
@@ -39,10 +39,10 @@ def verdict_lines(profile: str) -> list[str]:
 
 
 def claims(profiles: tuple[str, ...] = README_PROFILES) -> pd.DataFrame:
-    """Every claim's verdict, of each notebook those of the last of the profiles that has any.
+    """The verdicts of each notebook at the last of the profiles that has any.
 
     Returns:
-        A row a claim: notebook, profile, claim, paper, ours, outcome, data, seeds, rule.
+        One row per claim: notebook, profile, claim, paper, ours, outcome, data, seeds, rule.
     """
     latest: dict[str, tuple[str, list[Verdict]]] = {}
     for profile in profiles:
@@ -57,7 +57,7 @@ def claims(profiles: tuple[str, ...] = README_PROFILES) -> pd.DataFrame:
 
 
 def table(rows: pd.DataFrame) -> str:
-    """Markdown of the claims."""
+    """The claims as a table in Markdown."""
     lines = ["| claim | paper | ours | verdict | data |", "|---|---|---|---|---|"]
     lines += [
         f"| {v.claim} | {v.paper} | {v.ours} | **{v.outcome}** | {v.data} |"
@@ -67,7 +67,7 @@ def table(rows: pd.DataFrame) -> str:
 
 
 def rewrite_readme(text: str) -> str:
-    """The README with its table of verdicts made anew."""
+    """The README with its table of verdicts generated from the stored ones."""
     head, _, rest = text.partition(BEGIN)
     _, _, tail = rest.partition(END)
     return f"{head}{BEGIN}\n{table(claims())}\n{END}{tail}"

@@ -1,4 +1,4 @@
-"""The jobs of workflow/Snakefile, which trains the notebooks' runs side by side.
+"""The jobs of workflow/Snakefile, which trains the runs of the notebooks in parallel.
 
 python -m xbmlib.study.sweep {plan,train,notebook,verdicts} --help
 """
@@ -26,17 +26,17 @@ def train_planned(planned: dict[str, Any], id: str) -> None:
     """Train one run of a plan as :func:`xbmlib.study.parallel.run_all` does, to the same bits.
 
     Args:
-        planned: as :func:`xbmlib.study.plan.plan`, and "checkpoint_steps".
-        id: of the run.
+        planned: what :func:`xbmlib.study.plan.plan` returns, and "checkpoint_steps".
+        id: id of the run.
 
     Raises:
-        ConfigError: the experiment has another id here than when it was planned.
+        ConfigError: the experiment has another id here than in the plan.
     """
     experiment = Experiment.from_dict(planned["runs"][id])
     if (found := identify(experiment)) != id:
         raise ConfigError(
             f"run {id} of the plan would be {found} here: data, weights or TRAINING_VERSION are "
-            "not those that it was planned with; start the sweep again where they are in place"
+            "not those of the plan; start the sweep again where they are in place"
         )
     single_threaded()
     with Progress(experiment.steps, id) as bar:
@@ -54,25 +54,32 @@ def _notebooks(text: str) -> list[str]:
 
 def _steps(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r}: give a whole number of at least 1")
+        raise argparse.ArgumentTypeError(f"{text!r}: give an integer of at least 1")
     return int(text)
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Do one job of a sweep."""
+    """Run one job of a sweep."""
     parser = argparse.ArgumentParser(
         prog="python -m xbmlib.study.sweep", description=__doc__, allow_abbrev=False
     )
     jobs = parser.add_subparsers(dest="job", required=True)
-    # The options are the names that `snakemake --config` takes.
-    make = jobs.add_parser("plan", help="write what a sweep consists of", allow_abbrev=False)
+    # The options have the names that `snakemake --config` takes.
+    make = jobs.add_parser("plan", help="write the runs of a sweep", allow_abbrev=False)
     make.add_argument("plan", type=Path, help="JSON file to write")
     make.add_argument("--profile", default="quick", choices=list(PROFILES))
-    make.add_argument("--notebooks", default=list(STUDIES), type=_notebooks, help="such as a,b")
     make.add_argument(
-        "--checkpoint_steps", default=CHECKPOINT_STEPS, type=_steps, help="between two checkpoints"
+        "--notebooks", default=list(STUDIES), type=_notebooks, help="names, separated by commas"
     )
-    one = jobs.add_parser("train", help="train one run, from its checkpoint if it has one")
+    make.add_argument(
+        "--checkpoint_steps",
+        default=CHECKPOINT_STEPS,
+        type=_steps,
+        help="steps between two checkpoints",
+    )
+    one = jobs.add_parser(
+        "train", help="train one run, resuming from its checkpoint if there is one"
+    )
     one.add_argument("plan", type=Path)
     one.add_argument("id")
     for name, help in (("notebook", "execute one notebook"), ("verdicts", "print the verdicts")):

@@ -1,4 +1,4 @@
-"""Tests of the benchmark table and of the notebook that draws it; nothing is timed here."""
+"""Tests of the benchmark table and of the notebook that shows it; nothing is timed here."""
 
 import json
 
@@ -32,13 +32,13 @@ def test_calls_take_turns_and_the_first_is_not_counted():
     assert order == ["a", "b"] * 4 and set(found) == {"a", "b"}
 
 
-def test_calls_are_timed_by_the_clock_that_is_given():
-    """Oracle: a clock by hand: 1, 2 and 30 seconds after the one to warm up."""
+def test_calls_are_timed_by_the_given_clock():
+    """Oracle: a clock by hand: 1, 2 and 30 seconds after the warm-up call."""
     ticks = iter([0, 10, 11, 20, 22, 30, 60])
     assert medians(3, lambda: next(ticks), a=lambda: None) == {"a": 2000}
 
 
-def test_extra_memory_sees_what_a_call_takes_and_gives_back():
+def test_extra_memory_is_the_peak_of_a_call():
     """Oracle: the size of a block that is written to and freed."""
     assert 60 < extra_mib(lambda: bytearray(b"x") * (64 << 20)) < 90
     assert extra_mib(lambda: None) < 5
@@ -55,7 +55,7 @@ def test_the_stored_table_says_what_holds():
     assert (holds == barred["holds"].astype(str).eq("True")).all()
 
 
-def test_the_notebook_draws_the_stored_tables(tmp_path):
+def test_the_notebook_shows_the_stored_tables(tmp_path):
     """Oracle: the files that the README promises."""
     notebook = ROOT / "notebooks" / "benchmarks.ipynb"
     done = papermill(notebook, tmp_path / "o.ipynb", tmp_path)
@@ -67,8 +67,8 @@ def test_the_notebook_draws_the_stored_tables(tmp_path):
     assert verdict["outcome"] in ("agrees", "disagrees")
 
 
-def test_what_was_not_measured_is_told(tmp_path, monkeypatch):
-    """Oracle: one line that names the table and the remedy; what lies at the root comes first."""
+def test_a_missing_measurement_is_reported(tmp_path, monkeypatch):
+    """Oracle: one line that names the table and the remedy; tables at the root come first."""
     for name in ("ROOT", "CHECKOUT"):
         monkeypatch.setattr(benchmarks, name, tmp_path / name)
     with pytest.raises(FileNotFoundError, match=r"cost\.csv is not in .*run `make bench` first"):
@@ -81,6 +81,6 @@ def test_what_was_not_measured_is_told(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("name", TABLES)
 def test_tables_are_of_one_machine_and_finite(name):
-    """Oracle: no empty figure."""
+    """Oracle: no empty cell of numbers."""
     table = pd.read_csv(ROOT / "results" / f"{name}.csv")
     assert not table.select_dtypes("number").drop(columns="bar", errors="ignore").isna().any().any()

@@ -8,19 +8,27 @@ import pandas as pd
 from pydantic import Field
 
 from xbmlib import datasets, paper
-from xbmlib.study.notebook import StudyParameters, Verdict, clear, judge, mean_spread
+from xbmlib.paper.arms import NO_MEMORY, arm
+from xbmlib.study.notebook import (
+    EQUAL_IMAGES,
+    StudyParameters,
+    Verdict,
+    clear,
+    judge,
+    mean_spread,
+)
 from xbmlib.study.parallel import run_all
 from xbmlib.study.profiles import experiment
 from xbmlib.training.experiment import Experiment
 from xbmlib.training.store import Run, RunStore
 
 BATCH = 16
-# Without memory at a larger batch and as many images seen: what the memory is held against.
+# A larger batch with no memory, at an equal number of training images, to compare with.
 REFERENCE = 64
 
 
 class Parameters(StudyParameters):
-    """Attributes: ratio: one R_M in [0, 1] to run beside the baseline; None for the profile's."""
+    """Attributes: ratio: one R_M in [0, 1] to run with the baseline; None for the profile's."""
 
     notebook: ClassVar[str] = "ablation_memory_ratio"
 
@@ -33,7 +41,7 @@ class Parameters(StudyParameters):
 
 
 def experiments(parameters: Parameters) -> list[Experiment]:
-    """The baseline and each R_M at batch 16; unless one R_M is asked for, the larger batch too."""
+    """The baseline and each R_M at batch 16; the larger batch too, unless ``ratio`` is given."""
     profile = parameters.size
     ratios = profile.ratios if parameters.ratio is None else (parameters.ratio,)
     points = [(BATCH, ratio) for ratio in (0.0, *ratios)]
@@ -47,10 +55,10 @@ def experiments(parameters: Parameters) -> list[Experiment]:
 
 
 def frame(parameters: Parameters, store: RunStore | None = None) -> pd.DataFrame:
-    """Run or load the points; add whatever points of the same settings the store has.
+    """Run or load the points; add any further points of the same settings from the store.
 
     Returns:
-        A row a run: data, batch, ratio, memory (M), seed, R@K in percent, run.
+        One row per run: data, batch, ratio, M, seed, R@K in percent, run.
     """
     runs = run_all(experiments(parameters), store)
     runs += _stored(parameters, store or RunStore(), {run.id for run in runs})
@@ -59,7 +67,7 @@ def frame(parameters: Parameters, store: RunStore | None = None) -> pd.DataFrame
 
 
 def _stored(parameters: Parameters, store: RunStore, have: set[str]) -> list[Run]:
-    """Finished runs of the same settings at other ratios and seeds."""
+    """Stored runs of the same settings at other ratios and seeds."""
     found = []
     for id in store.ids():
         if id not in have:
@@ -78,7 +86,7 @@ def _row(run: Run) -> dict[str, float | str]:
         "data": e.data,
         "batch": e.batch,
         "ratio": e.ratio,
-        "memory": size,
+        "M": size,
         "seed": e.seed,
         **recall,
         "run": run.id,
@@ -86,34 +94,34 @@ def _row(run: Run) -> dict[str, float | str]:
 
 
 def verdicts(data: pd.DataFrame, parameters: Parameters) -> list[Verdict]:
-    """The claims of Section 4.3, "Memory Ratio", held against the points in ``data``."""
+    """The claims of Section 4.3, "Memory Ratio", and the points in ``data``."""
     reference = data[data["batch"] == REFERENCE].set_index("seed")["R@1"]
     r1 = data[data["batch"] == BATCH].set_index("seed").groupby("ratio")["R@1"]
     points = {ratio: r1.get_group(ratio) for ratio in r1.groups}
     base = points.pop(0.0)
     common: dict[str, Any] = {
-        "data": f"{parameters.size.first_told}, batch {BATCH}, contrastive, "
+        "data": f"{parameters.size.first_name}, batch {BATCH}, contrastive, "
         f"profile {parameters.profile}",
         "seeds": len(base),
     }
     if not points:
         return []
-    # Seeds are paired: the same batches and initial head in both arms.
+    # Paired by seed: both arms have the same batches and initial head.
     gains = {ratio: (p - base).dropna() for ratio, p in points.items()}
-    # The mean over all ratios of a seed: the best of several would flatter the memory.
+    # Per seed the mean over all ratios: the best of several would be biased upwards.
     typical = pd.DataFrame(gains).mean(axis=1)
     best = max(gains, key=lambda ratio: gains[ratio].mean())
-    told = (
+    ours = (
         f"{mean_spread(typical)} points over all R_M; at most {mean_spread(gains[best])}, "
         f"{mean_spread(base)} to {mean_spread(points[best])}, at R_M = {best:g}"
     )
     stated = f"over {paper.GAIN_BATCH_16.value:.0f} points ({paper.GAIN_BATCH_16.where})"
     out = [
         Verdict(
-            claim="The memory lifts R@1 of the contrastive loss at batch 16 (three data sets; here "
-            "one).",
+            claim="R@1 with the contrastive loss at batch 16 rises with the memory (three data "
+            "sets; here one).",
             paper=stated,
-            ours=told,
+            ours=ours,
             rule="the gain averaged over all R_M exceeds twice its standard error over seeds",
             outcome=clear(typical),
             **common,
@@ -121,7 +129,7 @@ def verdicts(data: pd.DataFrame, parameters: Parameters) -> list[Verdict]:
         Verdict(
             claim="The gain at batch 16 is over 20 points of R@1.",
             paper=stated,
-            ours=told,
+            ours=ours,
             rule="the mean gain at the best R_M is at least "
             f"{paper.GAIN_BATCH_16.value:.0f} points",
             outcome=judge(bool(gains[best].mean() >= paper.GAIN_BATCH_16.value)),
@@ -130,19 +138,20 @@ def verdicts(data: pd.DataFrame, parameters: Parameters) -> list[Verdict]:
     ]
     if len(reference):
         above = (points[best] - reference).dropna()
-        # Where the larger batch gives nothing, there is nothing for the memory to make up.
+        # If the larger batch gains nothing, there is no gain for the memory to match.
         matters = bool(reference.mean() > base.mean())
         out.append(
             Verdict(
-                claim="Batch 16 with memory does better than a large batch without.",
+                claim="R@1 is higher at batch 16 with memory than at a large batch with "
+                f"{NO_MEMORY}.",
                 paper=f"{paper.SOP_R1_BATCH_16_MEMORY.value} at batch 16 with memory, "
-                f"{paper.SOP_R1_BATCH_256.value} at batch 256 without (SOP, "
+                f"{paper.SOP_R1_BATCH_256.value} at batch 256 with {NO_MEMORY} (SOP, "
                 f"{paper.SOP_R1_BATCH_16_MEMORY.where})",
-                ours=f"{mean_spread(points[best])} at batch 16, R_M = {best:g}; "
+                ours=f"{mean_spread(points[best])} at batch 16, {arm(best)}; "
                 f"{mean_spread(reference)} at batch {REFERENCE} and {mean_spread(base)} at batch "
-                f"{BATCH} without, as many images seen",
+                f"{BATCH}, {NO_MEMORY}; {EQUAL_IMAGES}",
                 rule=f"mean R@1 at the best R_M is at least that of batch {REFERENCE}; testable "
-                f"where batch {REFERENCE} beats batch {BATCH} without memory",
+                f"where, with {NO_MEMORY}, R@1 at batch {REFERENCE} exceeds that at batch {BATCH}",
                 outcome=judge(bool(above.mean() >= 0)) if matters else "not testable here",
                 **common,
             )
@@ -153,7 +162,7 @@ def verdicts(data: pd.DataFrame, parameters: Parameters) -> list[Verdict]:
         moderate = max((r for r in points if 0.05 <= r <= 0.5), key=lambda r: points[r].mean())
         out.append(
             Verdict(
-                claim="R@1 saturates when the memory grows to a moderate size.",
+                claim="R@1 saturates at a moderate size of the memory.",
                 paper=paper.claims.SATURATION.quoted,
                 ours=f"{mean_spread(points[moderate])} at R_M = {moderate:g}, "
                 f"{mean_spread(points[1.0])} at 1",
@@ -168,18 +177,18 @@ def verdicts(data: pd.DataFrame, parameters: Parameters) -> list[Verdict]:
     return out
 
 
-def one_percent(gain: pd.Series, told: str = "", **common: Any) -> Verdict:
-    """The claim of Section 4.3 that a memory of 1% is enough, of the gains at R_M = 0.01.
+def one_percent(gain: pd.Series, setting: str = "", **common: Any) -> Verdict:
+    """The claim of Section 4.3 that a memory of 1% gains much, by the gains at R_M = 0.01.
 
     Args:
-        gain: in points of R@1, of each seed.
-        told: what is particular here, for the claim's end.
-        common: data and seeds.
+        gain: points of R@1, one value per seed.
+        setting: end of the claim: what is particular here.
+        common: data and seeds of the verdict.
     """
     least = paper.RATIO_R1_BATCH_64[0.01].value - paper.RATIO_R1_BATCH_64[0.0].value
     before, after = paper.RATIO_R1["In-shop", 0.0], paper.RATIO_R1["In-shop", 0.01]
     return Verdict(
-        claim=f"A memory of 1% of the training set already gives a large gain{told}.",
+        claim=f"A memory of 1% of the training set already gives a large gain{setting}.",
         paper=f"{before.value} to {after.value} (In-shop, {after.where})",
         ours=f"{mean_spread(gain)} points at R_M = 0.01",
         rule=f"the mean gain at 0.01 is at least {least:.1f} points, the paper's smallest (SOP, "

@@ -1,4 +1,4 @@
-"""What the memory costs, from results/benchmarks*.csv that ``make bench`` measured."""
+"""What the memory costs, as ``make bench`` measured it into results/benchmarks*.csv."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ import pandas as pd
 from pydantic import Field
 
 from xbmlib import paper
+from xbmlib.paper.arms import NO_MEMORY, arm
 from xbmlib.storage import CHECKOUT, ROOT
 from xbmlib.study.notebook import Checked, Verdict, judge
 
 
 class Parameters(Checked):
-    """Attributes: least: smallest memory drawn, in entries.
+    """Attributes: least: M of the smallest memory in the figure.
 
-    ``profile`` names the folder of the figure only: there is one measurement.
+    ``profile`` only names the folder of the figure: there is one measurement.
     """
 
     notebook: ClassVar[str] = "benchmarks"
@@ -26,10 +27,10 @@ class Parameters(Checked):
 
 
 def measured(name: str) -> pd.DataFrame:
-    """A table that ``make bench`` wrote, or the one that the checkout has.
+    """A table that ``make bench`` wrote, else the one of the checkout.
 
     Raises:
-        FileNotFoundError: there is neither.
+        FileNotFoundError: neither exists.
     """
     for folder in (ROOT, CHECKOUT):
         if (path := folder / "results" / f"{name}.csv").is_file():
@@ -38,10 +39,10 @@ def measured(name: str) -> pd.DataFrame:
 
 
 def measured_twice(name: str) -> pd.DataFrame:
-    """:func:`measured`, and below it what a GPU was measured at, where results/ has that.
+    """:func:`measured`, followed by the same table measured on a GPU, if results/ has one.
 
     Returns:
-        The table's columns and device, "CPU" or "GPU".
+        The columns of the table and device, "CPU" or "GPU".
     """
     found = [measured(name).assign(device="CPU")]
     with suppress(FileNotFoundError):
@@ -55,43 +56,46 @@ def table() -> pd.DataFrame:
 
 
 def input_rates() -> pd.DataFrame:
-    """Reading images, from results/input.csv: what, ours and the peer's figure, unit, ratio."""
+    """Rates of reading images, from results/input.csv: what, ours, reference, unit, ratio."""
     return measured("input")[["what", "ours", "reference", "unit", "ratio"]]
 
 
 def on_gpu() -> pd.DataFrame:
-    """The losses on a GPU, from results/losses_gpu.csv: what, against, both figures, ratio.
+    """The losses on a GPU, from results/losses_gpu.csv.
 
-    Of the peers' rows the ratio is how many times faster ours is.
+    Returns:
+        what, against, ours, reference, unit, ratio; in the rows of another library the ratio is how
+        many times faster ours is.
     """
     return measured("losses_gpu")[["what", "against", "ours", "reference", "unit", "ratio"]]
 
 
 def parts() -> pd.DataFrame:
-    """Seconds of a whole quick run by part: a row a part, a column a run."""
+    """Seconds of one run of profile ``quick``: one row per part of it, one column per arm."""
     data = measured("benchmarks_parts")
-    data["run"] = "batch " + data["batch"].astype(str) + ", memory " + data["memory"]
+    memory = data["memory"].replace({"none": NO_MEMORY, "100%": arm(1.0)})
+    data["run"] = "batch " + data["batch"].astype(str) + ", " + memory
     wide = data.pivot(index="part", columns="run", values="seconds")
     return wide.fillna(0).loc[data["part"].unique()].round(1)
 
 
 def growth(parameters: Parameters) -> pd.DataFrame:
-    """Milliseconds of a step by size of the memory."""
+    """Milliseconds per step for each M from ``least`` up."""
     data = measured("benchmarks_growth")
     return data[data["M"] >= parameters.least]
 
 
 def peers(data: pd.DataFrame) -> pd.DataFrame:
-    """The rows that hold ours against another library."""
+    """The rows that compare with another library."""
     return data[data["against"].str.contains("pytorch-metric-learning|faiss")]
 
 
 def verdicts(data: pd.DataFrame) -> list[Verdict]:
-    """The paper's cost of a memory of the whole training set."""
+    """The paper's claim on the cost of a memory of the whole training set."""
     steps = data[data["what"].str.startswith("training step")].set_index("what")["ratio"]
     hours = paper.TRAINING_HOURS
     theirs = hours[1.0].value / hours[0.0].value
-    told = "; ".join(
+    ours = "; ".join(
         f"{r:.2f} × at {what.split(', ')[1]}, one measurement" for what, r in steps.items()
     )
     return [
@@ -99,10 +103,10 @@ def verdicts(data: pd.DataFrame) -> list[Verdict]:
             claim="A memory of the whole training set adds little to the time of training.",
             paper=f"{theirs:.2f} × ({hours[0.0].value} to {hours[1.0].value} hours, Table 2; the "
             "text says 34%)",
-            ours=told,
+            ours=ours,
             rule="at most the paper's factor at every batch size",
             outcome=judge(bool((steps <= theirs).all())),
-            data=f"hanzi (drawn), compact backbone, contrastive, {data['machine'].iloc[0]}",
+            data=f"hanzi (rendered), compact backbone, contrastive, {data['machine'].iloc[0]}",
             seeds=1,
         )
     ]

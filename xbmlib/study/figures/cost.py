@@ -1,4 +1,4 @@
-"""Table 2: what a larger batch and the memory cost, and what each gains."""
+"""Table 2: what a larger batch and the memory cost, and what each of them gains."""
 
 from __future__ import annotations
 
@@ -7,25 +7,33 @@ from typing import Any, ClassVar
 import pandas as pd
 
 from xbmlib import backbones, paper
+from xbmlib.paper.arms import NO_MEMORY, arm
 from xbmlib.study.figures import benchmarks
-from xbmlib.study.notebook import StudyParameters, Verdict, clear, judge, mean_spread
+from xbmlib.study.notebook import (
+    EQUAL_IMAGES,
+    StudyParameters,
+    Verdict,
+    clear,
+    judge,
+    mean_spread,
+)
 from xbmlib.study.parallel import run_all
 from xbmlib.study.profiles import experiment
 from xbmlib.training.experiment import Experiment
 from xbmlib.training.store import RunStore
 
-MIB = 2**20 / 1e9  # GB in a MiB
+MIB = 2**20 / 1e9  # one MiB in GB
 
 
 class Parameters(StudyParameters):
-    """The study of the cost takes no parameters of its own."""
+    """The parameters that every study has."""
 
     notebook: ClassVar[str] = "cost"
 
 
 def name(batch: int, ratio: float) -> str:
     """A row of Table 2 in words."""
-    return f"batch {batch}, R_M = {ratio:g}" if ratio else f"batch {batch}"
+    return f"batch {batch}, {arm(ratio)}"
 
 
 def _listed(parameters: Parameters) -> list[dict[str, Any]]:
@@ -45,10 +53,10 @@ def experiments(parameters: Parameters) -> list[Experiment]:
 
 
 def frame(parameters: Parameters, store: RunStore | None = None) -> pd.DataFrame:
-    """Run or load the four settings; every run sees as many images.
+    """Run or load the four settings, at an equal number of training images.
 
     Returns:
-        A row a run: data, net, setting, batch, ratio, seed, R@1 (percent), run.
+        One row per run: data, net, setting, batch, ratio, seed, R@1 (percent), run.
     """
     runs = run_all(experiments(parameters), store)
     return pd.DataFrame(
@@ -62,11 +70,12 @@ def frame(parameters: Parameters, store: RunStore | None = None) -> pd.DataFrame
 
 
 def measured() -> pd.DataFrame:
-    """results/cost.csv and cost_gpu.csv, which were measured: a row a net, device and setting.
+    """Measured time and memory, from results/cost.csv and cost_gpu.csv.
 
     Returns:
-        net, device, name (of both), setting, batch, ratio, M, images_ms (milliseconds an image),
-        extra_gb (peak beyond that of the first row of its name).
+        One row per net, device and setting: net, device, name (of both), setting, batch, ratio, M,
+        images_ms (milliseconds per image), extra_gb (peak memory beyond that of the first row of
+        the same name).
     """
     data = benchmarks.measured_twice("cost")
     data["name"] = data["net"] + ", " + data["device"]
@@ -81,10 +90,10 @@ def table(data: pd.DataFrame) -> pd.DataFrame:
     """Table 2's rows, then ours.
 
     Returns:
-        source, setting, time (of an image, and of the paper's whole training, whose length it does
-        not state, as a multiple of the first row's), extra_gb (beyond the
-        first row's), R@1 and gain (means, in percent and points), spread (of the gain), seeds; R@1
-        is of the net that was trained, once.
+        source, setting, time (ours: per image; the paper's: of the whole training, whose length it
+        does not state; as multiples of the first row's), extra_gb (beyond the first row's), R@1 and
+        gain (means, in percent and points), spread (standard deviation of the gain), seeds. R@1
+        stands once, in the rows of the net that was trained.
     """
     first = paper.COST[0]
     rows: list[dict[str, Any]] = [
@@ -136,7 +145,7 @@ def verdicts(data: pd.DataFrame, parameters: Parameters) -> list[Verdict]:
     hours = whole.hours / first.hours
     return [
         Verdict(
-            claim="A memory of the whole training set adds little time to a step.",
+            claim="A memory of the whole training set adds little to the time of a step.",
             paper=f"{hours:.2f} × ({first.hours} to {whole.hours} hours, Table 2; the text says "
             f"{paper.EXTRA_TIME.value:g}%)",
             ours="; ".join(f"{net} {t:.2f} ×" for net, t in time.items()) + ", one measurement",
@@ -146,7 +155,7 @@ def verdicts(data: pd.DataFrame, parameters: Parameters) -> list[Verdict]:
             seeds=1,
         ),
         Verdict(
-            claim="The memory takes next to no space, a larger batch much.",
+            claim="The memory takes little space, a larger batch much.",
             paper=f"{whole.gigabytes:+.2f} GB, {larger.gigabytes:+.1f} GB at batch 256 (Table 2)",
             ours="; ".join(f"{n} {memory[n]:+.2f} GB, {batch[n]:+.2f} GB" for n in nets)
             + ", one measurement",
@@ -157,20 +166,20 @@ def verdicts(data: pd.DataFrame, parameters: Parameters) -> list[Verdict]:
             seeds=1,
         ),
         Verdict(
-            claim="The memory gains more than a batch four times as large.",
+            claim="R@1 rises more with the memory than with a batch four times as large.",
             paper=f"{whole.gain:+.1f} against {larger.gain:+.1f} points (SOP, Table 2)",
             ours=f"{mean_spread(gains[whole])} against {mean_spread(gains[larger])} points",
             rule="the difference exceeds twice its standard error over seeds",
             outcome=clear(gains[whole] - gains[larger]),
-            data=f"{parameters.size.first_told}, contrastive, as many images seen, "
+            data=f"{parameters.size.first_name}, contrastive, {EQUAL_IMAGES}, "
             f"profile {parameters.profile}",
             seeds=data["seed"].nunique(),
         ),
         Verdict(
-            claim="Nothing is added at inference.",
+            claim="The memory adds nothing at inference.",
             paper=f'"{paper.INFERENCE.text}" ({paper.INFERENCE.where})',
-            ours=f"{sizes[1]:,} parameters with memory, {sizes[0]:,} without; the queue is no part "
-            "of the embedder",
+            ours=f"{sizes[1]:,} parameters with memory, {sizes[0]:,} with {NO_MEMORY}; the queue "
+            "is no part of the embedder",
             rule="the embedder trained with memory has no more parameters",
             outcome=judge(sizes[1] <= sizes[0]),
             data=f"{data['net'].iloc[0]} backbone, the settings of each arm",

@@ -1,8 +1,7 @@
-"""A model of what a step against a very large memory costs, on one machine or many.
+"""A model of the cost of a step against a very large memory, in one process or many.
 
-A step is one product of the anchors with the entries, which is bound by the arithmetic or, with few
-anchors, by reading the entries; and what the processes exchange. The model takes the rates of a
-machine.
+A step is one product of the anchors with the entries, bound by its arithmetic or, with few anchors,
+by reading the entries; and the exchange between the processes. The rates are those of a machine.
 """
 
 from __future__ import annotations
@@ -13,26 +12,27 @@ from xbmlib.losses import candidates
 
 Design = Literal["one process", "replicated", "sharded"]
 BYTES = {"float32": 4, "bfloat16": 2}
-# Similarities that are kept, and embeddings, are float32; a label and an id are int64 each.
+# Bytes: kept similarities and embeddings are float32; a label and an id are int64 each.
 SIMILARITY, NAMES = 4, 16
-# Times that weighing reads or writes each similarity that is kept, counted in the losses' `weigh`.
+# How often weighing reads or writes each kept similarity, counted in the losses' `weigh`.
 TOUCHED = 12
-# Bytes that a GPU writes and reads of each similarity of a search, in whose cache no tile stays:
-# once, and of bfloat16 once more in float32 (`candidates._max_over_anchors`).
+# Bytes that a GPU writes and reads per similarity of a search, by the bytes of an entry's number:
+# no tile stays in its cache; a similarity of bfloat16 is written once more in float32
+# (`candidates._max_over_anchors`).
 SEARCHED = {4: 8, 2: 12}
 
 
 class Rates(NamedTuple):
-    """Of a machine, in SI units.
+    """Rates of a machine, in SI units.
 
     Attributes:
-        flops: of products with the entries, a second.
-        exact: of products in float32.
-        bandwidth: bytes read a second.
-        link: bytes that a process receives a second.
-        latency: seconds of an exchange.
-        tile: seconds of a tile beside its arithmetic.
-        larger: how many times as much as a CPU it takes at once (``candidates.GPU_SCALE``).
+        flops: operations per second of products with the entries.
+        exact: operations per second of products in float32.
+        bandwidth: bytes read per second.
+        link: bytes per second that a process receives.
+        latency: seconds per exchange.
+        tile: seconds per tile in addition to its arithmetic.
+        larger: size of a block as a multiple of a CPU's (``candidates.GPU_SCALE``).
     """
 
     flops: float
@@ -45,17 +45,17 @@ class Rates(NamedTuple):
 
 
 class Load(NamedTuple):
-    """A step.
+    """The work of a step.
 
     Attributes:
-        design: who holds what.
-        ranks: R.
+        design: whether each process holds all entries or a shard of them.
+        ranks: R, number of processes.
         m: anchors of all ranks.
         dim: D.
         entries: M.
-        entry_bytes: of one number of an entry.
-        matched: entries of the anchors' classes.
-        near: entries with a negative above the loss's bound.
+        entry_bytes: bytes of one number of an entry.
+        matched: number of entries of the anchors' classes.
+        near: number of entries with a negative above the bound of the loss.
     """
 
     design: Design
@@ -69,13 +69,13 @@ class Load(NamedTuple):
 
 
 class Cost(NamedTuple):
-    """Of one step.
+    """The cost of a step.
 
     Attributes:
-        passes: over the memory; more than one where the pairs of all anchors are too many at once.
-        product: seconds of the search, of weighing what it finds and of the gradient.
-        exchange: seconds.
-        traffic: bytes that all ranks together send.
+        passes: passes over the memory; several if the pairs of all anchors do not fit in one.
+        product: seconds of the search, of weighing the pairs and of the gradient.
+        exchange: seconds of the exchange between ranks.
+        traffic: bytes sent by all ranks together.
     """
 
     passes: int
@@ -85,16 +85,16 @@ class Cost(NamedTuple):
 
 
 def cost(load: Load, rates: Rates) -> Cost:
-    """What a step against the memory costs, the gathering of the batch included.
+    """The cost of a step against the memory, including gathering the batch.
 
-    Replicated, a rank compares m/R anchors with M entries and sums are exchanged; sharded, m
-    anchors with M/R entries, and similarities and the gradient are exchanged.
+    Replicated: a rank compares m/R anchors with M entries; sums are exchanged. Sharded: m anchors
+    with M/R entries; similarities and the gradient are exchanged.
     """
     ranks = load.ranks
     sharded = load.design == "sharded"
     anchors = load.m if sharded else load.m / ranks
     entries = load.entries / ranks if sharded else load.entries
-    # A block of anchors has its share of the columns, if no two anchors have one in common.
+    # A block of anchors has its share of the columns if no two anchors share a column.
     pairs = anchors * max(load.matched, load.near) * anchors / load.m
     passes = 1
     while passes < anchors and pairs / passes**2 > rates.larger * candidates.BLOCK_LIMIT:
@@ -107,16 +107,16 @@ def cost(load: Load, rates: Rates) -> Cost:
     pairs = candidates.TILE_SIMILARITIES if rates.larger == 1 else candidates.DENSE_LIMIT["cuda"]
     tile = max(candidates.TILE_ENTRIES, pairs / each)
     product = passes * (max(arithmetic, reading) + entries / tile * rates.tile)
-    # Similarities that are kept, in all passes; every rank weighs those of its anchors.
+    # Kept similarities of all passes; each rank weighs those of its anchors.
     kept = anchors * (load.matched + load.near) * each / load.m
     product += TOUCHED * SIMILARITY * kept / rates.bandwidth
     product += 2 * kept * load.dim / rates.exact / (ranks if sharded else 1)
     others = ranks - 1
-    # Gathered: embeddings in float32, a label and an id.
+    # Gathered per anchor: an embedding in float32, a label and an id.
     traffic: float = load.m * (SIMILARITY * load.dim + NAMES) * others
     exchanges = 3
     if sharded:
-        # Similarities of every block, and the gradient, which is summed: sent out and back.
+        # Similarities of each block; the gradient, which is reduced and so sent out and back.
         traffic += each * (load.matched + load.near) * SIMILARITY * others
         traffic += 2 * load.m * load.dim * SIMILARITY * others
         exchanges += 4 * passes + 1

@@ -1,4 +1,4 @@
-"""Figure 3: feature drift, training from scratch; what Lemma 1 makes of it is in ``lemma``."""
+"""Figure 3: feature drift in training from scratch; Lemma 1 is in ``lemma``."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import pandas as pd
 
 from xbmlib import paper
+from xbmlib.paper.arms import NO_MEMORY
 from xbmlib.study.figures import lemma
 from xbmlib.study.notebook import StudyParameters, Verdict, judge, mean_spread
 from xbmlib.study.parallel import run_all
@@ -20,18 +21,18 @@ BATCH = 64
 
 
 class Parameters(StudyParameters):
-    """The drift study takes no parameters of its own."""
+    """The parameters that every study has."""
 
     notebook: ClassVar[str] = "drift_curves"
 
 
 def drift_experiment(profile: Profile, seed: int, **other: Any) -> Experiment:
-    """Contrastive loss from scratch, as Section 3.2 has it, with two decays of the rate."""
+    """Contrastive loss from scratch (Section 3.2), with two decays of the learning rate."""
     if profile.setting is None:
-        found = tuned(DATA[0], "free", "none", BATCH)[0]
+        found = tuned(DATA[0], "free", NO_MEMORY, BATCH)[0]
         chosen = {name: found[name] for name in ("lr", "lam")}
     else:
-        # No memory, and a schedule whose decays are known beforehand.
+        # No memory, and a schedule with decays at known steps.
         chosen = stated(profile.setting, "free") | {"ratio": 0.0, "evaluations": 1}
     return Experiment(
         **chosen
@@ -51,7 +52,7 @@ def drift_experiment(profile: Profile, seed: int, **other: Any) -> Experiment:
 
 
 def experiments(parameters: Parameters) -> list[Experiment]:
-    """One drift run a seed, and those of the networks that Lemma 1 is held against besides."""
+    """One drift run per seed, for the study's network and the further ones of Lemma 1."""
     return [
         drift_experiment(size, seed, **network)
         for size, network in lemma.networks(parameters.size)
@@ -63,10 +64,10 @@ def frame(parameters: Parameters, store: RunStore | None = None) -> pd.DataFrame
     """Run or load the drift runs.
 
     Returns:
-        A row for each backbone, seed, step and Δt: data, backbone, step, delta, drift (mean over
-        the probes), spread, epsilon, error, C, below_one and those three of the head alone
-        (Lemma 1, see :meth:`xbmlib.drift.DriftProbe.record`), lr, decays and decays_then (how often
-        the rate had been divided at t and at t - Δt), seed, steps (of the run), run.
+        One row per backbone, seed, step and Δt: data, backbone, step, delta, drift (mean over the
+        probes), spread, epsilon, error, C, below_one, and the last three for the head alone
+        (Lemma 1, see :meth:`xbmlib.drift.DriftProbe.record`), lr, decays and decays_then (number of
+        decays of the rate up to t and up to t - Δt), seed, steps (of the run), run.
     """
     frames = []
     for run in run_all(experiments(parameters), store):
@@ -89,26 +90,26 @@ def frame(parameters: Parameters, store: RunStore | None = None) -> pd.DataFrame
     return pd.concat(frames, ignore_index=True)
 
 
-def own(data: pd.DataFrame) -> pd.DataFrame:
-    """The rows of the study's own network, which comes first."""
+def main_network(data: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the study's network, which comes first; the others are for Lemma 1."""
     return data[data["backbone"] == data["backbone"].iloc[0]]
 
 
 def verdicts(data: pd.DataFrame, parameters: Parameters) -> list[Verdict]:
-    """The claims of Section 3.2 held against the curves in ``data``."""
-    return _drift_verdicts(own(data), parameters) + lemma.verdicts(data, parameters)
+    """The claims of Section 3.2, and the curves in ``data``."""
+    return _drift_verdicts(main_network(data), parameters) + lemma.verdicts(data, parameters)
 
 
 def _drift_verdicts(data: pd.DataFrame, parameters: Parameters) -> list[Verdict]:
     steps = int(data["steps"].iloc[0])
     deltas = sorted(data["delta"].unique())
     short = deltas[0]
-    # The largest that ends in the first fifth of the steps, where it can be held against later.
+    # The largest Δt within the first fifth of the steps, to compare with later ones.
     long = max((d for d in deltas[1:] if d <= 0.2 * steps), default=deltas[-1])
-    # The claim names iterations: where the paper's own Δt was measured, it is judged by that.
+    # The claim names 10 iterations: it is judged at that Δt if it was measured.
     ten = paper.DRIFT_DELTAS[0] if paper.DRIFT_DELTAS[0] in set(data["delta"]) else short
     common: dict[str, Any] = {
-        "data": f"{parameters.size.first_told}, batch {BATCH}, from scratch, {steps:,} steps, "
+        "data": f"{parameters.size.first_name}, batch {BATCH}, from scratch, {steps:,} steps, "
         f"profile {parameters.profile}",
         "seeds": data["seed"].nunique(),
     }
@@ -116,7 +117,7 @@ def _drift_verdicts(data: pd.DataFrame, parameters: Parameters) -> list[Verdict]
     def mean(part: pd.DataFrame) -> pd.Series:
         return part.groupby("seed")["drift"].mean().reindex(data["seed"].unique())
 
-    # Differences that span a decay belong to neither side of it.
+    # Intervals that span a decay belong to neither side of it.
     settled = data[data["decays"] == data["decays_then"]]
     before = settled[settled["decays"] == 0]
     early = mean(before[(before["delta"] == long) & (before["step"] <= 0.2 * steps)])
@@ -129,19 +130,19 @@ def _drift_verdicts(data: pd.DataFrame, parameters: Parameters) -> list[Verdict]
             claim=f"Features drift little within {paper.DRIFT_DELTAS[0]} iterations.",
             paper=paper.claims.DRIFT_SMALL.quoted,
             ours=f"D = {mean_spread(within, digits=4)} at Δt = {ten}, after the first tenth",
-            rule="D at Δt = 10 (smoke: the smallest) is below 0.1; unrelated unit vectors "
-            "are 2 apart",
+            rule="D at Δt = 10 (smoke: the smallest) is below 0.1; that of unrelated unit vectors "
+            "is 2",
             outcome=judge(within < 0.1, within),
             **common,
         ),
         Verdict(
-            claim="Over a large Δt features change drastically at first, then become stable.",
+            claim="Over a large Δt, features change drastically at first, then become stable.",
             paper=f"stable after about {paper.DRIFT_STABLE_AFTER.value:,.0f} iterations "
             f"({paper.DRIFT_STABLE_AFTER.where})",
             ours=f"D(Δt = {long}) = {mean_spread(early, digits=3)} in the first fifth, "
             f"{mean_spread(late, digits=3)} later, before any decay",
             rule="in every seed D at the largest Δt that fits into the first 20% of the steps is "
-            "lower after 40% of them than in those",
+            "lower after 40% of the steps than in the first 20%",
             outcome=judge(late < early, late, early),
             **common,
         ),

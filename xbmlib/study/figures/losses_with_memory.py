@@ -1,4 +1,4 @@
-"""Table 1: contrastive, triplet and multi-similarity loss, each without and with memory."""
+"""Table 1: contrastive, triplet and multi-similarity loss, each with no memory and with memory."""
 
 from __future__ import annotations
 
@@ -8,18 +8,20 @@ from typing import Any, ClassVar
 import pandas as pd
 
 from xbmlib import paper
+from xbmlib.paper.arms import MEMORY, NO_MEMORY, arm, side
+from xbmlib.paper.arms import PRINTED as PRINTED_ARMS
 from xbmlib.study.notebook import StudyParameters, Verdict, clear, mean_spread
 from xbmlib.study.parallel import run_all
 from xbmlib.study.profiles import LOSSES, PRINTED, Profile, experiment
 from xbmlib.training.experiment import Experiment
 from xbmlib.training.store import RunStore
 
-# Of Section 4.4; the text names no batch size for Table 1 itself.
+# Of Section 4.4; for Table 1 itself the paper states no batch size.
 BATCH = 64
 
 
 class Parameters(StudyParameters):
-    """The study of the losses takes no parameters of its own."""
+    """The parameters that every study has."""
 
     notebook: ClassVar[str] = "losses_with_memory"
 
@@ -28,13 +30,13 @@ def case(
     profile: Profile,
     data: str,
     loss: str,
-    memory: str,
+    memory: bool,
     seed: int,
     batch: int | None = None,
     sampler: str = "pk",
 ) -> Experiment:
-    """A loss on a data set, "none" or "w/ M" (with the R_M that its search found)."""
-    ratio = None if memory == "w/ M" else 0.0
+    """A loss on a data set, with no memory or with the R_M that its search found."""
+    ratio = None if memory else 0.0
     fixed: Any = {"space": LOSSES[loss], "data": data, "sampler": sampler}
     return experiment(profile, batch or BATCH, seed=seed, ratio=ratio, **fixed)
 
@@ -44,65 +46,74 @@ def _listed(parameters: Parameters) -> list[dict[str, Any]]:
         {"data": name, "loss": loss, "memory": memory, "seed": seed}
         for name in parameters.size.data
         for loss in LOSSES
-        if loss == "contrastive" or name in parameters.size.pictured
-        for memory in ("none", "w/ M")
+        if loss == "contrastive" or name in parameters.size.main_data
+        for memory in (False, True)
         for seed in parameters.seed_range
     ]
 
 
 def experiments(parameters: Parameters) -> list[Experiment]:
-    """The losses on the data sets, without and with memory: of Table 1, or of a brief profile."""
+    """Both arms of each loss on each data set: Table 1's, or fewer at a brief profile."""
     return [case(parameters.size, **row) for row in _listed(parameters)]
 
 
 def frame(parameters: Parameters, store: RunStore | None = None) -> pd.DataFrame:
-    """Run or load the losses on the data sets, without and with memory.
+    """Run or load both arms of each loss on each data set.
 
     Returns:
-        A row a run and measure: data, loss, memory ("none" or "w/ M", with the R_M that its
-        search found), ratio, seed, measure (such as "R@1"), value (percent), run.
+        One row per run and measure: data, loss, arm ("no memory" or, with the R_M that its search
+        found, such as "memory (R_M = 0.1)"), seed, ratio, measure (such as "R@1"), value (percent),
+        run.
     """
     listed = _listed(parameters)
     runs = run_all(experiments(parameters), store)
     return pd.DataFrame(
         [
-            row
-            | {"ratio": run.experiment.ratio, "measure": name, "value": 100 * value, "run": run.id}
+            {"data": row["data"], "loss": row["loss"], "arm": arm(run.experiment.ratio),
+             "seed": row["seed"], "ratio": run.experiment.ratio, "measure": name,
+             "value": 100 * value, "run": run.id}
             for row, run in zip(listed, runs, strict=True)
             for name, value in run.recall.items()
         ]
-    )
+    )  # fmt: skip
 
 
 def table(data: pd.DataFrame) -> pd.DataFrame:
-    """Table 1's rows and ours: a row for each source, data set, loss and memory.
+    """Table 1's rows, then ours: one row per source, data set, loss and arm.
 
     Returns:
-        Cells in percent, "mean ± spread (n)" where ours; columns are each set's own measures.
+        Cells in percent, ours as "mean ± standard deviation (n)"; a column per measure, empty where
+        a data set does not have it.
     """
     rows = [
-        {"source": "paper", "data": name, "loss": loss, "memory": memory}
+        {"source": "paper", "data": name, "loss": loss, "arm": PRINTED_ARMS[memory]}
         | {measure: f"{value:.1f}" for measure, value in cells.items()}
         for (name, loss, memory), cells in paper.LOSSES.items()
     ]
-    for (name, loss, memory), part in data.groupby(["data", "loss", "memory"], sort=False):
+    for (name, loss, spelt), part in data.groupby(["data", "loss", "arm"], sort=False):
         cells = {m: mean_spread(v) for m, v in part.groupby("measure", sort=False)["value"]}
-        ours = {"source": source(str(name)), "data": name, "loss": loss, "memory": memory}
+        ours = {"source": source(str(name)), "data": name, "loss": loss, "arm": spelt}
         rows.append(ours | cells)
     return pd.DataFrame(rows).fillna("")
 
 
 def source(data: str) -> str:
-    """Whose rows of a table these are."""
-    return "ours" if data in PRINTED else "ours (drawn)"
+    """The source of our rows of a table; it says if the images are rendered."""
+    return "ours" if data in PRINTED else "ours (rendered)"
 
 
 def stated(loss: str, beyond: tuple[str, str] | None = None) -> str:
-    """What Table 1's R@1 of a loss with memory is ahead of: without memory, unless told."""
+    """Table 1's R@1 with a loss and memory, minus that of another of its rows.
+
+    Args:
+        loss: the loss with memory.
+        beyond: loss and memory ("none" or "w/ M") of the other row; by default that of the same
+            loss with no memory.
+    """
     other, memory = beyond or (loss, "none")
     parts = []
     for name, measures in paper.SETS.items():
-        # VehicleID's largest list stands for the three.
+        # Of VehicleID's three test lists the largest.
         measure = next(m for m in reversed(measures) if m.endswith("R@1"))
         gain = (
             paper.LOSSES[name, loss, "w/ M"][measure] - paper.LOSSES[name, other, memory][measure]
@@ -114,20 +125,27 @@ def stated(loss: str, beyond: tuple[str, str] | None = None) -> str:
 def verdicts(data: pd.DataFrame, parameters: Parameters) -> list[Verdict]:
     """The claims of Section 4.3, "With General Pair-based DML"."""
     first = data[data["measure"] == "R@1"]
-    r1 = first.set_index(["data", "loss", "memory", "seed"])["value"].sort_index()
+    first = first.assign(side=first["arm"].map(side))
+    r1 = first.set_index(["data", "loss", "side", "seed"])["value"].sort_index()
     where = f"batch {BATCH}, R_M as searched, profile {parameters.profile}"
 
     def common(names: Sequence[str]) -> Any:
-        return {"data": f"{parameters.size.told(*names)}, {where}", "seeds": data["seed"].nunique()}
+        return {
+            "data": f"{parameters.size.name_data(*names)}, {where}",
+            "seeds": data["seed"].nunique(),
+        }
 
-    # A brief profile has not every loss on every data set.
+    # A brief profile does not have every loss on every data set.
     names = {loss: list(first[first["loss"] == loss]["data"].unique()) for loss in LOSSES}
     gains = {
-        (d, loss): r1[d, loss, "w/ M"] - r1[d, loss, "none"] for loss in LOSSES for d in names[loss]
+        (d, loss): r1[d, loss, MEMORY] - r1[d, loss, NO_MEMORY]
+        for loss in LOSSES
+        for d in names[loss]
     }
     out = [
         Verdict(
-            claim=f"The memory improves the {loss.replace('_', '-')} loss on every data set.",
+            claim=f"R@1 with the {loss.replace('_', '-')} loss rises with the memory, on every "
+            "data set.",
             paper=stated(loss),
             ours="; ".join(f"{d} {mean_spread(gains[d, loss])} points" for d in names[loss]),
             rule="on every data set the gain of R@1 exceeds twice its standard error over seeds",
@@ -137,14 +155,15 @@ def verdicts(data: pd.DataFrame, parameters: Parameters) -> list[Verdict]:
         for loss in LOSSES
     ]
     both = names["multi_similarity"]
-    for memory, told in (("none", "without"), ("w/ M", "with")):
-        ahead = {d: r1[d, "contrastive", "w/ M"] - r1[d, "multi_similarity", memory] for d in both}
+    for memory, other in (("none", NO_MEMORY), ("w/ M", MEMORY)):
+        ahead = {d: r1[d, "contrastive", MEMORY] - r1[d, "multi_similarity", other] for d in both}
         out.append(
             Verdict(
-                claim=f"The contrastive loss with memory beats multi-similarity {told}.",
+                claim="R@1 is higher with the contrastive loss and memory than with the "
+                f"multi-similarity loss and {other}.",
                 paper=stated("contrastive", beyond=("multi_similarity", memory)),
                 ours="; ".join(f"{d} {mean_spread(a)} points" for d, a in ahead.items()),
-                rule="on every data set it is ahead by more than twice the standard error",
+                rule="on every data set the difference exceeds twice its standard error over seeds",
                 outcome=clear(*ahead.values()),
                 **common(both),
             )

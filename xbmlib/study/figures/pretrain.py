@@ -1,4 +1,4 @@
-"""The weights that stand for ImageNet's: the compact backbone trained on other scripts."""
+"""The counterpart of ImageNet weights: the compact backbone trained on other scripts."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from xbmlib.training.callbacks import ReportProgress
 from xbmlib.training.experiment import Experiment
 from xbmlib.training.trainer import Trainer
 
-# Short on purpose: how it was picked, "The start" in README.md tells.
+# Short on purpose: README.md ("The start") says how the number of steps was chosen.
 STEPS = {"smoke": 4, "full": 150}
 
 
 class Parameters(Checked):
-    """Attributes: profile: size of the run; write: whether to replace the shipped weights."""
+    """Attributes: profile: size of the run; write: whether to replace the bundled weights."""
 
     notebook: ClassVar[str] = "pretrain"
 
@@ -31,7 +31,7 @@ class Parameters(Checked):
 
 
 def pretraining(profile: str) -> Experiment:
-    """Multi-similarity loss at batch 64 from scratch, no memory."""
+    """Multi-similarity loss from scratch, batch 64, no memory."""
     return Experiment(
         data="scripts",
         weights=None,
@@ -43,12 +43,12 @@ def pretraining(profile: str) -> Experiment:
 
 
 def pretrain(parameters: Parameters) -> pd.DataFrame:
-    """Train, resuming where an earlier call was killed.
+    """Train, resuming from the checkpoint of an earlier call that was killed.
 
     Returns:
-        One row: R@K on letters held out (percent), seconds, and the weights' SHA-256.
+        One row: R@K on held-out letters (percent), seconds, and the SHA-256 of the weights.
     """
-    # One thread, as every run of the study: the same bits again on the same machine.
+    # One thread, as in every run of the study, for the same bits on the same machine.
     torch.set_num_threads(1)
     experiment = pretraining(parameters.profile)
     folder = ROOT / "results" / "pretraining" / parameters.profile

@@ -1,4 +1,4 @@
-"""Tables 3, 4 and 5: the published rows, and ours on the embedded data that stand beside them."""
+"""Tables 3, 4 and 5: the published rows, and ours on the bundled counterparts of the data."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import pandas as pd
 
 from xbmlib import paper
+from xbmlib.paper.arms import MEMORY, NO_MEMORY, arm, side
 from xbmlib.study.figures import losses_with_memory
 from xbmlib.study.figures.losses_with_memory import source
 from xbmlib.study.notebook import StudyParameters, Verdict, clear, judge, mean_spread
@@ -16,14 +17,14 @@ from xbmlib.training.experiment import Experiment
 from xbmlib.training.store import RunStore
 
 LOSS = "contrastive"
-# The paper's names of its backbones to ours.
+# The paper's backbones: printed names to ours.
 NETS = {"GoogLeNet": "googlenet", "BN-Inception": "bninception", "ResNet50": "resnet50"}
 
 
 class RecallParameters(StudyParameters):
     """Attributes:
-    number: of the paper's table.
-    place: of its data set in the paper's order.
+    number: number of the paper's table.
+    place: place of its data set in the paper's order.
     """
 
     number: ClassVar[int]
@@ -31,7 +32,7 @@ class RecallParameters(StudyParameters):
 
     @property
     def data(self) -> str:
-        """The paper's data set, or the embedded one that stands beside it."""
+        """The paper's data set or its bundled counterpart."""
         return self.size.data[self.place]
 
 
@@ -60,32 +61,32 @@ class VehicleIdParameters(RecallParameters):
 
 
 def nets(parameters: RecallParameters) -> list[tuple[str, int]]:
-    """Backbones and D: on the paper's data those of its own rows, else the study's, as searched.
+    """Backbones and D: on the paper's data those of its rows, else the study's, as searched.
 
-    BN-Inception's weights are in no package: without their file it is left out, and that is told.
+    BN-Inception's weights are in no package: without a local file it is left out, which is printed.
     """
     if parameters.size.setting is None:
         return [("compact", 0)]
     rows = paper.RECALL[parameters.number][1]
-    own = [(NETS[row.backbone], row.dim) for row in rows if not row.reference and row.backbone]
-    have = [(net, dim) for net, dim in own if initial_weights(net) is not None and dim]
-    if missing := {net for net, _ in own} - {net for net, _ in have}:
+    printed = [(NETS[row.backbone], row.dim) for row in rows if not row.reference and row.backbone]
+    have = [(net, dim) for net, dim in printed if initial_weights(net) is not None and dim]
+    if missing := {net for net, _ in printed} - {net for net, _ in have}:
         print(f"left out: {', '.join(missing)}: no {weights_folder()}/{'|'.join(missing)}.pth")
     return have
 
 
-def _cases(parameters: RecallParameters) -> list[tuple[str, int, str, int]]:
-    """Backbone, D, memory and seed of each run."""
+def _cases(parameters: RecallParameters) -> list[tuple[str, int, bool, int]]:
+    """Backbone, D, whether with memory, and seed of each run."""
     return [
         (net, dim, memory, seed)
         for net, dim in nets(parameters)
-        for memory in ("none", "w/ M")
+        for memory in (False, True)
         for seed in parameters.seed_range
     ]
 
 
 def experiments(parameters: RecallParameters) -> list[Experiment]:
-    """The contrastive loss, without and with memory, on every net."""
+    """Both arms of the contrastive loss with every net."""
     out = []
     for net, dim, memory, seed in _cases(parameters):
         e = losses_with_memory.case(parameters.size, parameters.data, LOSS, memory, seed)
@@ -96,18 +97,19 @@ def experiments(parameters: RecallParameters) -> list[Experiment]:
 
 
 def frame(parameters: RecallParameters, store: RunStore | None = None) -> pd.DataFrame:
-    """Run or load the contrastive loss, without and with memory.
+    """Run or load both arms of the contrastive loss.
 
     Returns:
-        A row a run and measure: net (with D), data, memory ("none" or "w/ M"), seed, measure
-        (such as "R@1"), value (percent), run.
+        One row per run and measure: net (with D), data, arm ("no memory" or such as
+        "memory (R_M = 0.1)"), seed, measure (such as "R@1"), value (percent), run.
     """
     runs = run_all(experiments(parameters), store)
     return pd.DataFrame(
         [
-            {"net": f"{net}-{dim}" if dim else net, "data": parameters.data, "memory": memory,
-             "seed": seed, "measure": measure, "value": 100 * value, "run": run.id}
-            for (net, dim, memory, seed), run in zip(_cases(parameters), runs, strict=True)
+            {"net": f"{net}-{dim}" if dim else net, "data": parameters.data,
+             "arm": arm(run.experiment.ratio), "seed": seed, "measure": measure,
+             "value": 100 * value, "run": run.id}
+            for (net, dim, _, seed), run in zip(_cases(parameters), runs, strict=True)
             for measure, value in run.recall.items()
         ]
     )  # fmt: skip
@@ -117,7 +119,7 @@ def published(parameters: RecallParameters) -> pd.DataFrame:
     """The paper's table, tidy.
 
     Returns:
-        A row a method and measure: source, method (with backbone and D), data, measure, value.
+        One row per method and measure: source, method (with backbone and D), data, measure, value.
     """
     name, rows = paper.RECALL[parameters.number]
     return pd.DataFrame(
@@ -136,12 +138,12 @@ def published(parameters: RecallParameters) -> pd.DataFrame:
 
 
 def table(data: pd.DataFrame, parameters: RecallParameters) -> pd.DataFrame:
-    """Published rows, then ours, a column a measure; ours as "mean ± spread (n)"."""
+    """Published rows, then ours as "mean ± standard deviation (n)"; a column per measure."""
     known = published(parameters)
     known["cell"] = known["value"].map(lambda v: "–" if pd.isna(v) else f"{v:.1f}")
-    ours = data.groupby(["net", "data", "memory", "measure"], sort=False)["value"].agg(mean_spread)
+    ours = data.groupby(["net", "data", "arm", "measure"], sort=False)["value"].agg(mean_spread)
     ours = ours.rename("cell").reset_index().assign(source=source(parameters.data))
-    ours["method"] = "Cont. " + ours["memory"].replace("none", "no memory") + ", " + ours["net"]
+    ours["method"] = "Cont., " + ours["arm"] + ", " + ours["net"]
     both = pd.concat([known, ours])
     columns = list(dict.fromkeys(both["measure"]))
     order = list(dict.fromkeys(zip(both["source"], both["method"], both["data"], strict=True)))
@@ -150,36 +152,37 @@ def table(data: pd.DataFrame, parameters: RecallParameters) -> pd.DataFrame:
 
 
 def verdicts(data: pd.DataFrame, parameters: RecallParameters) -> list[Verdict]:
-    """The gain on this data set; whether it beats the published is for the paper's data to say."""
+    """The gain on this data set; on the paper's data also the comparison with published methods."""
     name, rows = paper.RECALL[parameters.number]
-    # The largest list where there are several.
+    # Of several test lists the largest.
     measure = next(m for m in reversed(paper.SETS[name]) if m.endswith("R@1"))
     real = parameters.size.setting is not None
     first = data[data["measure"] == (measure if real else "R@1")]
-    r1 = first.set_index(["net", "memory", "seed"])["value"].sort_index()
-    gains = {net: r1[net, "w/ M"] - r1[net, "none"] for net in first["net"].unique()}
+    first = first.assign(side=first["arm"].map(side))
+    r1 = first.set_index(["net", "side", "seed"])["value"].sort_index()
+    gains = {net: r1[net, MEMORY] - r1[net, NO_MEMORY] for net in first["net"].unique()}
     stated = [paper.LOSSES[name, LOSS, memory][measure] for memory in ("none", "w/ M")]
     best = {
-        own: max(
-            (row for row in rows if (row.reference is None) == own and row.recall[measure]),
+        is_new: max(
+            (row for row in rows if (row.reference is None) == is_new and row.recall[measure]),
             key=lambda row: row.recall[measure] or 0,
         )
-        for own in (False, True)
+        for is_new in (False, True)
     }
-    reached = max((r1[net, "w/ M"] for net in gains), key=lambda values: values.mean())
+    reached = max((r1[net, MEMORY] for net in gains), key=lambda values: values.mean())
     others = best[False].recall[measure] or 0
     common: dict[str, Any] = {
-        "data": f"{parameters.size.told(parameters.data)}, batch {losses_with_memory.BATCH}, "
+        "data": f"{parameters.size.name_data(parameters.data)}, batch {losses_with_memory.BATCH}, "
         f"{'R_M as searched, ' if not real else ''}profile {parameters.profile}",
         "seeds": data["seed"].nunique(),
     }
     return [
         Verdict(
-            claim=f"The memory lifts the contrastive loss on {name}"
+            claim=f"R@1 with the contrastive loss rises with the memory on {name}"
             f"{'' if real else f'; here on {parameters.data}'}.",
             paper=f"{stated[0]} to {stated[1]} ({measure}, Table 1)",
             ours="; ".join(
-                f"{net} {mean_spread(r1[net, 'none'])} to {mean_spread(r1[net, 'w/ M'])}: "
+                f"{net} {mean_spread(r1[net, NO_MEMORY])} to {mean_spread(r1[net, MEMORY])}: "
                 f"{mean_spread(gain)} points"
                 for net, gain in gains.items()
             ),
@@ -188,12 +191,13 @@ def verdicts(data: pd.DataFrame, parameters: RecallParameters) -> list[Verdict]:
             **common,
         ),
         Verdict(
-            claim=f"The contrastive loss with memory surpasses the published methods on {name}.",
+            claim="R@1 with the contrastive loss and memory surpasses that of the published "
+            f"methods on {name}.",
             paper=f"{best[True].recall[measure]} ({best[True].backbone}-{best[True].dim}) against "
             f"{others} ({best[False].method}, {measure}, Table {parameters.number})",
             ours=f"{'' if real else 'not on this data: '}{mean_spread(reached)}"
             f"{'' if real else f' on {parameters.data}'}",
-            rule="the mean of the best net is higher" if real else f"needs {name} itself",
+            rule="the mean of the best net is higher" if real else f"testable on {name} only",
             outcome=judge(bool(reached.mean() > others)) if real else "not testable here",
             **common,
         ),

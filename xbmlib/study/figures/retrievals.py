@@ -1,4 +1,4 @@
-"""Figure 7: the images found for the same queries without and with memory."""
+"""Figure 7: the images retrieved for the same queries with no memory and with memory."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from torch.nn.functional import cosine_similarity
 
 from xbmlib import datasets
 from xbmlib.datasets import Images
+from xbmlib.paper.arms import NO_MEMORY, arm
 from xbmlib.study.notebook import StudyParameters, Verdict, judge, mean_spread
 from xbmlib.study.parallel import run_all
 from xbmlib.study.profiles import experiment
@@ -18,55 +19,57 @@ from xbmlib.training.experiment import Experiment
 from xbmlib.training.store import RunStore
 
 BATCH = 16
-RATIOS = {"without": 0.0, "with": 1.0}
+RATIO = 1.0
+# Each arm and its R_M.
+RATIOS = {arm(ratio): ratio for ratio in (0.0, RATIO)}
 SAMPLED = 2000
-# A query by whether its nearest image is correct (without memory, with memory).
+# The kind of a query by whether its nearest image is correct with no memory, and with memory.
 KINDS = {
     (False, True): "correct with memory only",
-    (True, False): "correct without memory only",
+    (True, False): "correct with no memory only",
     (False, False): "incorrect with both",
     (True, True): "correct with both",
 }
-# How many standard errors a difference has to be from 0.
+# A difference counts from this many standard errors on.
 CLEAR = 2
 
 SIDES = ("query", "neighbour")
-Pictures = dict[tuple[str, str, int], Tensor]
+ImagesById = dict[tuple[str, str, int], Tensor]
 
 
 class Parameters(StudyParameters):
-    """The study of the images found takes no parameters of its own."""
+    """The parameters that every study has."""
 
     notebook: ClassVar[str] = "retrievals"
 
 
 def _cases(parameters: Parameters) -> list[tuple[str, int, str]]:
+    """Data set, seed and arm of each run."""
     return [
-        (d, s, m) for d in parameters.size.pictured for s in parameters.seed_range for m in RATIOS
+        (d, s, a) for d in parameters.size.main_data for s in parameters.seed_range for a in RATIOS
     ]
 
 
 def experiments(parameters: Parameters) -> list[Experiment]:
-    """The tuned arms without memory and with all of it, each with what it finds."""
+    """Both tuned arms, with no memory and with R_M = 1, storing the images that they retrieve."""
     return [
         experiment(
-            parameters.size, BATCH, seed=seed, ratio=RATIOS[memory], data=data, neighbours=SAMPLED
+            parameters.size, BATCH, seed=seed, ratio=RATIOS[arm], data=data, neighbours=SAMPLED
         )
-        for data, seed, memory in _cases(parameters)
+        for data, seed, arm in _cases(parameters)
     ]
 
 
 def frame(parameters: Parameters, store: RunStore | None = None) -> pd.DataFrame:
-    """Run or load: the tuned arms without memory and with all of it, each with what it finds.
+    """Run or load both tuned arms, with no memory and with R_M = 1, on the same queries.
 
-    Both are evaluated on the same ``SAMPLED`` queries
-    (:func:`xbmlib.training.callbacks.neighbours.sample`).
+    There are ``SAMPLED`` queries (:func:`xbmlib.training.callbacks.neighbours.sample`).
 
     Returns:
-        A row an image found, queries as drawn and nearest first: data, split, view, seed, memory
-        ("without" or "with"), kind (one of KINDS), query, rank, neighbour, similarity, correct (as
-        :func:`xbmlib.training.callbacks.neighbours.nearest_images`), pixels (correlation of the
-        two images' pixels), run.
+        One row per retrieved image, queries in sampled order, nearest first: data, split, view,
+        seed, arm (one of RATIOS), kind (one of KINDS), query, rank, neighbour, similarity, correct
+        (as :func:`xbmlib.training.callbacks.neighbours.nearest_images`), pixels (correlation of the
+        pixels of query and neighbour, in [-1, 1]), run.
     """
     runs = run_all(experiments(parameters), store)
     rows = [
@@ -75,61 +78,61 @@ def frame(parameters: Parameters, store: RunStore | None = None) -> pd.DataFrame
             split=run.experiment.split,
             view=run.experiment.view,
             seed=seed,
-            memory=memory,
+            arm=arm,
             run=run.id,
         )
-        for (data, seed, memory), run in zip(_cases(parameters), runs, strict=True)
+        for (data, seed, arm), run in zip(_cases(parameters), runs, strict=True)
     ]
     found = pd.concat(rows, ignore_index=True)
     found["pixels"] = pd.concat([_correlation(part) for _, part in found.groupby("data")])
-    asked = ["data", "seed", "query"]
-    first = found[found["rank"] == 1].set_index([*asked, "memory"])["correct"].unstack()
+    keys = ["data", "seed", "query"]
+    first = found[found["rank"] == 1].set_index([*keys, "arm"])["correct"].unstack()
     kinds = pd.Series(
-        [KINDS[pair] for pair in zip(first["without"], first["with"], strict=True)],
+        [KINDS[pair] for pair in zip(first[NO_MEMORY], first[arm(RATIO)], strict=True)],
         first.index,
         name="kind",
     )
-    return found.join(kinds, on=asked)[
+    return found.join(kinds, on=keys)[
         [
-            *("data", "split", "view", "seed", "memory", "kind", "query", "rank", "neighbour"),
+            *("data", "split", "view", "seed", "arm", "kind", "query", "rank", "neighbour"),
             *("similarity", "correct", "pixels", "run"),
         ]
     ]
 
 
 def _correlation(found: pd.DataFrame) -> pd.Series:
-    """Correlation, in [-1, 1], of each query's pixels and its neighbour's; of one data set."""
+    """Correlation, in [-1, 1], of the pixels of each query and neighbour of one data set."""
     centred = []
-    for side, images in zip(SIDES, _images(found), strict=True):
-        pixels = images.fetch(torch.tensor(found[side].to_numpy())).float().flatten(1)
+    for side, searched in zip(SIDES, _searched(found), strict=True):
+        pixels = searched.fetch(torch.tensor(found[side].to_numpy())).float().flatten(1)
         centred.append(pixels - pixels.mean(1, keepdim=True))
     a, b = centred
     return pd.Series(cosine_similarity(a, b).numpy(), found.index)
 
 
-def _images(found: pd.DataFrame) -> tuple[Images, Images]:
-    """The queries and what is searched; of one data set."""
+def _searched(found: pd.DataFrame) -> tuple[Images, Images]:
+    """The queries of one data set, and the images that are searched."""
     data = datasets.load(*found[["data", "split", "view"]].iloc[0])
     return data.query, data.query if data.gallery is None else data.gallery
 
 
 def counts(found: pd.DataFrame) -> pd.DataFrame:
-    """Number of queries of each kind: a row for each data set and seed, a column a kind."""
-    first = found[(found["rank"] == 1) & (found["memory"] == "with")]
+    """Number of queries of each kind: one row per data set and seed, one column per kind."""
+    first = found[(found["rank"] == 1) & (found["arm"] == arm(RATIO))]
     table = first.groupby(["data", "seed"])["kind"].value_counts().unstack(fill_value=0)
     return table.reindex(columns=list(KINDS.values()), fill_value=0)
 
 
 def chosen(found: pd.DataFrame, each: int, kinds: tuple[str, ...]) -> pd.DataFrame:
-    """The first queries of each kind, in the order of the draw: none is picked by hand.
+    """The first queries of each kind in sampled order: none is selected by hand.
 
     Args:
-        found: as from :func:`frame`.
-        each: queries of a kind and data set, fewer where there are not as many.
-        kinds: which, in this order.
+        found: as returned by :func:`frame`.
+        each: queries per kind and data set; all of them if there are fewer.
+        kinds: the kinds, in the order in which they are returned.
 
     Returns:
-        The rows of these queries, of the first seed.
+        The rows of these queries, for the first seed.
     """
     one = found[found["seed"] == found["seed"].min()]
     parts = []
@@ -140,57 +143,58 @@ def chosen(found: pd.DataFrame, each: int, kinds: tuple[str, ...]) -> pd.DataFra
     return pd.concat(parts, ignore_index=True)
 
 
-def pictures(found: pd.DataFrame) -> Pictures:
-    """Every picture of the rows: (data, "query" or "neighbour", id) to (C, H, W) uint8."""
-    out: Pictures = {}
+def images(found: pd.DataFrame) -> ImagesById:
+    """Every image of the rows: (data, "query" or "neighbour", id) to (C, H, W) uint8."""
+    out: ImagesById = {}
     for data, part in found.groupby("data"):
-        for side, images in zip(SIDES, _images(part), strict=True):
+        for side, searched in zip(SIDES, _searched(part), strict=True):
             ids = part[side].unique()
-            shown = images.show(torch.tensor(ids))
+            shown = searched.show(torch.tensor(ids))
             out |= {(data, side, int(id)): image for id, image in zip(ids, shown, strict=True)}
     return out
 
 
 def verdicts(found: pd.DataFrame, parameters: Parameters) -> list[Verdict]:
-    """Section 4.4 on Fig. 7: better retrieval with memory, and closer misses."""
+    """Section 4.4 on Fig. 7: better retrieval with memory, and visually closer errors."""
     number = counts(found)
-    asked, names = number.sum(axis=1), list(found["data"].unique())
+    queries, names = number.sum(axis=1), list(found["data"].unique())
     gained, lost = number[KINDS[False, True]], number[KINDS[True, False]]
-    # McNemar's test: of the queries that changed, how far from half became correct.
+    # McNemar's test: how far from half of the queries that changed became correct.
     changed = (gained - lost) / (gained + lost) ** 0.5
     missed = found[(found["rank"] == 1) & (found["kind"] == KINDS[False, False])]
-    paired = missed.set_index(["data", "seed", "query", "memory"])["pixels"].unstack()
+    paired = missed.set_index(["data", "seed", "query", "arm"])["pixels"].unstack()
     paired = paired.reindex(columns=list(RATIOS))
-    closer = (paired["with"] - paired["without"]).groupby(["data", "seed"])
+    closer = (paired[arm(RATIO)] - paired[NO_MEMORY]).groupby(["data", "seed"])
     gain, error = (part.reindex(number.index) for part in (closer.mean(), closer.sem()))
     common: Any = {
-        "data": f"{parameters.size.told()}, batch {BATCH}, R_M = {RATIOS['with']:g}, contrastive, "
-        f"{asked.min():,} queries, profile {parameters.profile}",
+        "data": f"{parameters.size.name_data()}, batch {BATCH}, R_M = {RATIO:g}, contrastive, "
+        f"{queries.min():,} queries, profile {parameters.profile}",
         "seeds": found["seed"].nunique(),
     }
     more, fewer = (
-        {d: mean_spread(100 * part[d] / asked[d], "%") for d in names} for part in (gained, lost)
+        {d: mean_spread(100 * part[d] / queries[d], "%") for d in names} for part in (gained, lost)
     )
     return [
         Verdict(
-            claim="The memory promotes a more discriminative encoder: images retrieved with it "
-            "are correct where those without are incorrect.",
+            claim="The memory promotes a more discriminative encoder: images retrieved with memory "
+            "are correct where those with no memory are incorrect.",
             paper="examples shown (Fig. 7, Section 4.4)",
-            ours="of the queries, the nearest image is correct with memory only, without only: "
-            + "; ".join(f"{d} {more[d]}, {fewer[d]}" for d in names),
+            ours="share of queries whose nearest image is correct with memory only, with no memory "
+            "only: " + "; ".join(f"{d} {more[d]}, {fewer[d]}" for d in names),
             rule=f"more queries become correct than incorrect, by at least {CLEAR} standard errors "
             "(McNemar), on every data set in every seed",
             outcome=judge(changed >= CLEAR, changed),
             **common,
         ),
         Verdict(
-            claim="Where the results are wrong, those with memory are visually closer to the "
-            "query than the baseline's.",
+            claim="Where both results are incorrect, that with memory is visually closer to the "
+            "query than that with no memory.",
             paper="bad cases shown (Fig. 7, Section 4.4)",
-            ours="where both are wrong, the correlation of the nearest image's pixels with the "
-            "query's rises by " + "; ".join(f"{d} {mean_spread(gain[d], digits=3)}" for d in names),
-            rule=f"the correlation of pixels, which stands for the eye here, rises by at least "
-            f"{CLEAR} standard errors, on every data set in every seed",
+            ours="where both are incorrect, the correlation of the nearest image's pixels with the "
+            "query's is higher with memory by "
+            + "; ".join(f"{d} {mean_spread(gain[d], digits=3)}" for d in names),
+            rule="the correlation of pixels, which stands in for the eye here, is higher by at "
+            f"least {CLEAR} standard errors, on every data set in every seed",
             outcome=judge(gain >= CLEAR * error, error),
             **common,
         ),

@@ -1,9 +1,8 @@
 """What a memory for a billion samples costs on many GPUs (Section 4.3): a model, and its check.
 
-The model is :mod:`xbmlib.study.figures.cost_model`. Its rates were measured on a CPU (``make
-bench``, results/scaling.csv) and on one GPU (``python -m benchmarks.gpu``,
-results/scaling_gpu.csv), and so were steps that it predicts; what many GPUs exchange is a named
-assumption.
+The model is :mod:`xbmlib.study.figures.cost_model`. Its rates, and steps that it predicts, were
+measured on a CPU (``make bench``, results/scaling.csv) and on one GPU (``python -m
+benchmarks.gpu``, results/scaling_gpu.csv); the exchange among many GPUs is an explicit assumption.
 """
 
 from __future__ import annotations
@@ -15,15 +14,15 @@ from pydantic import Field
 
 from xbmlib import paper
 from xbmlib.losses import candidates
+from xbmlib.paper.arms import NO_MEMORY
 from xbmlib.study.figures import benchmarks
 from xbmlib.study.figures.cost_model import BYTES, NAMES, Load, Rates, cost
 from xbmlib.study.notebook import Checked, Verdict, judge
 
 RATIOS = (0.001, 0.01, 0.1, 1.0)
-# What "a small-memory-ratio" may mean: the 1% of Table 2, and a tenth of it.
+# The paper's "small-memory-ratio": the 1% of Table 2, and a tenth of it.
 SMALL = RATIOS[:2]
-# A model that is further off than this where it was measured is not believed elsewhere; and so far
-# off may be what is estimated.
+# The model counts as valid within this factor of the measurements; the estimates are varied by it.
 OFF = 2.0
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
@@ -34,20 +33,20 @@ class Parameters(Checked):
 
     Attributes:
         samples: N, training images.
-        per_class: images of a class in the training set.
+        per_class: training images per class.
         dim: D.
-        batch: anchors of each GPU.
-        ranks: R, GPUs.
-        gpu_gb: memory of a GPU, 1e9 bytes.
-        share: of it, for entries.
-        bf16_tflops: dense products in bfloat16, 1e12 a second.
-        fp32_tflops: in float32.
-        efficiency: share of these, and of the bandwidths, that is reached.
-        tb_per_second: from a GPU's memory.
-        link_gb_per_second: one way between GPUs, for each.
-        latency_us: of one exchange.
-        tile_us: launches and the wait for their answer, for each tile of the memory.
-        step_ms: of training without memory.
+        batch: anchors per GPU.
+        ranks: R, number of GPUs.
+        gpu_gb: memory of a GPU, in 1e9 bytes.
+        share: share of it that holds entries.
+        bf16_tflops: dense products in bfloat16, in 1e12 operations per second.
+        fp32_tflops: the same in float32.
+        efficiency: share of these rates, and of the bandwidths, that is reached.
+        tb_per_second: bandwidth of a GPU's memory, in 1e12 bytes per second.
+        link_gb_per_second: bandwidth of each GPU's link, one way, in 1e9 bytes per second.
+        latency_us: microseconds per exchange.
+        tile_us: microseconds of launching and synchronising, per tile of the memory.
+        step_ms: milliseconds of a training step with no memory.
     """
 
     notebook: ClassVar[str] = "scaling"
@@ -71,14 +70,14 @@ class Parameters(Checked):
 
 
 def predicted(parameters: Parameters) -> pd.DataFrame:
-    """Memories of several ratios of the data set on the assumed GPUs.
+    """The predicted cost of several R_M on the assumed GPUs.
 
-    Valid negatives: the paper's share of all pairs on SOP, 1,000 an iteration (Fig. 4).
+    The share of valid negatives in all pairs is the paper's on SOP: 1,000 per iteration (Fig. 4).
 
     Returns:
-        ratio, entries, dtype, design, gpus, gb (of entries, on each GPU), fits, least (GPUs that
-        hold the memory, sharded), passes, product_ms, exchange_ms, traffic_mb (that each GPU
-        sends), times (a step with the memory, as a multiple of one without).
+        ratio, entries, dtype, design, gpus, gb (entries on each GPU), fits, least (number of GPUs
+        that can hold the sharded memory), passes, product_ms, exchange_ms, traffic_mb (sent by each
+        GPU), times (time of a step with memory as a multiple of one with no memory).
     """
     p = parameters
     sop = paper.PROTOCOLS["SOP"].train.images
@@ -126,12 +125,12 @@ def predicted(parameters: Parameters) -> pd.DataFrame:
 
 
 def checked() -> pd.DataFrame:
-    """The model beside what was measured.
+    """The predictions of the model and the measurements.
 
     Returns:
         design, ranks, dtype, entries, ms and predicted_ms, time (measured / predicted), traffic
-        and predicted_traffic (bytes a step), sent (measured / predicted; empty for one process),
-        load (average of the machine when the measurement began), machine.
+        and predicted_traffic (bytes per step), sent (measured / predicted; NaN for one process),
+        load (load average of the machine when the measurement began), machine.
     """
     rows = []
     for row in benchmarks.measured_twice("scaling").itertuples():
@@ -160,29 +159,29 @@ def checked() -> pd.DataFrame:
 
 
 def reached(parameters: Parameters) -> pd.DataFrame:
-    """What the notebook assumes of a GPU beside what one was measured at.
+    """The rates that the notebook assumes of a GPU, and those measured on one.
 
     Returns:
-        what, assumed (with the efficiency), measured (results/scaling_gpu.csv), machine.
+        what, assumed (times the efficiency), measured (results/scaling_gpu.csv), machine.
     """
     p, row = parameters, benchmarks.measured("scaling_gpu").iloc[0]
-    # 64 anchors are too few to keep the product units busy: reading an entry bounds them.
+    # With 64 anchors the product is bound by reading the entries.
     bf16 = min(p.bf16_tflops, p.tb_per_second * row["m"])
     rows = [
         ("products in float32, TFLOP/s", p.efficiency * p.fp32_tflops, row["flops_float32"] / 1e12),
         ("products in bfloat16, TFLOP/s", p.efficiency * bf16, row["flops_bfloat16"] / 1e12),
         ("reading, TB/s", p.efficiency * p.tb_per_second, row["bandwidth"] / 1e12),
-        ("a tile beside its arithmetic, µs", p.tile_us, row["tile"] * 1e6),
+        ("a tile in addition to its arithmetic, µs", p.tile_us, row["tile"] * 1e6),
     ]
     data = pd.DataFrame(rows, columns=["what", "assumed", "measured"])
     return data.assign(machine=row["machine"])
 
 
 def bounds(parameters: Parameters) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """:func:`predicted` where all that is estimated without a source is better, and worse, by OFF.
+    """:func:`predicted` with every estimate that has no source better, and worse, by OFF.
 
-    Efficiency, latency, the time of a tile, and that of a step without memory, on whose side a
-    longer one is the better.
+    These are the efficiency, the latency, the time of a tile and that of a step with no memory; the
+    longer that step, the better.
     """
     p = parameters
     found = []
@@ -201,8 +200,8 @@ def verdicts(check: pd.DataFrame, parameters: Parameters) -> list[Verdict]:
     """The last sentence of Section 4.3, "Memory and Computational Cost".
 
     Args:
-        check: of :func:`checked`.
-        parameters: of the notebook.
+        check: as returned by :func:`checked`.
+        parameters: parameters of the notebook.
     """
     p = parameters
     most = paper.COST[-1].hours / paper.COST[0].hours
@@ -216,25 +215,25 @@ def verdicts(check: pd.DataFrame, parameters: Parameters) -> list[Verdict]:
         best = [f[(f["ratio"] == ratio) & f["fits"]].nsmallest(1, "times") for f in frames]
         if not len(best[0]):
             low = high = float("inf")
-            told = f"no memory of {ratio * p.samples:,.0f} entries fits"
+            ours = f"no memory of {ratio * p.samples:,.0f} entries fits"
         else:
             times, low, high = (float(f["times"].iloc[0]) for f in best)
             row = best[0].iloc[0]
-            told = (
+            ours = (
                 f"predicted {times:.2f} × ({low:.2f} to {high:.2f}), {row['design']}, "
                 f"{row['dtype']}, {row['gb']:.3g} GB on each GPU"
             )
         clear = within and (high <= most or low > most)
         out.append(
             Verdict(
-                claim="With a small memory the method scales to 1 billion samples at acceptable "
+                claim="With a small memory, the method scales to 1 billion samples at acceptable "
                 f"cost; here R_M = {ratio:g}, M = {ratio * p.samples:,.0f}.",
                 paper=paper.claims.SCALES.quoted,
-                ours=told,
+                ours=ours,
                 rule=f"it fits in {p.share:.0%} of a GPU and a step takes at most {most:.2f} × one "
-                "without, the paper's own factor for its largest memory (Table 2), whether the "
-                f"estimates are {OFF:g} × better or worse; told only if the measured time (of the "
-                f"largest memory) and traffic here are within {OFF:g} × of the model",
+                f"with {NO_MEMORY}, the paper's factor for its largest memory (Table 2), whether "
+                f"the estimates are {OFF:g} × better or worse; testable if the measured time (at "
+                f"the largest memory) and traffic here are within {OFF:g} × of the model",
                 outcome=judge(high <= most) if clear else "not testable here",
                 data=f"a cost model, {p.ranks} GPUs as assumed in the notebook, batch {p.batch} on "
                 f"each, D = {p.dim}; measured / predicted here: time {largest['time'].min():.2f} "

@@ -1,10 +1,11 @@
-"""Is it the number of updates? The memory's gain, the batch's, and PK's, where that is set apart.
+"""Does the number of updates explain the disagreements with Table 1, Fig. 1 and Fig. 6?
 
-At batch 64 the memory lowers R@1 of some losses on some data sets (Table 1) after as many images as
-batch 16 needs to gain from it, without memory a larger batch is no better (Fig. 1), and random
-batches stay behind PK batches (Fig. 6). As many images are fewer updates there. This tells whether
-it is that: with longer training, for each loss at batch 16, with as many updates at every batch
-size, and for random batches.
+At an equal number of training images, R@1 with some losses at batch 64 falls with the memory on
+some data sets while it rises at batch 16 (Table 1), with no memory it does not rise with the batch
+size (Fig. 1), and with shuffled batches it stays behind that with PK batches (Fig. 6). A larger
+batch makes fewer updates there. This study separates the two: by longer training, by each loss at
+batch 16, by an equal number of updates at every batch size, and by longer training with shuffled
+batches.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any, ClassVar
 
 import pandas as pd
 
+from xbmlib.paper.arms import MEMORY, NO_MEMORY, arm, side
 from xbmlib.study.figures import losses_with_memory
 from xbmlib.study.notebook import StudyParameters, mean_spread
 from xbmlib.study.parallel import run_all
@@ -21,54 +23,55 @@ from xbmlib.study.profiles import LOSSES, Profile
 from xbmlib.training.experiment import Experiment
 from xbmlib.training.store import RunStore
 
-# The profile that this is told at; the others have one length alone, from which nothing follows.
-TOLD = "full"
-# Multiples of the profile's images, on the data set (its place among the profile's) on which the
-# memory loses most.
+# The profile that has every part; the others have one length only, from which nothing follows.
+COMPLETE = "full"
+# Multiples of the profile's images, and the data set (its place among the profile's) on which R@1
+# falls most with the memory.
 LENGTHS, PLACE = (0.5, 1.0, 2.0, 4.0), 1
-# The batch beside that of Table 1.
+# The batch size to compare with that of Table 1.
 SMALL = 16
-# Updates of every batch size, and the batch sizes, where these are set apart from the images.
+# The number of updates and the batch sizes of the part at an equal number of updates.
 UPDATES, BATCHES = 1000, (16, 64, 256)
 LOSS = "contrastive"
-# Those that the large batch makes as many updates with as the small one, too.
+# Losses that are trained at the large batch for the updates of the small one, too.
 LONG = (LOSS, "multi_similarity")
 
 Case = dict[str, Any]
 
 
 class Parameters(StudyParameters):
-    """The study of the length takes no parameters of its own."""
+    """The parameters that every study has."""
 
     notebook: ClassVar[str] = "training_length"
 
 
 def cases(profile: Profile) -> list[Case]:
-    """What is run: part, data, loss, sampler, batch, length and memory ("none", "w/ M").
+    """Every case as part, data, loss, sampler, batch, length and memory (whether it has one).
 
-    Parts: "length", of longer training; "batch", each loss at the small batch, and at the large one
-    after as many images, those of LONG after as many updates too; "updates", fewer, as many at
-    every batch size; "random", random batches with memory at the sizes of "batch".
+    Parts: "length", longer training; "batch", each loss at the small and at the large batch at an
+    equal number of images, the losses of LONG also at an equal number of updates; "updates",
+    ``UPDATES`` updates at every batch size; "shuffled", shuffled batches with memory at the sizes
+    of "batch".
     """
-    told = profile.name == TOLD
+    complete = profile.name == COMPLETE
     base: Case = {"data": profile.first, "loss": LOSS, "sampler": "pk"}
     base |= {"batch": losses_with_memory.BATCH, "length": 1}
     longer: list[Case] = [
         {"part": "length", "data": profile.data[PLACE], "length": length}
-        for length in (LENGTHS if told else (1,))
+        for length in (LENGTHS if complete else (1,))
     ]
     images: list[Case] = [{"batch": SMALL}, {}]
     sizes = [*images, {"length": losses_with_memory.BATCH / SMALL}]
     batches = [size | {"part": "batch", "loss": loss} for loss in LOSSES for size in images]
     batches += [sizes[-1] | {"part": "batch", "loss": loss} for loss in LONG]
-    random = [size | {"part": "random", "sampler": "shuffle"} for size in sizes]
+    shuffled = [size | {"part": "shuffled", "sampler": "shuffle"} for size in sizes]
     updates: list[Case] = [
         {"part": "updates", "batch": batch, "length": batch * UPDATES / profile.images}
         for batch in BATCHES
     ]
-    both = [*longer, *batches, *updates] if told else longer
-    return [base | case | {"memory": memory} for case in both for memory in ("none", "w/ M")] + [
-        base | case | {"memory": "w/ M"} for case in random if told
+    both = [*longer, *batches, *updates] if complete else longer
+    return [base | case | {"memory": memory} for case in both for memory in (False, True)] + [
+        base | case | {"memory": True} for case in shuffled if complete
     ]
 
 
@@ -79,7 +82,7 @@ def _listed(parameters: Parameters) -> list[Case]:
 
 
 def experiments(parameters: Parameters) -> list[Experiment]:
-    """Every case, all else as the search of its arm found it."""
+    """Every case, with the settings that the search of its arm found."""
     size = parameters.size
     return [
         losses_with_memory.case(
@@ -94,44 +97,46 @@ def frame(parameters: Parameters, store: RunStore | None = None) -> pd.DataFrame
     """Run or load every case.
 
     Returns:
-        A row a run: what :func:`cases` has (length: a multiple of the profile's images), seed,
-        updates, R@1 (percent), run.
+        One row per run: data, loss, sampler, batch, length (a multiple of the profile's images),
+        part, arm ("no memory" or such as "memory (R_M = 0.1)"), seed, updates, R@1 (percent), run.
     """
     runs = run_all(experiments(parameters), store)
     return pd.DataFrame(
         [
-            row | {"updates": run.experiment.steps, "R@1": 100 * run.recall["R@1"], "run": run.id}
+            {name: value for name, value in row.items() if name not in ("memory", "seed")}
+            | {"arm": arm(run.experiment.ratio), "seed": row["seed"]}
+            | {"updates": run.experiment.steps, "R@1": 100 * run.recall["R@1"], "run": run.id}
             for row, run in zip(_listed(parameters), runs, strict=True)
         ]
     )
 
 
-def of(data: pd.DataFrame, part: str) -> pd.DataFrame:
-    """The rows of a part (:func:`cases`)."""
-    return data[data["part"] == part]
+def rows_of(data: pd.DataFrame, part: str) -> pd.DataFrame:
+    """The rows of a part (:func:`cases`), with a column side: "no memory" or "memory"."""
+    return data[data["part"] == part].assign(side=lambda rows: rows["arm"].map(side))
 
 
 def gains(data: pd.DataFrame, part: str) -> pd.DataFrame:
-    """What the memory gains in a part: loss, batch, updates, R@1 of both, gain."""
+    """The gain of the memory in a part: loss, batch, updates, R@1 of both arms, gain."""
     rows = []
-    cells = of(data, part).groupby(["loss", "batch", "updates"], sort=False)
+    cells = rows_of(data, part).groupby(["loss", "batch", "updates"], sort=False)
     for (loss, batch, updates), cell in cells:
-        r1 = cell.set_index(["memory", "seed"])["R@1"]
+        r1 = cell.set_index(["side", "seed"])["R@1"]
         rows.append(
             {"loss": loss, "batch": batch, "updates": updates,
-             "R@1 without": mean_spread(r1["none"]), "R@1 with": mean_spread(r1["w/ M"]),
-             "gain": mean_spread(r1["w/ M"] - r1["none"])}
+             **{f"R@1, {arm}": mean_spread(r1[arm]) for arm in (NO_MEMORY, MEMORY)},
+             "gain": mean_spread(r1[MEMORY] - r1[NO_MEMORY])}
         )  # fmt: skip
     return pd.DataFrame(rows)
 
 
 def behind(data: pd.DataFrame) -> pd.Series:
-    """By how many points of R@1 random batches are behind PK, with memory: by batch and updates.
+    """R@1 with PK batches minus R@1 with shuffled batches, in points, both with memory.
 
     Returns:
-        A value for each (batch, updates, seed); empty where none were run.
+        A value for each (batch, updates, seed); empty if there are no shuffled batches.
     """
     index = ["batch", "updates", "seed"]
-    random = of(data, "random").set_index(index)["R@1"]
-    pk = of(data, "batch").query(f"loss == '{LOSS}' and memory == 'w/ M'").set_index(index)["R@1"]
-    return (pk - random).dropna().sort_index()
+    shuffled = rows_of(data, "shuffled").set_index(index)["R@1"]
+    pk = rows_of(data, "batch").query(f"loss == '{LOSS}' and side == '{MEMORY}'")
+    return (pk.set_index(index)["R@1"] - shuffled).dropna().sort_index()

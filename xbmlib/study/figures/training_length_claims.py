@@ -1,4 +1,4 @@
-"""What the number of updates explains: the verdicts of the study of the length of training."""
+"""The verdicts of ``training_length``: what the number of updates explains."""
 
 from __future__ import annotations
 
@@ -7,51 +7,61 @@ from typing import Any
 import pandas as pd
 
 from xbmlib import paper
+from xbmlib.paper.arms import MEMORY, NO_MEMORY
 from xbmlib.study.figures.ablation_batch_size import EQUAL
 from xbmlib.study.figures.losses_with_memory import BATCH, stated
-from xbmlib.study.figures.training_length import LONG, LOSS, PLACE, SMALL, Parameters, behind, of
-from xbmlib.study.notebook import Verdict, clear, mean_spread
+from xbmlib.study.figures.training_length import (
+    LONG,
+    LOSS,
+    PLACE,
+    SMALL,
+    Parameters,
+    behind,
+    rows_of,
+)
+from xbmlib.study.notebook import EQUAL_IMAGES, Verdict, clear, mean_spread
 from xbmlib.study.profiles import LOSSES
 
 BY_SEED = "by more than twice the standard error over seeds"
 
 
 def verdicts(data: pd.DataFrame, parameters: Parameters) -> list[Verdict]:
-    """Whether the memory's gain grows with the number of updates, and what else follows it."""
+    """Whether the gain of the memory grows with the number of updates, and what follows from it."""
     size, profile = parameters.size, f"profile {parameters.profile}"
     seeds: Any = {"seeds": data["seed"].nunique()}
-    where = f"R_M as searched, {size.told(size.first)}, {profile}"
+    where = f"R_M as searched, {size.name_data(size.first)}, {profile}"
     first = seeds | {"data": f"{LOSS}, {where}"}
-    length = f"{size.told(size.data[PLACE])}, batch {BATCH}, R_M as searched, {profile}"
-    found = [_longer(of(data, "length"), seeds | {"data": f"{LOSS}, {length}"})]
-    if len(part := of(data, "batch")):
+    length = f"{size.name_data(size.data[PLACE])}, batch {BATCH}, R_M as searched, {profile}"
+    found = [_longer(rows_of(data, "length"), seeds | {"data": f"{LOSS}, {length}"})]
+    if len(part := rows_of(data, "batch")):
         at = _indexed(part)
-        losses_told = seeds | {"data": where}
-        found += [_small_batch(at, losses_told), _as_long(at, losses_told), _little(at, first)]
-    if len(part := of(data, "updates")):
+        every_loss = seeds | {"data": where}
+        found += [_small_batch(at, every_loss), _as_long(at, every_loss), _little(at, first)]
+    if len(part := rows_of(data, "updates")):
         at = _indexed(part)
         found += [_large(at, first), _little(at, first)]
     if len(gap := behind(data)):
-        found += _random(gap, first)
+        found += _shuffled(gap, first)
     return found
 
 
 def _indexed(part: pd.DataFrame) -> pd.Series:
-    return part.set_index(["memory", "loss", "updates", "batch", "seed"])["R@1"].sort_index()
+    return part.set_index(["side", "loss", "updates", "batch", "seed"])["R@1"].sort_index()
 
 
 def _longer(part: pd.DataFrame, common: Any) -> Verdict:
-    r1 = part.set_index(["memory", "updates", "seed"])["R@1"].sort_index()
-    gain = r1["w/ M"] - r1["none"]
+    r1 = part.set_index(["side", "updates", "seed"])["R@1"].sort_index()
+    gain = r1[MEMORY] - r1[NO_MEMORY]
     lengths = sorted(part["updates"].unique())
     # One length says nothing of how the gain changes.
     growth = [gain[lengths[-1]] - gain[lengths[0]]] if len(lengths) > 1 else [gain.iloc[:0]]
     return Verdict(
-        claim="The memory needs more updates than the batch's own loss: its gain grows with the "
-        "length of training (not claimed: the paper trains at one length).",
+        claim="The gain of the memory grows with the length of training (not claimed: the paper "
+        "trains at one length).",
         paper="no figure; the released code makes 35,000 updates",
         ours="; ".join(
-            f"{n:,} updates {mean_spread(gain[n])} points, without {mean_spread(r1['none', n])}"
+            f"{n:,} updates {mean_spread(gain[n])} points, {NO_MEMORY} "
+            f"{mean_spread(r1[NO_MEMORY, n])}"
             for n in lengths
         ),
         rule=f"the gain at the longest exceeds that at the shortest {BY_SEED}",
@@ -61,7 +71,7 @@ def _longer(part: pd.DataFrame, common: Any) -> Verdict:
 
 
 def _gain(at: pd.Series, loss: str, updates: int, batch: int) -> pd.Series:
-    return at["w/ M", loss, updates, batch] - at["none", loss, updates, batch]
+    return at[MEMORY, loss, updates, batch] - at[NO_MEMORY, loss, updates, batch]
 
 
 def _ends(at: pd.Series) -> tuple[int, int]:
@@ -76,27 +86,29 @@ def _small_batch(at: pd.Series, common: Any) -> Verdict:
     small = {loss: _gain(at, loss, many, SMALL) for loss in LOSSES}
     large = {loss: _gain(at, loss, few, BATCH) for loss in LOSSES}
     return Verdict(
-        claim=f"The memory gains more at batch {SMALL} than at batch {BATCH} after as many "
-        "images, whatever the loss (not claimed as such: Fig. 6 is of the contrastive loss).",
+        claim=f"With every loss the gain of the memory is larger at batch {SMALL} than at batch "
+        f"{BATCH}, {EQUAL_IMAGES} (not claimed as such: Fig. 6 is of the "
+        "contrastive loss).",
         paper="no figure",
         ours="; ".join(
             f"{loss} {mean_spread(small[loss])} points at batch {SMALL}, "
             f"{mean_spread(large[loss])} at batch {BATCH}"
             for loss in LOSSES
         ),
-        rule=f"for every loss the gain is larger {BY_SEED}",
+        rule=f"for every loss the gain at batch {SMALL} exceeds that at batch {BATCH} {BY_SEED}",
         outcome=clear(*(small[loss] - large[loss] for loss in LOSSES)),
         **common,
     )
 
 
 def _as_long(at: pd.Series, common: Any) -> Verdict:
-    """Table 1's claim after as many updates as the small batch has."""
+    """Table 1's claim at the number of updates of the small batch."""
     _, many = _ends(at)
     gains = {loss: _gain(at, loss, many, BATCH) for loss in LONG}
     names = " and the ".join(loss.replace("_", "-") for loss in LONG)
     return Verdict(
-        claim=f"The memory improves the {names} loss at batch {BATCH}, after {many:,} updates.",
+        claim=f"R@1 with the {names} loss at batch {BATCH} rises with the memory, after {many:,} "
+        "updates.",
         paper="; ".join(f"{loss}: {stated(loss)}" for loss in LONG),
         ours="; ".join(f"{loss} {mean_spread(gain)} points" for loss, gain in gains.items()),
         rule="for each the gain of R@1 exceeds twice its standard error over seeds",
@@ -106,12 +118,12 @@ def _as_long(at: pd.Series, common: Any) -> Verdict:
 
 
 def _large(at: pd.Series, common: Any) -> Verdict:
-    """Fig. 1's claim after as many updates at every batch size."""
-    none = at["none", LOSS]
+    """Fig. 1's claim at an equal number of updates at every batch size."""
+    none = at[NO_MEMORY, LOSS]
     updates, least, most, change = _change(none)
     return Verdict(
-        claim=f"The contrastive loss needs a large batch, after {updates:,} updates at every batch "
-        "size.",
+        claim="R@1 with the contrastive loss is higher at a large batch than at a small one, after "
+        f"{updates:,} updates at every batch size.",
         paper=f"{paper.SOP_GAIN_16_TO_256.value} points, batch 16 to 256 "
         f"(SOP, {paper.SOP_GAIN_16_TO_256.where})",
         ours=f"{mean_spread(change)} points, batch {least} to {most}: "
@@ -123,56 +135,57 @@ def _large(at: pd.Series, common: Any) -> Verdict:
 
 
 def _little(at: pd.Series, common: Any) -> Verdict:
-    """That of Section 4.3, after as many updates."""
-    updates, least, most, change = _change(at["none", LOSS])
-    *_, with_memory = _change(at["w/ M", LOSS])
+    """Section 4.3's claim at an equal number of updates at every batch size."""
+    updates, least, most, change = _change(at[NO_MEMORY, LOSS])
+    *_, with_memory = _change(at[MEMORY, LOSS])
     return Verdict(
-        claim=f"With memory the size of the batch matters little, after {updates:,} updates at "
+        claim=f"With memory, R@1 changes little with the batch size, after {updates:,} updates at "
         "every batch size.",
         paper=f"{paper.SOP_MEMORY_GAIN_16_TO_256.value} points with memory, "
-        f"{paper.SOP_GAIN_16_TO_256.value} points, batch 16 to 256 without (SOP, "
+        f"{paper.SOP_GAIN_16_TO_256.value} points, batch 16 to 256 with {NO_MEMORY} (SOP, "
         f"{paper.SOP_MEMORY_GAIN_16_TO_256.where})",
-        ours=f"{mean_spread(with_memory)} points with memory, {mean_spread(change)} without, "
-        f"batch {least} to {most}",
-        rule=f"half of the change without memory exceeds the change with memory {BY_SEED}",
+        ours=f"{mean_spread(with_memory)} points with memory, {mean_spread(change)} with "
+        f"{NO_MEMORY}, batch {least} to {most}",
+        rule=f"half of the change with {NO_MEMORY} exceeds the change with memory {BY_SEED}",
         outcome=clear(change.abs() / 2 - with_memory.abs()),
         **common,
     )
 
 
 def _change(r1: pd.Series) -> tuple[int, int, int, pd.Series]:
-    """The most updates, the least and the largest batch that made them, and R@1 between these."""
+    """The most updates, the smallest and largest batch with them, and the change of R@1."""
     _, updates = _ends(r1)
     batches = r1[updates].index.get_level_values("batch")
     least, most = int(batches.min()), int(batches.max())
     return updates, least, most, r1[updates, most] - r1[updates, least]
 
 
-def _random(gap: pd.Series, common: Any) -> list[Verdict]:
-    """Fig. 6's claim where random batches train for longer, and what that changes."""
+def _shuffled(gap: pd.Series, common: Any) -> list[Verdict]:
+    """Fig. 6's claim when shuffled batches train for longer, and what that changes."""
     few, many = _ends(gap)
-    told = "; ".join(
+    ours = "; ".join(
         f"{mean_spread(gap[batch, n])} points behind at batch {batch} after {n:,} updates"
         for batch, n in gap.index.droplevel("seed").unique()
     )
     short, long = gap[BATCH, few], gap[BATCH, many]
     return [
         Verdict(
-            claim=f"With memory, random batches are as good as PK batches, after {many:,} updates.",
+            claim="With memory, R@1 with shuffled batches is as high as with PK batches, after "
+            f"{many:,} updates.",
             paper=paper.claims.SHUFFLE_AS_GOOD.quoted,
-            ours=told,
-            rule=f"at batch {BATCH} random batches with {EQUAL:g} point more would be "
-            f"ahead, {BY_SEED}",
+            ours=ours,
+            rule=f"at batch {BATCH}, R@1 with shuffled batches plus {EQUAL:g} point exceeds that "
+            f"with PK batches {BY_SEED}",
             outcome=clear(EQUAL - long),
             **common,
         ),
         Verdict(
-            claim="What random batches lack is time: they are less far behind after more updates "
-            "(not claimed).",
+            claim="With memory, R@1 with shuffled batches approaches that with PK batches as the "
+            "number of updates grows (not claimed).",
             paper="no figure",
-            ours=told,
-            rule=f"at batch {BATCH} they are less far behind after {many:,} updates than "
-            f"after {few:,}, {BY_SEED}",
+            ours=ours,
+            rule=f"at batch {BATCH}, R@1 is less far behind after {many:,} updates than after "
+            f"{few:,}, {BY_SEED}",
             outcome=clear(short - long),
             **common,
         ),

@@ -1,4 +1,4 @@
-// Lists the queries of RETRIEVALS (retrievals.js) and shows what was found for the chosen one.
+// Lists the queries of RETRIEVALS (retrievals.js) and shows the images retrieved for the chosen one.
 "use strict";
 
 function element(tag, properties = {}, ...children) {
@@ -8,7 +8,7 @@ function element(tag, properties = {}, ...children) {
 }
 
 function explore(set) {
-  const picture = (place, alt) => element("img", { src: set.pictures[place], alt });
+  const img = (place, alt) => element("img", { src: set.images[place], alt });
   const result = element("div", { className: "result" });
   result.setAttribute("aria-live", "polite");
   const list = element("fieldset", { className: "queries" });
@@ -17,10 +17,10 @@ function explore(set) {
     return element("option", { value: kind, disabled: !n }, `${kind} (${n})`);
   }));
 
-  function found({ picture: place, label, similarity, correct }, i) {
+  function item({ image: place, label, similarity, correct }, i) {
     const word = correct ? "correct" : "incorrect";
     return element("li", { className: word },
-      picture(place, `Number ${i + 1}: class ${label}`),
+      img(place, `Number ${i + 1}: class ${label}`),
       element("span", { className: `badge ${word}` }, `${correct ? "✓" : "✗"} ${word}`),
       element("span", {}, `class ${label}`),
       element("span", {}, similarity.toFixed(3)));
@@ -29,11 +29,11 @@ function explore(set) {
   function show(query) {
     result.replaceChildren(
       element("figure", {},
-        picture(query.picture, `Query: class ${query.label}`),
+        img(query.image, `Query: class ${query.label}`),
         element("figcaption", {}, `query ${query.query}, class ${query.label}`)),
-      ...Object.entries(query.found).map(([memory, images]) => element("section", {},
-        element("h3", {}, `${memory} memory`),
-        element("ol", {}, ...images.map(found)))));
+      ...Object.entries(query.retrieved).map(([arm, images]) => element("section", {},
+        element("h3", {}, arm),
+        element("ol", {}, ...images.map(item)))));
   }
 
   // Radio buttons: one stop of the Tab key, arrows from query to query.
@@ -43,7 +43,7 @@ function explore(set) {
       const radio = element("input", { type: "radio", name: set.data, checked: i === 0 });
       radio.addEventListener("change", () => show(query));
       return element("label", { title: `query ${query.query}` }, radio,
-        picture(query.picture, `Query ${query.query}, class ${query.label}`));
+        img(query.image, `Query ${query.query}, class ${query.label}`));
     }));
     show(queries[0]);
   }
