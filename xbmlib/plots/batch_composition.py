@@ -26,6 +26,7 @@ def batch_composition(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     small = data[data["batch"] == data["batch"].min()].copy()
     large = data[data["batch"] > data["batch"].min()]
     small["arm"] = small["ratio"].map(lambda ratio: label(arm(ratio)))
+    compositions = list(small["composition"].unique())
     small["composition"] = small["composition"].str.replace(", ", ",\n", n=1)
     names = dict(zip(small["ratio"], small["arm"], strict=True))
     palette = {names[ratio]: COLOURS[colour] for ratio, colour in SHADES.items() if ratio in names}
@@ -35,7 +36,7 @@ def batch_composition(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     )  # fmt: skip
     if len(others):
         means = others.groupby("rank")["R@1"].mean()
-        at = list(small["composition"].unique()).index(others["composition"].iloc[0])
+        at = compositions.index(others["composition"].iloc[0])
         ax.plot([at - 0.24] * len(means), means, "x", color=COLOURS["batch"], ms=5, mew=1,
                 label=f"{NO_MEMORY}, ranks 2 and 3 of its search")  # fmt: skip
     ax.axhline(large["R@1"].mean(), color=COLOURS["batch"], ls="--", lw=1,

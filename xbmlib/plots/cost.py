@@ -25,7 +25,8 @@ def gain_by_time(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
         ax.errorbar(part["time"], part["gain"], part["spread"], fmt=marker, color=colour,
                     mfc="none" if marker == "^" else colour, label=source)  # fmt: skip
         for i, row in enumerate(part.iloc[1:].itertuples()):
-            ax.annotate(label(row.setting), (row.time, row.gain), xytext=(4, 3 - 11 * (i == 1)),
+            name = label(row.setting.removeprefix("batch 64, "))
+            ax.annotate(name, (row.time, row.gain), xytext=(4, 3 - 11 * (i == 1)),
                         textcoords="offset points", fontsize=5.5, color=colour)  # fmt: skip
     ax.set(
         xlabel="time, relative to batch 64 (paper: training; ours: per image)",
@@ -33,5 +34,5 @@ def gain_by_time(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     )
     ax.set_title(f"reference: batch 64, {NO_MEMORY}")
     ax.margins(x=0.25, y=0.15)
-    ax.legend()
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)
     return ax

@@ -33,6 +33,7 @@ def recall_by_loss(data: pd.DataFrame, measure: str = "R@1") -> Figure:
         ax.set(xlabel=None, ylabel=f"{measure} (%)" if name == names[0] else None)
         ax.set_title(f"ours: {name}, {seeds(data)}")
         handles, _ = ax.get_legend_handles_labels()
-        ax.legend(handles, [NO_MEMORY, f"{MEMORY} ($R_M$ as searched)"], title=None,
-                  loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)  # fmt: skip
+        ax.get_legend().remove()
+    figure.legend(handles, [NO_MEMORY, f"{MEMORY} ($R_M$ as searched)"], ncols=2,
+                  loc="outside lower center")  # fmt: skip
     return figure

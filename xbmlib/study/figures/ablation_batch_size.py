@@ -18,6 +18,12 @@ RATIO = 1.0
 SAMPLERS = ("pk", "shuffle")
 # Margin in points of R@1 within which shuffled batches count as as good as PK batches.
 EQUAL = 1.0
+# The paper's numbers for a small batch with memory against a large one with no memory.
+SMALL_WITH_MEMORY = (
+    f"{paper.SOP_R1_BATCH_16_MEMORY.value} at batch 16 with memory, "
+    f"{paper.SOP_R1_BATCH_256.value} at batch 256 with {NO_MEMORY} (SOP, "
+    f"{paper.SOP_R1_BATCH_16_MEMORY.where})"
+)
 
 
 class Parameters(StudyParameters):
@@ -131,9 +137,7 @@ def verdicts(data: pd.DataFrame, parameters: Parameters) -> list[Verdict]:
         Verdict(
             claim=f"R@1 is higher at batch {least} with memory than at batch {most} with "
             f"{NO_MEMORY}.",
-            paper=f"{paper.SOP_R1_BATCH_16_MEMORY.value} at batch 16 with memory, "
-            f"{paper.SOP_R1_BATCH_256.value} at batch 256 with {NO_MEMORY} (SOP, "
-            f"{paper.SOP_R1_BATCH_16_MEMORY.where})",
+            paper=SMALL_WITH_MEMORY,
             ours=f"{mean_spread(small)} at batch {least}, {arm(RATIO)}; {mean_spread(large)} at "
             f"batch {most}, {NO_MEMORY}",
             rule="the difference exceeds twice the standard error over seeds",

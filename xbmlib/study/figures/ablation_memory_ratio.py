@@ -9,6 +9,7 @@ from pydantic import Field
 
 from xbmlib import datasets, paper
 from xbmlib.paper.arms import NO_MEMORY, arm
+from xbmlib.study.figures.ablation_batch_size import SMALL_WITH_MEMORY
 from xbmlib.study.notebook import (
     EQUAL_IMAGES,
     StudyParameters,
@@ -144,9 +145,7 @@ def verdicts(data: pd.DataFrame, parameters: Parameters) -> list[Verdict]:
             Verdict(
                 claim="R@1 is higher at batch 16 with memory than at a large batch with "
                 f"{NO_MEMORY}.",
-                paper=f"{paper.SOP_R1_BATCH_16_MEMORY.value} at batch 16 with memory, "
-                f"{paper.SOP_R1_BATCH_256.value} at batch 256 with {NO_MEMORY} (SOP, "
-                f"{paper.SOP_R1_BATCH_16_MEMORY.where})",
+                paper=SMALL_WITH_MEMORY,
                 ours=f"{mean_spread(points[best])} at batch 16, {arm(best)}; "
                 f"{mean_spread(reference)} at batch {REFERENCE} and {mean_spread(base)} at batch "
                 f"{BATCH}, {NO_MEMORY}; {EQUAL_IMAGES}",

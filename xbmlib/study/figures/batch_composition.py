@@ -11,6 +11,7 @@ import pandas as pd
 
 from xbmlib import paper
 from xbmlib.paper.arms import NO_MEMORY, arm
+from xbmlib.study.figures.ablation_batch_size import SMALL_WITH_MEMORY
 from xbmlib.study.figures.ablation_memory_ratio import one_percent
 from xbmlib.study.notebook import EQUAL_IMAGES, StudyParameters, Verdict, judge, mean_spread
 from xbmlib.study.parallel import run_all
@@ -122,9 +123,7 @@ def verdicts(data: pd.DataFrame, parameters: Parameters) -> list[Verdict]:
         Verdict(
             claim="R@1 is higher at batch 16 with memory than at a large batch with "
             f"{NO_MEMORY}; here K = 4 throughout.",
-            paper=f"{paper.SOP_R1_BATCH_16_MEMORY.value} at batch 16 with memory, "
-            f"{paper.SOP_R1_BATCH_256.value} at batch 256 with {NO_MEMORY} (SOP, "
-            f"{paper.SOP_R1_BATCH_16_MEMORY.where})",
+            paper=SMALL_WITH_MEMORY,
             ours=f"{mean_spread(runs[best])} at batch {BATCH}, {arm(best)}; "
             f"{mean_spread(larger)} at batch {REFERENCE} and {mean_spread(runs[0.0])} at batch "
             f"{BATCH}, {NO_MEMORY}; {EQUAL_IMAGES}",
