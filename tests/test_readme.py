@@ -32,7 +32,7 @@ def test_the_training_loops_run():
     assert names["memory"].full and names["value"].isfinite()
 
 
-def test_a_loss_of_ones_own():
+def test_a_custom_loss():
     """Oracle: autograd through the formula, against a memory and within the batch; 40 lines."""
     code, names = example("BinomialDeviance"), {}
     exec(code, names)
@@ -56,7 +56,7 @@ def test_a_loss_of_ones_own():
         torch.testing.assert_close(found, wanted)
 
 
-def test_ones_own_model_loss_and_logger(tmp_path, monkeypatch, capsys):
+def test_your_own_model_loss_and_logger(tmp_path, monkeypatch, capsys):
     """Oracle: TensorBoard's reader: the curves of every logged step; and the recall printed."""
     monkeypatch.chdir(tmp_path)
     names = {}

@@ -13,6 +13,7 @@ from xbmlib.losses import (
     Weighting,
     check_call,
 )
+from xbmlib.losses.inputs import references
 from xbmlib.queue import CrossBatchMemory
 
 
@@ -57,6 +58,8 @@ def test_the_queue_itself(loss, named, batches):
     for got, wanted in zip(*found, strict=True):
         assert torch.equal(got, wanted)
     assert bool(found[0][1].any()) == bool(batches)
+    # The shadow changes no bit of them, so that it is used has to be looked up.
+    assert (references(anchors, labels, queue).shadow is None) == ("shadow" not in named)
 
 
 @each_loss
