@@ -13,8 +13,7 @@ import torch
 
 from tests.distributed.test_processes import ROOT, torchrun
 from tests.training.test_run import same
-from xbmlib.training.experiment import ConfigError, Experiment
-from xbmlib.training.run import main, read_experiment
+from xbmlib.training.experiment import Experiment
 from xbmlib.training.store import RunStore
 
 # 10 rows on 3 ranks are uneven; float32, so that only the order of sums differs.
@@ -119,29 +118,3 @@ def test_killed_and_started_again(two, tmp_path):
     assert not RunStore(store).ids()
     same(launched(2, path, store), two)
     assert not checkpoint.exists()
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("{", "give a JSON file of an experiment"),
-        ("[]", "give an object"),
-        ('{"rato": 1}', "did you mean ratio"),
-        ('{"ratio": 2}', "ratio=2"),
-    ],
-)
-def test_a_bad_file_is_refused(text, message, tmp_path):
-    """Oracle: one error that names what is wrong."""
-    path = tmp_path / "bad.json"
-    path.write_text(text)
-    with pytest.raises(ConfigError, match=message):
-        read_experiment(path)
-    with pytest.raises(ConfigError, match=r"none\.json.*give a JSON file"):
-        read_experiment(tmp_path / "none.json")
-
-
-def test_the_command_line_reports_a_bad_file(tmp_path, monkeypatch):
-    """Oracle: it ends with the error alone, and no traceback."""
-    monkeypatch.setattr(sys, "argv", ["train", str(tmp_path / "none.json")])
-    with pytest.raises(SystemExit, match=r"none\.json.*give a JSON file"):
-        main()

@@ -14,7 +14,7 @@ import torch
 from xbmlib import datasets
 from xbmlib.datasets import Retrieval
 from xbmlib.training.experiment import ConfigError, Experiment
-from xbmlib.training.run import run_experiment
+from xbmlib.training.run import main, read_experiment, run_experiment
 from xbmlib.training.store import RunStore
 
 SMALL = {
@@ -154,3 +154,29 @@ def test_refused_before_any_work(small, tmp_path, values, error, message):
     with pytest.raises(error, match=message):
         run_experiment(Experiment(**SMALL | values), RunStore(tmp_path))
     assert RunStore(tmp_path).ids() == []
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "give a JSON file of an experiment"),
+        ("[]", "give an object"),
+        ('{"rato": 1}', "did you mean ratio"),
+        ('{"ratio": 2}', "ratio=2"),
+    ],
+)
+def test_a_bad_file_is_refused(text, message, tmp_path):
+    """Oracle: one error that names what is wrong."""
+    path = tmp_path / "bad.json"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=message):
+        read_experiment(path)
+    with pytest.raises(ConfigError, match=r"none\.json.*give a JSON file"):
+        read_experiment(tmp_path / "none.json")
+
+
+def test_the_command_line_reports_a_bad_file(tmp_path, monkeypatch):
+    """Oracle: it ends with the error alone, and no traceback."""
+    monkeypatch.setattr(sys, "argv", ["train", str(tmp_path / "none.json")])
+    with pytest.raises(SystemExit, match=r"none\.json.*give a JSON file"):
+        main()

@@ -4,13 +4,9 @@ import pytest
 import torch
 from torch.nn.functional import normalize
 
-from xbmlib import datasets
 from xbmlib.losses import ContrastiveLoss, MultiSimilarityLoss, TripletLoss
-from xbmlib.plots.valid_negatives import mined as plot
 from xbmlib.queue import CrossBatchMemory
-from xbmlib.study.figures import valid_negatives as study
 from xbmlib.training.callbacks.mined_pairs import TOP, mined_pairs
-from xbmlib.training.store import RunStore
 
 
 def case(loss, seed=0):
@@ -60,18 +56,3 @@ def test_contrastive_negatives_are_those_above_lam():
     """Oracle: Section 3.1: w_ij = 1 if S_ij > λ."""
     _, _, data = case(ContrastiveLoss(0.3))
     assert (data.loc[data["source"] != "positive", "similarity"] > 0.3).all()
-
-
-def test_study_and_figure(tmp_path):
-    """Oracle: pixels and classes of the training images; pictures counted from the rows."""
-    parameters = study.Parameters(profile="smoke")
-    data = study.shown(parameters, RunStore(tmp_path))
-    train = datasets.load("hanzi", "validation").train
-    pictures = study.pictures(data)
-    for row in data.itertuples():
-        same = bool(train.labels[row.anchor] == train.labels[row.id])
-        assert same == (row.source == "positive") and row.id != row.anchor
-        assert torch.equal(pictures[row.id], 255 - train.images[row.id])
-    ax = plot(data, pictures, each=2)
-    assert data["anchor"].nunique() == study.ANCHORS
-    assert len(ax.images) == study.ANCHORS + (data["rank"] <= 2).sum()
