@@ -123,7 +123,7 @@ def test_a_run_that_was_planned_otherwise_is_refused():
 
 
 def snakemake(root, *arguments):
-    """Start a sweep over one notebook at the profile smoke, in a session of its own."""
+    """Start a sweep over one notebook at the profile smoke, in a separate session."""
     command = [sys.executable, "-m", "snakemake", "-c2", "--snakefile", "workflow/Snakefile"]
     config = ["--config", "profile=smoke", f"notebooks={NOTEBOOK}", "checkpoint_steps=1"]
     return subprocess.Popen(
@@ -138,7 +138,7 @@ def snakemake(root, *arguments):
 
 
 def kill_in_training(root):
-    """Kill a sweep, and all that it started, once a run has a checkpoint; its folders."""
+    """Kill a sweep with its processes once a run has a checkpoint; return its folders."""
     process = snakemake(root)
     while not (found := list((root / "results" / "runs").glob("*/checkpoint.pt"))):
         assert process.poll() is None, process.communicate()[0]
@@ -157,7 +157,7 @@ def without_clock(folder):
 
 
 def test_killed_it_goes_on_to_the_same_bits(tmp_path):
-    """Oracle: run_all in a store of its own; and the seconds that a checkpoint has counted."""
+    """Oracle: run_all in a separate store; and the seconds counted in a checkpoint."""
     root, undisturbed = tmp_path / "swept", RunStore(tmp_path / "undisturbed")
     cut = kill_in_training(root)
     assert cut
@@ -198,6 +198,6 @@ def test_killed_it_goes_on_to_the_same_bits(tmp_path):
     assert re.findall(r"output: results/runs/(\w+)/recall.json", listed) == [first]
     assert re.findall(r"output: results/notebooks/smoke/(\w+).ipynb", listed) == [NOTEBOOK]
     limits = yaml.safe_load((profile / "config.yaml").read_text())["default-resources"]
-    asked = re.search(rf"{first}/recall.json.*?resources: ([^\n]*)", listed, re.DOTALL)[1]
-    assert {f"{name}={value}" for name, value in limits.items()} <= set(asked.split(", "))
+    requested = re.search(rf"{first}/recall.json.*?resources: ([^\n]*)", listed, re.DOTALL)[1]
+    assert {f"{name}={value}" for name, value in limits.items()} <= set(requested.split(", "))
     assert not swept.done(first) and swept.done(second)

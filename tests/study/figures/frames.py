@@ -11,9 +11,9 @@ SEEDS = range(3)
 
 def table_1(gain=0.0):
     """A frame of the losses' study that holds the paper's R@1."""
-    beside = dict(zip(DATA, paper.SETS, strict=True))
+    counterparts = dict(zip(DATA, paper.SETS, strict=True))
     rows = []
-    for data, name in beside.items():
+    for data, name in counterparts.items():
         measure = "R@1" if name != "VehicleID" else "large R@1"
         for loss in losses_with_memory.LOSSES:
             for memory, arm in (("none", "no memory"), ("w/ M", "memory (R_M = 0.1)")):

@@ -1,4 +1,4 @@
-"""Sphinx's settings: everything the pages need lies beside them, so that they open from disk."""
+"""Sphinx's settings: all files of the pages are local, so that they open from disk."""
 
 project = "xbm-study"
 html_title = project

@@ -95,7 +95,7 @@ def verdicts(data: pd.DataFrame, parameters: Parameters) -> list[Verdict]:
         runs = r1[BATCH, name]
         gains = {ratio: runs[ratio] - runs[0.0] for ratio in LARGE}
         best = max(gains, key=lambda ratio: gains[ratio].mean())
-        beside = "".join(
+        further = "".join(
             f"; {mean_spread(runs[best] - other)} over the baseline at its search's rank {rank}, "
             f"{mean_spread(other)}"
             for rank, other in others
@@ -106,7 +106,7 @@ def verdicts(data: pd.DataFrame, parameters: Parameters) -> list[Verdict]:
                 claim=f"R@1 at batch {BATCH} rises by many points with the memory; here {name}.",
                 paper=stated,
                 ours=f"{mean_spread(gains[best])} points with {arm(best)}: "
-                f"{mean_spread(runs[0.0])} to {mean_spread(runs[best])}{beside}",
+                f"{mean_spread(runs[0.0])} to {mean_spread(runs[best])}{further}",
                 rule=f"the mean gain at the better of R_M = 0.1 and 1 is at least {AIM} points, "
                 "which this study counts as many",
                 outcome=judge(bool(gains[best].mean() >= AIM)),
