@@ -43,9 +43,9 @@ CHOICES = {
 }
 # The largest value that is too small, the smallest that is too large; None: no such bound.
 BOUNDS = {
-    "dim": (0, None),
-    "batch": (1, None),
-    "k": (0, None),
+    "dim": (0, 2**20 + 1),
+    "batch": (1, 2**20 + 1),
+    "k": (0, 2**20 + 1),
     "crop": (0, math.nextafter(1, 2)),
     "lam": (math.nextafter(-1, -2), math.nextafter(1, 2)),
     "eta": (-5e-324, None),
@@ -58,10 +58,10 @@ BOUNDS = {
     "steps": (0, None),
     "lr": (0, None),
     "weight_decay": (-5e-324, None),
-    "seed": (-1, None),
-    "evaluations": (0, None),
+    "seed": (-1, 2**64),
+    "evaluations": (0, 2**20 + 1),
     "log_every": (0, None),
-    "probes": (0, None),
+    "probes": (0, 2**20 + 1),
     "lemma": (-1, None),
     "neighbours": (-1, None),
     "mined": (-1, None),
@@ -168,9 +168,14 @@ def test_ranges(name):
             rf"{name}={re.escape(repr(value))}: .*(greater|less) than", refusal(**{name: value})
         )
         whole = name in INTEGERS
-        inside = value + 1 if whole else math.nextafter(value, inward)
-        # Small steps and batches need the rest to fit.
-        fitting = {"k": 1} | ({"start": 0} if name == "steps" else {}) | {name: inside}
+        inside = value + int(math.copysign(1, inward)) if whole else math.nextafter(value, inward)
+        # Small steps and batches, and a large K, need the rest to fit.
+        fitting = (
+            {"k": 1}
+            | ({"batch": 2**20} if name == "k" else {})
+            | ({"start": 0} if name == "steps" else {})
+            | {name: inside}
+        )
         assert getattr(Experiment(**fitting), name) == inside
 
 

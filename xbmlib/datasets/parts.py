@@ -48,7 +48,7 @@ def retrieval(
             hyper-parameters.
 
     Raises:
-        DatasetError: an unknown split.
+        DatasetError: an unknown split, or too few classes to hold any out.
     """
     if split not in SPLITS:
         # A misspelt "validation" must not fall through to the test classes.
@@ -59,7 +59,11 @@ def retrieval(
         order = torch.randperm(
             len(classes), generator=torch.Generator().manual_seed(VALIDATION_SEED)
         )
-        held_out = round(VALIDATION_SHARE * len(classes))
+        if not (held_out := round(VALIDATION_SHARE * len(classes))):
+            raise DatasetError(
+                f'{name}: split="validation" holds out a fifth of the training classes, which of '
+                f"{len(classes)} is none; give at least 3 classes"
+            )
         query = train.of_classes(classes[order[:held_out]])
         return Retrieval(
             name, train.of_classes(classes[order[held_out:]]), query, None, ks, fingerprint

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import difflib
+import json
 import math
+from numbers import Integral
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 Positive = Annotated[int, Field(ge=1)]
+# Far above any use, and low enough for a refusal here rather than an allocation that fails.
+Sized = Annotated[int, Field(ge=1, le=1 << 20)]
 Cosine = Annotated[float, Field(ge=-1, le=1)]
 
 
@@ -19,7 +23,8 @@ class ConfigError(ValueError):
 class Experiment(BaseModel):
     """Every hyper-parameter of one run, with the paper's symbol where there is one.
 
-    Strictly typed: a string is never taken for a number. Defaults are those of the bundled study.
+    Strictly typed: a string is never taken for a number; NumPy's integers are integers. Defaults
+    are those of the bundled study.
 
     Raises:
         ConfigError: an unknown name, a wrong type, a value out of range, or values that exclude
@@ -39,11 +44,11 @@ class Experiment(BaseModel):
     weights: str | None = Field("scripts", description="initial weights; None: from scratch")
     pooling: Literal["avg", "max"] = Field("avg", description="global pooling")
     freeze_bn: bool = Field(False, description="keep the trunk's batch normalisation as loaded")
-    dim: Positive = Field(128, description="D, embedding dimension")
+    dim: Sized = Field(128, description="D, embedding dimension")
 
     sampler: Literal["pk", "shuffle"] = Field("pk", description="Section 4.1, Fig. 6")
-    batch: Annotated[int, Field(ge=2)] = Field(16, description="m, mini-batch size")
-    k: Positive = Field(4, description="K, images per class in a PK batch")
+    batch: Annotated[int, Field(ge=2, le=1 << 20)] = Field(16, description="m, mini-batch size")
+    k: Sized = Field(4, description="K, images per class in a PK batch")
     crop: Annotated[float, Field(gt=0, le=1)] = Field(
         0.6, description="smallest area of a rendered image's random-resized crop; 1: no cropping"
     )
@@ -84,12 +89,12 @@ class Experiment(BaseModel):
         "R@1 stops rising, as in the released code",
     )
     precision: Literal["bf16", "fp32"] = Field("bf16", description="of the model's passes")
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0, lt=1 << 64, description="of everything random")] = 0
 
-    evaluations: Positive = Field(1, description="evenly spaced; the last is after the last step")
+    evaluations: Sized = Field(1, description="evenly spaced; the last is after the last step")
     log_every: Positive = Field(10, description="steps between two rows of metrics")
     drift: tuple[Positive, ...] = Field((), description="Δt of Eq. 2 to measure; empty for none")
-    probes: Positive = Field(256, description="training images that the drift is averaged over")
+    probes: Sized = Field(256, description="training images that the drift is averaged over")
     lemma: Annotated[int, Field(ge=0)] = Field(
         0, description="pairs of probes whose gradient error (Lemma 1) is measured with the drift"
     )
@@ -105,7 +110,7 @@ class Experiment(BaseModel):
 
     def __init__(self, **values: Any) -> None:
         try:
-            super().__init__(**values)
+            super().__init__(**{name: _plain(value) for name, value in values.items()})
         except ValidationError as error:
             raise ConfigError("\n".join(_explain(e) for e in error.errors())) from None
 
@@ -115,6 +120,25 @@ class Experiment(BaseModel):
         if isinstance(values.get("drift"), list):
             values = values | {"drift": tuple(values["drift"])}
         return cls(**values)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Build from the text of a JSON object.
+
+        Raises:
+            ConfigError: no JSON object, a name given twice, or invalid values.
+        """
+        try:
+            values = json.loads(text, object_pairs_hook=_without_repetition)
+        except RecursionError:
+            raise ConfigError("JSON nested too deeply; give one flat object") from None
+        except ConfigError:
+            raise
+        except ValueError as error:  # JSONDecodeError, or an integer of thousands of digits
+            raise ConfigError(f"{error}; give a JSON file of an experiment") from None
+        if not isinstance(values, dict):
+            raise ConfigError('give an object, such as {"data": "hanzi", "ratio": 0.1}')
+        return cls.from_dict(values)
 
     def replace(self, **changes: Any) -> Self:
         """The same experiment with some fields changed, validated again."""
@@ -169,6 +193,22 @@ class Experiment(BaseModel):
                 f"batch={self.batch}: give a ratio of at least {least:.6g}, or 0"
             )
         return size
+
+
+def _plain(value: Any) -> Any:
+    """NumPy's integers, alone or in a tuple, as Python's; anything else as it is."""
+    if isinstance(value, tuple):
+        return tuple(_plain(part) for part in value)
+    return int(value) if isinstance(value, Integral) and not isinstance(value, bool) else value
+
+
+def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object; of a name given twice, Python's reader would silently keep the last value."""
+    names = [name for name, _ in pairs]
+    if len(values := dict(pairs)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ConfigError(f"{twice!r} is given {names.count(twice)} times; give it once")
+    return values
 
 
 def _explain(error: Any) -> str:

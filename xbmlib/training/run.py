@@ -26,6 +26,12 @@ from xbmlib.datasets import DatasetError, Retrieval
 from xbmlib.training.build import fingerprints
 from xbmlib.training.callbacks import Callback, ReportProgress, TensorBoard
 from xbmlib.training.callbacks.progress import Progress
+from xbmlib.training.checks import (
+    check_checkpoint_steps,
+    check_fit,
+    check_folder,
+    check_protocol,
+)
 from xbmlib.training.experiment import ConfigError, Experiment
 from xbmlib.training.ranks import ranks_of_run
 from xbmlib.training.store import Run, RunStore, run_id
@@ -67,6 +73,8 @@ def run_experiment(
         FloatingPointError: a loss that is not finite.
     """
     store, ranks = store or RunStore(), ranks_of_run()
+    check_checkpoint_steps(checkpoint_steps)
+    check_folder(store.folder, "store")
     id = identify(experiment)
     if not ranks.broadcast(store.done(id)):
         with store.locked(id) if ranks.is_main else nullcontext():
@@ -101,18 +109,18 @@ def identify(experiment: Experiment) -> str:
 
 def identify_all(experiments: Iterable[Experiment]) -> list[str]:
     """:func:`identify` for several, in their order; every data set is loaded once."""
-    load = cache(datasets.load)
+
+    @cache
+    def load(name: str, split: str, view: str) -> Retrieval:
+        data = datasets.load(name, split, view)
+        check_protocol(data)
+        return data
+
     return [_identify(e, load(e.data, e.split, e.view)) for e in experiments]
 
 
 def _identify(experiment: Experiment, data: Retrieval) -> str:
-    experiment.memory_size(len(data.train))
-    classes = len(data.train.classes)
-    if experiment.sampler == "pk" and experiment.batch // experiment.k > classes:
-        raise ConfigError(
-            f"batch={experiment.batch} with k={experiment.k} takes more classes than the "
-            f"{classes} of {experiment.data}: give a smaller batch or a larger k"
-        )
+    check_fit(experiment, data)
     return run_id(experiment, *fingerprints(experiment, data))
 
 
@@ -123,12 +131,13 @@ def read_experiment(path: Path) -> Experiment:
         ConfigError: no such file, no JSON object in it, or invalid values.
     """
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: {error}; give a JSON file of an experiment") from None
-    if not isinstance(values, dict):
-        raise ConfigError(f'{path}: give an object, such as {{"data": "hanzi", "ratio": 0.1}}')
-    return Experiment.from_dict(values)
+    try:
+        return Experiment.from_json(text)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
 
 
 def main() -> None:

@@ -20,6 +20,7 @@ from xbmlib.training import build
 from xbmlib.training.callbacks import Callback, LossPart, Row, Step, measurements
 from xbmlib.training.callbacks.evaluation import evaluate
 from xbmlib.training.checkpoint import load_checkpoint, save_checkpoint
+from xbmlib.training.checks import check_checkpoint_steps, check_fit, check_protocol
 from xbmlib.training.experiment import Experiment
 from xbmlib.training.loading import (
     Batch,
@@ -53,7 +54,7 @@ class Trainer:
     :meth:`result` returns elsewhere, under any id.
 
     Raises:
-        ValueError: weights, a model, a loss or a checkpoint that do not fit.
+        ValueError: data, weights, a model, a loss or a checkpoint that do not fit.
     """
 
     def __init__(
@@ -73,6 +74,8 @@ class Trainer:
         if loss is not None:
             check_call(loss)
             self.ranks.require_one_process("a custom loss")
+        check_protocol(data)
+        check_fit(e, data, custom_model=model is not None)
         self.fingerprints = build.fingerprints(e, data, model, loss)
         self._id = run_id(e, *self.fingerprints)
         torch.manual_seed(e.seed)
@@ -91,6 +94,7 @@ class Trainer:
 
     def train(self, checkpoint_steps: int = CHECKPOINT_STEPS) -> None:
         """Run from the present step to the last, with a checkpoint every so many steps."""
+        check_checkpoint_steps(checkpoint_steps)
         began, before = time.monotonic(), self.seconds
         self.model.train()
         for callback in self.callbacks:

@@ -1,0 +1,136 @@
+"""What has to hold before the first step: a protocol that can be measured, a run that fits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+from torch import Tensor
+
+from xbmlib.backbones import BACKBONES
+from xbmlib.datasets import DatasetError, Images, Retrieval
+from xbmlib.extras import require
+from xbmlib.training.callbacks.neighbours import TOP
+from xbmlib.training.experiment import ConfigError, Experiment
+
+
+def check_protocol(data: Retrieval) -> None:
+    """Refuse a data set whose protocol would fail, or mean nothing, after the training.
+
+    Raises:
+        DatasetError: no training image or query; K that are not integers of at least 1, or none of
+            1; images of different channels; no query with a match; a test list of one image per
+            class, which leaves no query to the protocol of one gallery image per class.
+    """
+    name, gallery = data.name, data.gallery
+    for part, images in (("training image", data.train), ("query", data.query)):
+        if not len(images):
+            raise DatasetError(f"{name}: no {part}; give at least one")
+    _check_ks(name, data.ks)
+    channels = {images.channels for images in _parts(data)}
+    if len(channels) > 1:
+        raise DatasetError(
+            f"{name}: images of {' and '.join(map(str, sorted(channels)))} channels; give every "
+            "part the same number"
+        )
+    if gallery is None:
+        _check_matches(f"{name}, queries", data.query.labels)
+    elif not set(data.query.classes.tolist()) & set(gallery.classes.tolist()):
+        raise DatasetError(f"{name}: no query has an image of its class in the gallery")
+    for part, rows in data.lists.items():
+        _check_matches(f"{name}, list {part!r}", data.query.labels[rows])
+
+
+def _parts(data: Retrieval) -> list[Images]:
+    return [data.train, data.query, *([] if data.gallery is None else [data.gallery])]
+
+
+def _check_ks(name: str, ks: Sequence[int]) -> None:
+    if 1 not in ks or any(type(k) is not int or k < 1 for k in ks):
+        raise DatasetError(
+            f"{name}: ks={tuple(ks)}: give integers of at least 1, among them 1, which R@1 needs"
+        )
+
+
+def _check_matches(what: str, labels: Tensor) -> None:
+    """Leave-one-out, or one gallery image per class: some class has to have two images."""
+    if len(labels) == len(labels.unique()):
+        raise DatasetError(
+            f"{what}: {len(labels):,} images and no two of one class, so that no query has a "
+            "match; give at least two images of some class"
+        )
+
+
+def check_fit(e: Experiment, data: Retrieval, *, custom_model: bool = False) -> None:
+    """Refuse an experiment that its data set cannot serve.
+
+    Args:
+        e: the experiment.
+        data: the data set that it names.
+        custom_model: whether a custom model takes the place of the backbone.
+
+    Raises:
+        ConfigError: a memory smaller than the batch; a batch of more classes, or when shuffled of
+            more images, than there are; a backbone for images of other channels; too few images
+            for ``neighbours``.
+        MissingExtra: ``neighbours`` without faiss.
+    """
+    n, classes = len(data.train), len(data.train.classes)
+    e.memory_size(n)
+    if e.sampler == "pk" and e.batch // e.k > classes:
+        raise ConfigError(
+            f"batch={e.batch} with k={e.k} takes more classes than the {classes} of {e.data}: "
+            "give a smaller batch or a larger k"
+        )
+    if e.sampler == "shuffle" and e.batch > n:
+        raise ConfigError(
+            f'batch={e.batch} with sampler="shuffle": {e.data} has {n} training images; give a '
+            f"batch of at most {n}"
+        )
+    known = BACKBONES[e.backbone].channels
+    if not custom_model and data.train.channels not in known:
+        fitting = [name for name, b in BACKBONES.items() if data.train.channels in b.channels]
+        raise ConfigError(
+            f'backbone="{e.backbone}" takes images of {" or ".join(map(str, known))} channels, '
+            f"and those of {e.data} have {data.train.channels}: "
+            + (f"give {' or '.join(fitting)}" if fitting else "no backbone takes them")
+        )
+    if e.neighbours:
+        _check_neighbours(e, data)
+
+
+def _check_neighbours(e: Experiment, data: Retrieval) -> None:
+    found = len(data.query) - 1 if data.gallery is None else len(data.gallery)
+    if found < TOP:
+        raise ConfigError(
+            f"neighbours={e.neighbours}: each query is given its {TOP} nearest images, and in "
+            f"{data.name} it can find {found}; give neighbours=0"
+        )
+    if find_spec("faiss") is None:
+        require("faiss", extra="faiss")
+
+
+def check_checkpoint_steps(steps: int) -> None:
+    """Refuse a number of steps between checkpoints below 1.
+
+    Raises:
+        ConfigError: it is.
+    """
+    if steps < 1:
+        raise ConfigError(f"checkpoint_steps={steps}: give at least 1")
+
+
+def check_folder(path: Path, what: str) -> None:
+    """Refuse a file where a folder is to be written.
+
+    Args:
+        path: of the folder, which need not exist.
+        what: it is, for the message.
+
+    Raises:
+        ConfigError: the path, or a folder above it, is a file.
+    """
+    for at in (path, *path.parents):
+        if at.exists() and not at.is_dir():
+            raise ConfigError(f"{what} {path}: {at} is a file; give a folder")
