@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import shutil
+import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,15 +28,92 @@ def _root() -> Path:
 ROOT = _root()
 
 
+class StorageError(OSError):
+    """A file or folder of results that cannot be used: names it, the fault and the remedy."""
+
+
+# What the system refuses for reasons that a user can remove, in words.
+_FAULTS = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EFBIG: "larger than the file size limit",
+    errno.EROFS: "on a read-only file system",
+    errno.EACCES: "no permission to write",
+    errno.EPERM: "no permission to write",
+    errno.ENOTDIR: "a file is where a folder belongs",
+    errno.EEXIST: "a file is where a folder belongs",
+    errno.EISDIR: "a folder is where a file belongs",
+    errno.ENAMETOOLONG: "the name is too long",
+}
+
+
+def explain(path: Path, error: OSError) -> OSError:
+    """The error in one line with the path and the remedy; itself where the fault is another."""
+    if isinstance(error, StorageError) or error.errno not in _FAULTS:
+        return error
+    return StorageError(
+        f"{path}: {_FAULTS[error.errno]}; make room or choose another folder (XBM_ROOT for results)"
+    )
+
+
+def require_writable(folder: Path, room: int = 1 << 20) -> None:
+    """Make a folder and try it, before the work starts whose results it is to hold.
+
+    Args:
+        folder: made with its parents where it is missing.
+        room: bytes that have to be free.
+
+    Raises:
+        StorageError: the folder cannot be made or written to, or has less room.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        # Without a name wherever the system can, so that no kill leaves it.
+        with tempfile.TemporaryFile(dir=folder) as file:
+            # A quota is noticed by nothing but writing.
+            file.write(bytes(1 << 16))
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise explain(folder, error) from error
+    if (free := shutil.disk_usage(folder).free) < room:
+        raise StorageError(
+            f"{folder}: {room / 1e6:,.0f} MB are needed and {free / 1e6:,.0f} MB free; make room "
+            "or choose another folder (XBM_ROOT for results)"
+        )
+
+
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
-    """Let ``write`` fill a temporary file beside ``path``, then rename it to ``path``."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Let ``write`` fill a temporary file beside ``path``, then rename it to ``path``.
+
+    Once this returns, the file survives a power failure too.
+
+    Raises:
+        StorageError: a disk that is full or read-only, or a path that cannot be written.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        write(temporary)
-        os.replace(temporary, path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            write(temporary)
+            _sync(temporary)
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise explain(path, error) from error
+    # Some file systems cannot sync a folder; the file is in place there all the same.
+    with suppress(OSError):
+        _sync(path.parent)
+
+
+def _sync(path: Path) -> None:
+    """Have the disk hold a file's content, or a folder's names."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
     finally:
-        temporary.unlink(missing_ok=True)
+        os.close(descriptor)
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -2,25 +2,46 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import torch
 
-from xbmlib.storage import ROOT
+from xbmlib.storage import CHECKOUT
 
 
 def provenance(device: torch.device) -> dict[str, Any]:
-    """Versions, commit and hardware that a run's numbers come from."""
-    commit = subprocess.run(
-        ["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+    """Versions, commit and hardware that a run's numbers come from; never raises."""
     return {
         "python": platform.python_version(),
         "torch": torch.__version__,
         "machine": platform.machine(),
         "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
         "threads": torch.get_num_threads(),
-        "commit": commit.stdout.strip() or None,
+        "commit": commit(),
     }
+
+
+def commit() -> str | None:
+    """The commit of the package's own checkout; None outside of one, or without git."""
+    # Another repository that the environment names is not the package's.
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
+    try:
+        found = subprocess.run(
+            ["git", "rev-parse", "--show-toplevel", "HEAD"],
+            cwd=CHECKOUT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=30,
+        ).stdout.splitlines()
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return None
+    # An installed package may lie in some other project's repository.
+    if len(found) != 2 or Path(found[0]).resolve() != CHECKOUT:
+        return None
+    return found[1]

@@ -89,6 +89,8 @@ class Trainer:
         self.rows: dict[str, list[Row]] = {"step": [], "drift": [], "evaluation": []}
         self.tables: dict[str, pd.DataFrame] = {}
         self.step, self.seconds = 0, 0.0
+        # Before the first step: nothing after the last may lose a run.
+        self.provenance = provenance(self.device)
         if self.ranks.broadcast(checkpoint.is_file()):
             load_checkpoint(self, checkpoint, self._id)
 
@@ -212,7 +214,7 @@ class Trainer:
             history=history,
             metrics=pd.DataFrame(self.rows["step"]),
             drift=pd.DataFrame(self.rows["drift"]),
-            provenance=provenance(self.device)
+            provenance=self.provenance
             | {
                 "seconds": round(self.seconds, 1),
                 "seed": self.experiment.seed,
