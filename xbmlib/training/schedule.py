@@ -55,7 +55,19 @@ class Schedule:
         return {} if self.plateau is None else self.plateau.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Resume from :meth:`state_dict`."""
+        """Resume from :meth:`state_dict`.
+
+        Raises:
+            ValueError: the state of another schedule, which leaves this one as it was.
+        """
+        wanted = self.state_dict()
+        kinds, found = ({k: type(v) for k, v in part.items()} for part in (wanted, state))
+        if kinds != found:
+            wrong = sorted(dict(kinds.items() ^ found.items()))
+            raise ValueError(
+                f"state of another learning-rate schedule ({', '.join(wrong)} differ): give the "
+                f'state_dict() of schedule="{self.experiment.schedule}"'
+            )
         if self.plateau is not None:
             self.plateau.load_state_dict(state)
 
