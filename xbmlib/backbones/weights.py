@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import pickle
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +86,8 @@ def _missing(path: Path) -> WeightsError:
             f"{path}: not installed; it is in the folder xbmlib/data of the repository: copy it "
             "from there, or clone the repository and install it with pip install -e"
         )
-    return WeightsError(f"weights={str(path)!r}: no such file; give the path of one")
+    fault = "not a file" if path.exists() else "no such file"
+    return WeightsError(f"weights={str(path)!r}: {fault}; give the path of one")
 
 
 def _read(path: Path) -> dict[str, Tensor]:
@@ -97,10 +97,26 @@ def _read(path: Path) -> dict[str, Tensor]:
         return _read_safetensors(path)
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+    # For a damaged file, whatever its bytes happen to mean: IndexError, KeyError, struct.error.
+    except Exception as error:
         raise _no_tensors(path, error) from None
-    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
+    return _state_dict(path, state)
+
+
+def _state_dict(path: Path, state: Any) -> dict[str, Tensor]:
+    """What a file holds, if it is a state_dict."""
+    if not isinstance(state, dict):
         raise WeightsError(f"{path}: holds {type(state).__name__}; save a model's state_dict()")
+    for name, value in state.items():
+        if isinstance(value, dict) and all(isinstance(v, Tensor) for v in value.values()):
+            raise WeightsError(
+                f"{path}: holds a state_dict in its entry {name!r}; save that alone: "
+                f"torch.save(torch.load(path)[{name!r}], another)"
+            )
+        if not isinstance(name, str) or not isinstance(value, Tensor):
+            raise WeightsError(
+                f"{path}: holds {type(value).__name__} under {name!r}; save a model's state_dict()"
+            )
     return state
 
 
@@ -108,12 +124,12 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
     safetensors = require("safetensors.torch", extra="study")
     try:
         return dict(safetensors.load_file(path))
-    except require("safetensors", extra="study").SafetensorError as error:
+    except Exception as error:  # its own SafetensorError, and those of dtypes that torch lacks
         raise _no_tensors(path, error) from None
 
 
 def _no_tensors(path: Path, error: Exception) -> WeightsError:
-    reason = str(error).splitlines()[0]
+    reason = next(iter(str(error).splitlines()), "") or type(error).__name__
     return WeightsError(
         f"{path}: not a plain file of tensors ({reason}); save a state_dict, or .safetensors"
     )
@@ -135,7 +151,24 @@ def _fit(trunk: nn.Module, state: dict[str, Tensor], source: str) -> None:
     faults = [f"{kind}: {', '.join(sorted(keys)[:5])}" for kind, keys in misfits.items() if keys]
     if faults:
         raise WeightsError(f"{source}: does not fit this backbone; {'; '.join(faults)}")
+    for key, value in state.items():
+        if fault := _fault(value, wanted[key]):
+            raise WeightsError(
+                f"{source}: {key} {fault}; save a state_dict of plain, finite tensors"
+            )
     trunk.load_state_dict(state)
+
+
+def _fault(value: Tensor, wanted: Tensor) -> str:
+    """Why a tensor of the right shape cannot be a weight; empty where it can."""
+    if value.layout != torch.strided or value.is_meta or value.is_quantized:
+        kind = "meta" if value.is_meta else "quantized" if value.is_quantized else "sparse"
+        return f"is a {kind} tensor"
+    if value.is_floating_point() != wanted.is_floating_point() or value.is_complex():
+        return f"is {value.dtype}, where {wanted.dtype} belongs"
+    if not value.isfinite().all():
+        return "has values that are not finite"
+    return ""
 
 
 def _adapt(value: Tensor, wanted: Tensor | None) -> Tensor:
@@ -168,7 +201,10 @@ def save_trunk(trunk: nn.Module, path: Path) -> None:
     state = {key: value.detach().cpu().contiguous() for key, value in trunk.state_dict().items()}
     try:
         # Not by ``save_file``, whose files only their owner can read.
-        temporary.write_bytes(safetensors.save(state))
+        with temporary.open("wb") as file:
+            file.write(safetensors.save(state))
+            file.flush()
+            os.fsync(file.fileno())
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
