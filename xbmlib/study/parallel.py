@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from xbmlib.storage import require_writable
 from xbmlib.study import preflight
 from xbmlib.study.progress import Progress
 from xbmlib.training.experiment import Experiment
@@ -45,6 +46,7 @@ def run_all(experiments: Iterable[Experiment], store: RunStore | None = None) ->
 def _train(todo: list[Experiment], store: RunStore) -> None:
     cuda = torch.cuda.is_available()
     workers = 1 if cuda else min(len(todo), len(os.sched_getaffinity(0)))
+    require_writable(store.folder)
     preflight.check(todo, store.folder, workers)
     context = mp.get_context("spawn")
     with (

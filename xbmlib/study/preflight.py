@@ -13,6 +13,7 @@ import torch
 from torch.nn.functional import normalize
 
 from xbmlib import datasets
+from xbmlib.training.checkpoint import checkpoint_size
 from xbmlib.training.experiment import Experiment
 from xbmlib.training.trainer import Trainer
 
@@ -21,8 +22,6 @@ WARM, MEASURED = 1, 2  # steps of a probe that are not timed, and that are
 KEPT = 4 << 20
 # Time of an image in an evaluation (forward pass), as a share of that in a training step.
 FORWARD = 1 / 3
-# Bytes of a parameter in a checkpoint: itself and Adam's two moments, in float32.
-PER_PARAMETER = 3 * 4
 GIB = 2**30
 
 
@@ -126,12 +125,10 @@ def probe(e: Experiment) -> Probe:
             f"{torch.cuda.mem_get_info()[1] / GIB:.0f} GiB: take a larger GPU or several, "
             "or a smaller batch"
         ) from None
-    parameters = sum(p.numel() for p in trainer.model.parameters())
-    held = trainer.memory.state_dict().values() if trainer.memory is not None else ()
     return Probe(
         seconds=(time.perf_counter() - began) / MEASURED / e.batch,
         peak=torch.cuda.max_memory_allocated() if cuda else 0,
-        checkpoint=parameters * PER_PARAMETER + sum(t.nbytes for t in held),
+        checkpoint=checkpoint_size(trainer),
     )
 
 

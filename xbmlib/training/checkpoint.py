@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import copy
+import hashlib
+import os
+import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from xbmlib.storage import write_atomically
+from xbmlib.storage import require_writable, write_atomically
 from xbmlib.training.callbacks import Callback, Training
 from xbmlib.training.experiment import ConfigError
+
+# What a checkpoint ends with: its digest. torch reads over it.
+MARK = b"\nsha256 "
+TRAILER = len(MARK) + 64
+# Bytes of a parameter in a checkpoint: itself and Adam's two moments, in float32.
+PER_PARAMETER = 3 * 4
+KEYS = {"id", "step", "seconds", "model", "loss", "optimiser", "schedule", "memory", "rows",
+        "callbacks", "rng"}  # fmt: skip
 
 
 def save_checkpoint(run: Training, path: Path, id: str) -> None:
@@ -26,6 +37,7 @@ def save_checkpoint(run: Training, path: Path, id: str) -> None:
 
     Raises:
         TypeError: a logged row or a callback's state that :func:`load_checkpoint` could not read.
+        StorageError: a disk that is full or read-only.
     """
     states = {name: callback.state_dict() for name, callback in _named(run.callbacks)}
     state = {
@@ -44,22 +56,39 @@ def save_checkpoint(run: Training, path: Path, id: str) -> None:
     for name in ("rows", "callbacks"):
         _check(state[name], name)
     if run.ranks.is_main:
-        write_atomically(path, lambda temporary: torch.save(state, temporary))
+        write_atomically(path, lambda temporary: write_state(state, temporary))
+
+
+def write_state(state: dict[str, Any], path: Path) -> None:
+    """Write a state and, behind it, its digest.
+
+    Raises:
+        StorageError: a disk that is full or read-only.
+    """
+    try:
+        torch.save(state, path)
+    except RuntimeError:
+        # torch does not say why a write fails.
+        require_writable(path.parent)
+        raise
+    digest = _digest(path, path.stat().st_size)
+    with path.open("ab") as file:
+        file.write(MARK + digest.encode())
 
 
 def load_checkpoint(run: Training, path: Path, id: str) -> None:
     """Bring a run to the state in a file; a callback without a state there starts anew.
 
+    A file that is refused leaves the run and its callbacks as they were.
+
     Raises:
-        ConfigError: no checkpoint, or that of another run.
+        ConfigError: no checkpoint, a damaged one, that of another run, or a state that a callback
+            refuses.
     """
-    try:
-        state = torch.load(path, map_location=run.device, weights_only=True)
-    except (EOFError, RuntimeError, UnpicklingError) as error:
-        # torch's own message is long, and advises against what is right.
-        raise ConfigError(f"{path} is no checkpoint: remove it, or name another file") from error
-    if not isinstance(state, dict) or state.get("id") != id:
-        raise ConfigError(f"{path} is the state of another run: remove it, or name another file")
+    state = read_checkpoint(path, id, run.device)
+    for name in ("model", "loss"):
+        _check_fit(getattr(run, name), state[name], f"{path}: {name}")
+    _load_callbacks(run.callbacks, state["callbacks"], path)
     run.step, run.seconds, run.rows = state["step"], state["seconds"], state["rows"]
     run.model.load_state_dict(state["model"])
     run.loss.load_state_dict(state["loss"])
@@ -67,10 +96,100 @@ def load_checkpoint(run: Training, path: Path, id: str) -> None:
     run.schedule.load_state_dict(state["schedule"])
     if run.memory is not None:
         run.ranks.load_memory(run.memory, state["memory"])
-    for name, callback in _named(run.callbacks):
-        if name in state["callbacks"]:
-            callback.load_state_dict(state["callbacks"][name])
     torch.set_rng_state(state["rng"].cpu())
+
+
+def read_checkpoint(path: Path, id: str, device: torch.device) -> dict[str, Any]:
+    """The state in a file, once its digest is seen to be right; nothing in it is executed.
+
+    Raises:
+        ConfigError: no checkpoint, a damaged one, or that of another run.
+    """
+    remedy = "remove it, or name another file"
+    try:
+        size = path.stat().st_size - TRAILER
+        with path.open("rb") as file:
+            file.seek(max(size, 0))
+            trailer = file.read()
+        if size < 0 or not trailer.startswith(MARK):
+            raise ConfigError(f"{path} is no checkpoint, or was cut off: {remedy}")
+        if trailer.removeprefix(MARK) != _digest(path, size).encode():
+            raise ConfigError(f"{path} is damaged (not the content of its digest): {remedy}")
+        state = torch.load(path, map_location=device, weights_only=True)
+    except ConfigError:
+        raise
+    # Whatever torch raises: its own message is long, and advises against what is right.
+    except Exception as error:
+        raise ConfigError(f"{path} is no checkpoint ({type(error).__name__}): {remedy}") from error
+    if not isinstance(state, dict) or state.get("id") != id or state.keys() != KEYS:
+        raise ConfigError(f"{path} is the state of another run: {remedy}")
+    return state
+
+
+def set_aside(path: Path, id: str) -> None:
+    """Rename a run's checkpoint that cannot be read, so that the run starts anew; say so.
+
+    Args:
+        path: of the checkpoint, if there is one.
+        id: of the run.
+    """
+    if not path.is_file():
+        return
+    try:
+        read_checkpoint(path, id, torch.device("cpu"))
+    except ConfigError as error:
+        aside = path.with_name(f"{path.name}.damaged")
+        os.replace(path, aside)
+        fault = str(error).rpartition(": ")[0]
+        print(f"{fault}: kept as {aside.name}, the run starts anew", file=sys.stderr, flush=True)
+
+
+def checkpoint_size(run: Training) -> int:
+    """Bytes of a checkpoint, estimated from parameters and memory."""
+    parameters = sum(p.numel() for p in run.model.parameters())
+    held = run.memory.state_dict().values() if run.memory is not None else ()
+    return parameters * PER_PARAMETER + sum(t.nbytes for t in held)
+
+
+def _digest(path: Path, size: int) -> str:
+    """SHA-256 of a file's first bytes."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while size > 0 and (part := file.read(min(size, 1 << 20))):
+            digest.update(part)
+            size -= len(part)
+    return digest.hexdigest()
+
+
+def _check_fit(module: nn.Module, state: dict[str, Tensor], where: str) -> None:
+    """Refuse tensors of other names or shapes, of which torch would load those that fit."""
+    wanted = {name: tuple(value.shape) for name, value in module.state_dict().items()}
+    found = {name: tuple(value.shape) for name, value in state.items()}
+    if wanted != found:
+        name, *_ = sorted(dict(wanted.items() ^ found.items()))
+        raise ConfigError(
+            f"{where} has {name} of shape {found.get(name)}, here it is {wanted.get(name)}: "
+            "remove it, or name another file"
+        )
+
+
+def _load_callbacks(callbacks: Iterable[Callback], states: dict[str, Any], path: Path) -> None:
+    """Load the callbacks' states; all of them, or none where one is refused."""
+    loaded: list[tuple[Callback, dict[str, Any]]] = []
+    for name, callback in _named(callbacks):
+        if name not in states:
+            continue
+        before = copy.deepcopy(callback.state_dict())
+        try:
+            callback.load_state_dict(states[name])
+        except Exception as error:
+            for other, state in loaded:
+                other.load_state_dict(state)
+            raise ConfigError(
+                f"{path}: the state of the callback {name} is refused ({error}): remove the file, "
+                "or give the callback that it was written with"
+            ) from error
+        loaded.append((callback, before))
 
 
 def _named(callbacks: Iterable[Callback]) -> Iterator[tuple[str, Callback]]:

@@ -23,9 +23,11 @@ from tqdm import tqdm
 from xbmlib import datasets, distributed
 from xbmlib.backbones.weights import WeightsError
 from xbmlib.datasets import DatasetError, Retrieval
+from xbmlib.storage import StorageError, require_writable
 from xbmlib.training.build import fingerprints
 from xbmlib.training.callbacks import Callback, ReportProgress, TensorBoard
 from xbmlib.training.callbacks.progress import Progress
+from xbmlib.training.checkpoint import checkpoint_size, set_aside
 from xbmlib.training.checks import (
     check_checkpoint_steps,
     check_fit,
@@ -36,6 +38,8 @@ from xbmlib.training.experiment import ConfigError, Experiment
 from xbmlib.training.ranks import ranks_of_run
 from xbmlib.training.store import Run, RunStore, run_id
 from xbmlib.training.trainer import CHECKPOINT_STEPS, Trainer
+
+TABLES = 4 << 20  # bytes of a stored run's tables, estimated generously
 
 
 def run_experiment(
@@ -69,6 +73,8 @@ def run_experiment(
 
     Raises:
         ConfigError, DatasetError: bad input, before any training.
+        StorageError: a store that is full, read-only or no folder, before any training; or a
+            finished run whose files are damaged, which is not trained over.
         ImportError: ``$XBM_TENSORBOARD`` without TensorBoard.
         FloatingPointError: a loss that is not finite.
     """
@@ -85,12 +91,17 @@ def run_experiment(
                     watching += TensorBoard.from_environment(id)
                 watching.append(ReportProgress(progress))
                 data = datasets.load(experiment.data, experiment.split, experiment.view)
-                checkpoint = store.path(id) / "checkpoint.pt"
+                checkpoint = store.checkpoint(id)
+                if ranks.is_main:
+                    set_aside(checkpoint, id)
                 trainer = Trainer(experiment, data, checkpoint, callbacks=watching)
+                if ranks.is_main:
+                    # A new checkpoint is written before the old one is replaced.
+                    require_writable(store.path(id), 2 * checkpoint_size(trainer) + TABLES)
                 trainer.train(checkpoint_steps)
                 if ranks.is_main:
                     store.save(trainer.result(id))
-                    checkpoint.unlink(missing_ok=True)
+                    store.tidy(id)
                 # And here until it has written.
                 ranks.broadcast(True)
                 return store.load(id)
@@ -167,7 +178,7 @@ def main() -> None:
                 progress=lambda steps: bar.update(steps) and None,
                 checkpoint_steps=arguments.checkpoint_steps,
             )
-    except (ConfigError, DatasetError, WeightsError) as error:
+    except (ConfigError, DatasetError, StorageError, WeightsError) as error:
         sys.exit(f"{error}")
     finally:
         if many:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from filelock import FileLock
 
-from xbmlib.storage import ROOT, write_atomically, write_json
+from xbmlib.storage import ROOT, StorageError, explain, write_atomically, write_json
+from xbmlib.training.digests import file_digest, read_file, read_sealed, sealed
 from xbmlib.training.experiment import ConfigError, Experiment
 
 # Raise it when a change makes the same experiment give other numbers: stored runs then no longer
@@ -22,6 +24,10 @@ TRAINING_VERSION = 1
 
 # The tables of a run, each in a file of its name if it has rows.
 FRAMES = ("metrics", "drift", "neighbours", "mined")
+# What a run goes on from, and what makes it finished: written last, with the others' digests.
+CHECKPOINT, LAST = "checkpoint.pt", "recall.json"
+FILES = (".lock", CHECKPOINT, "config.json", *(f"{n}.parquet" for n in FRAMES), "provenance.json",
+         LAST)  # fmt: skip
 
 
 def run_id(experiment: Experiment, *fingerprints: str) -> str:
@@ -77,71 +83,128 @@ class RunStore:
         """Folder of one run, whether it exists or not."""
         return self.folder / id
 
+    def checkpoint(self, id: str) -> Path:
+        """The file that a run resumes from."""
+        return self.path(id) / CHECKPOINT
+
     def done(self, id: str) -> bool:
         """Whether the run has finished: its recall is written last."""
-        return (self.path(id) / "recall.json").is_file()
+        return (self.path(id) / LAST).is_file()
 
     @contextmanager
     def locked(self, id: str) -> Iterator[Path]:
-        """Lock one run's folder; a second process waits, and then finds the run done."""
-        folder = self.path(id)
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / ".lock")
-        with lock:
-            # No other process writes here now: half-written files are left by one that was killed.
-            for left in folder.glob(".*.tmp"):
-                left.unlink()
-            yield folder
-        if self.done(id):
-            (folder / ".lock").unlink(missing_ok=True)
-
-    def save(self, run: Run) -> None:
-        """Write a finished run, which counts as done once its last file is in place."""
-        folder = self.path(run.id)
-        write_json(folder / "config.json", run.experiment.model_dump())
-        for name in FRAMES:
-            if len(frame := getattr(run, name)):
-                write_atomically(folder / f"{name}.parquet", frame.to_parquet)
-        write_json(folder / "provenance.json", run.provenance)
-        write_json(folder / "recall.json", {"final": run.recall, "history": run.history})
-
-    def load(self, id: str) -> Run:
-        """Read a finished run.
+        """Lock one run's folder; a second process waits, and then finds the run done.
 
         Raises:
-            ConfigError: a field of the experiment had another default when the run was made.
+            StorageError: the folder cannot be made or written to, or holds a folder where one of
+                the run's files belongs.
         """
         folder = self.path(id)
-        recall, provenance = (
-            json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
-            for name in ("recall", "provenance")
-        )
-        experiment = self.experiment(id)
+        lock = FileLock(folder / ".lock")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            for path in (folder / name for name in FILES):
+                if path.exists() and not path.is_file():
+                    raise StorageError(f"{path}: not a file; remove it")
+            lock.acquire()
+        except OSError as error:
+            raise explain(folder, error) from error
+        try:
+            # No other process writes here now: half-written files are left by one that was killed.
+            _remove(folder, ".*.tmp")
+            yield folder
+        finally:
+            lock.release()
+        if self.done(id):
+            _remove(folder, ".lock")
+
+    def save(self, run: Run) -> None:
+        """Write a finished run, which counts as done once its last file is in place.
+
+        Raises:
+            StorageError: a disk that is full or read-only.
+        """
+        folder = self.path(run.id)
+        # Until the new files are in place, there is no finished run.
+        (folder / LAST).unlink(missing_ok=True)
+        names = ["config.json"]
+        write_json(folder / "config.json", run.experiment.model_dump())
+        for name in FRAMES:
+            path = folder / f"{name}.parquet"
+            if len(frame := getattr(run, name)):
+                write_atomically(path, frame.to_parquet)
+                names.append(path.name)
+            else:
+                path.unlink(missing_ok=True)
+        files = {name: file_digest(folder / name) for name in names}
+        record = sealed({"final": run.recall, "history": run.history, "files": files})
+        write_json(folder / "provenance.json", sealed(run.provenance, record["digest"]))
+        write_json(folder / LAST, record)
+
+    def tidy(self, id: str) -> None:
+        """Remove what a finished run no longer needs, which a killed process may have left."""
+        if self.done(id):
+            for pattern in (f"{CHECKPOINT}*", ".lock", ".*.tmp"):
+                _remove(self.path(id), pattern)
+
+    def load(self, id: str) -> Run:
+        """Read a finished run, every file of it checked against its digest.
+
+        Raises:
+            StorageError: a file is missing, damaged or that of another run.
+            ConfigError: a field of the experiment had another default when the run was made.
+        """
+        self.tidy(id)
+        folder = self.path(id)
+        record = read_sealed(folder / LAST)
+        provenance = read_sealed(folder / "provenance.json", record["digest"])
+        del provenance["digest"]
+        experiment = self._experiment(record, id)
         if run_id(experiment, *provenance["fingerprints"]) != id:
             raise ConfigError(
-                f"run {id} was made with another default of some field of Experiment: raise "
-                "TRAINING_VERSION in xbmlib/training/store.py, or remove the run"
+                f"run {id} is another run under this name (remove its folder), or was made with "
+                "another default of some field of Experiment (restore the default, or raise "
+                "TRAINING_VERSION in xbmlib/training/store.py)"
             )
+        tables = {name: f"{name}.parquet" for name in FRAMES}
         frames = {
-            name: pd.read_parquet(path)
-            if (path := folder / f"{name}.parquet").is_file()
+            name: pd.read_parquet(BytesIO(read_file(folder / file, record["files"][file])))
+            if file in record["files"]
             else pd.DataFrame()
-            for name in FRAMES
+            for name, file in tables.items()
         }
         return Run(
             id=id,
             experiment=experiment,
-            recall=recall["final"],
-            history=recall["history"],
+            recall=record["final"],
+            history=record["history"],
             provenance=provenance,
             **frames,
         )
 
     def experiment(self, id: str) -> Experiment:
-        """The experiment of a finished run."""
-        text = (self.path(id) / "config.json").read_text(encoding="utf-8")
-        return Experiment.from_dict(json.loads(text))
+        """The experiment of a finished run.
+
+        Raises:
+            StorageError: its file is damaged.
+        """
+        return self._experiment(read_sealed(self.path(id) / LAST), id)
+
+    def _experiment(self, record: dict[str, Any], id: str) -> Experiment:
+        path = self.path(id) / "config.json"
+        values = json.loads(read_file(path, record["files"][path.name]))
+        try:
+            return Experiment.from_dict(values)
+        except ConfigError as error:
+            raise ConfigError(f"{path}: {error}") from None
 
     def ids(self) -> list[str]:
         """Ids of all finished runs."""
-        return sorted(p.parent.name for p in self.folder.glob("*/recall.json"))
+        return sorted(p.parent.name for p in self.folder.glob(f"*/{LAST}") if p.is_file())
+
+
+def _remove(folder: Path, pattern: str) -> None:
+    """Remove the files of a pattern, so far as the folder can be written to."""
+    for path in folder.glob(pattern):
+        with suppress(OSError):
+            path.unlink()
