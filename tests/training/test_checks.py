@@ -115,6 +115,12 @@ def test_a_store_that_is_a_file(below, tmp_path):
         run_experiment(E, RunStore(tmp_path / "file" / below))
 
 
+def test_a_store_of_an_impossible_name(tmp_path):
+    """Oracle: the file system's limit, 255 characters."""
+    with pytest.raises(ConfigError, match=r"store .*: File name too long; give a folder"):
+        run_experiment(E, RunStore(tmp_path / ("a" * 256)))
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -10,6 +10,7 @@ from xbmlib.datasets.encoded import EncodedImages
 from xbmlib.datasets.images import DatasetError, Retrieval
 from xbmlib.datasets.packed import find_pack
 from xbmlib.datasets.parts import retrieval
+from xbmlib.datasets.paths import is_folder
 from xbmlib.datasets.published import DISK, VARIABLE
 from xbmlib.datasets.views import VIEWS
 from xbmlib.paper import Part
@@ -30,9 +31,9 @@ def root() -> Path:
             f"{VARIABLE} is not set: export {VARIABLE}=/folder/that/holds the data sets, such as "
             f"{DISK['sop'].folders[0]}/ or {DISK['inshop'].folders[0]}/"
         )
-    if not (base := Path(named).resolve()).is_dir():
+    if not is_folder(Path(named)):
         raise DatasetError(f"{VARIABLE}={named}: no such folder")
-    return base
+    return Path(named).resolve()
 
 
 def load(name: str, split: str, view: str) -> Retrieval:

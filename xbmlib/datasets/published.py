@@ -10,6 +10,7 @@ from xbmlib.datasets import cars, cub, inshop, sop, vehicleid
 from xbmlib.datasets.files import ImageFiles
 from xbmlib.datasets.images import DatasetError
 from xbmlib.datasets.listing import Listing
+from xbmlib.datasets.paths import is_file
 from xbmlib.datasets.views import View
 from xbmlib.paper import PROTOCOLS, Part
 
@@ -83,7 +84,7 @@ class DiskSet:
         """
         images = ImageFiles(folder, listing.paths, listing.labels, view)
         for part in (listing.parts.train, listing.parts.query):
-            if not (path := images.path(int(part[0]))).is_file():
+            if not is_file(path := images.path(int(part[0]))):
                 raise DatasetError(
                     f"{path}: missing, though the lists name it; {folder} should hold "
                     f"{self.layout}. Source of {self.title}: {self.source}"

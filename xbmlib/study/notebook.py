@@ -12,8 +12,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
+from xbmlib.datasets.paths import is_folder
 from xbmlib.datasets.published import VARIABLE
 from xbmlib.storage import ROOT, write_atomically, write_csv, write_json
+from xbmlib.study.cells import parameters_of_cells
 from xbmlib.study.profiles import PROFILES, Profile
 
 ProfileName = Literal["smoke", "quick", "full", "paper", "released"]
@@ -22,8 +24,8 @@ Outcome = Literal["agrees", "disagrees", "not testable here"]
 # How a verdict says that its numbers compare runs of equally many images, not updates.
 EQUAL_IMAGES = "at an equal number of training images"
 
-# Names that a kernel defines before the first cell runs.
-_KERNEL = {"In", "Out", "exit", "quit", "open", "get_ipython"}
+# Characters of a value in a message.
+SHOWN = 200
 
 
 class ParameterError(ValueError):
@@ -42,21 +44,22 @@ class Checked(BaseModel):
 
     @classmethod
     def of(cls, namespace: Mapping[str, Any]) -> Self:
-        """Take the parameters from the notebook's ``globals()``, in its first code cell.
+        """Take the parameters from the notebook's ``globals()``, or from any other mapping.
 
-        Any other name there was injected by papermill, which only warns of a parameter that the
-        notebook does not have.
+        papermill only warns of a parameter that the notebook does not have; here it is refused,
+        even under a name that the kernel or an import has since overwritten
+        (:mod:`xbmlib.study.cells`).
 
         Raises:
             ParameterError: unknown name, wrong type, or value out of range.
         """
-        given = {
-            name: value
-            for name, value in namespace.items()
-            if not name.startswith("_")
-            and name not in _KERNEL
-            and not isinstance(value, type)
-            and type(value).__name__ != "module"
+        assigned = parameters_of_cells(namespace)
+        given = dict(namespace if assigned is None else assigned)
+        # The present value of a known name, however the cells arrived at it.
+        given |= {
+            name: namespace[name]
+            for name in given
+            if name in cls.model_fields.keys() & namespace.keys()
         }
         try:
             return cls(**given)
@@ -71,9 +74,18 @@ class Checked(BaseModel):
         if error["type"] == "extra_forbidden":
             close = difflib.get_close_matches(name, cls.model_fields, n=1)
             hint = f"did you mean {close[0]}? " if close else ""
-            return f"{name}={error['input']!r}: no such parameter; {hint}Known: {known}"
+            return f"{name}={_shown(error['input'])}: no such parameter; {hint}Known: {known}"
         message = error["msg"].removeprefix("Value error, ")
-        return f"{name}={error['input']!r}: {message[0].lower()}{message[1:]}"
+        return f"{name}={_shown(error['input'])}: {message[0].lower()}{message[1:]}"
+
+
+def _shown(value: Any) -> str:
+    """A value as its ``repr``, cut to ``SHOWN`` characters."""
+    try:
+        text = repr(value)
+    except ValueError:  # an integer of thousands of digits
+        return f"an integer of {value.bit_length():,} bits"
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}… ({len(text):,} characters)"
 
 
 class StudyParameters(Checked):
@@ -94,7 +106,8 @@ class StudyParameters(Checked):
     @classmethod
     def _found(cls, folder: str | None, info: ValidationInfo) -> str | None:
         if folder is not None:
-            if not Path(folder).is_dir():
+            # The empty path would be the working directory.
+            if not folder or not is_folder(Path(folder)):
                 raise ValueError(
                     "no such folder; give the folder that holds one folder per data set"
                 )

@@ -129,8 +129,12 @@ def check_folder(path: Path, what: str) -> None:
         what: it is, for the message.
 
     Raises:
-        ConfigError: the path, or a folder above it, is a file.
+        ConfigError: the path, or a folder above it, is a file, or no name that a folder can have.
     """
     for at in (path, *path.parents):
-        if at.exists() and not at.is_dir():
+        try:
+            is_file = at.exists() and not at.is_dir()
+        except OSError as error:  # such as a name that is too long
+            raise ConfigError(f"{what} {path}: {error.strerror}; give a folder") from None
+        if is_file:
             raise ConfigError(f"{what} {path}: {at} is a file; give a folder")

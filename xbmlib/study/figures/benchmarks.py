@@ -11,7 +11,7 @@ from pydantic import Field
 from xbmlib import paper
 from xbmlib.paper.arms import NO_MEMORY, arm
 from xbmlib.storage import CHECKOUT, ROOT
-from xbmlib.study.notebook import Checked, Verdict, judge
+from xbmlib.study.notebook import Checked, ParameterError, Verdict, judge
 
 
 class Parameters(Checked):
@@ -80,8 +80,17 @@ def parts() -> pd.DataFrame:
 
 
 def growth(parameters: Parameters) -> pd.DataFrame:
-    """Milliseconds per step for each M from ``least`` up."""
+    """Milliseconds per step for each M from ``least`` up.
+
+    Raises:
+        ParameterError: ``least`` exceeds every M that was measured.
+    """
     data = measured("benchmarks_growth")
+    if parameters.least > (largest := data["M"].max()):
+        raise ParameterError(
+            f"least={parameters.least}: the largest M that was measured is {largest}; give at "
+            "most that"
+        )
     return data[data["M"] >= parameters.least]
 
 

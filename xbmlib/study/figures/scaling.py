@@ -24,8 +24,10 @@ RATIOS = (0.001, 0.01, 0.1, 1.0)
 SMALL = RATIOS[:2]
 # The model counts as valid within this factor of the measurements; the estimates are varied by it.
 OFF = 2.0
-Positive = Annotated[float, Field(gt=0)]
-Count = Annotated[int, Field(ge=1)]
+# Bounds beyond any machine, within which no product of the model overflows or vanishes.
+Positive = Annotated[float, Field(ge=1e-6, le=1e9)]
+Share = Annotated[float, Field(ge=1e-6, le=1)]
+Count = Annotated[int, Field(ge=1, le=10**6)]
 
 
 class Parameters(Checked):
@@ -52,20 +54,20 @@ class Parameters(Checked):
     notebook: ClassVar[str] = "scaling"
     profile: ClassVar[Literal["benchmarks"]] = "benchmarks"
 
-    samples: Count = 1_000_000_000
+    samples: Annotated[int, Field(ge=1, le=10**13)] = 1_000_000_000
     per_class: Count = 5
     dim: Count = 512
     batch: Count = 64
     ranks: Count = 8
     gpu_gb: Positive = 80.0
-    share: Annotated[float, Field(gt=0, le=1)] = 0.5
+    share: Share = 0.5
     bf16_tflops: Positive = 989.0
     fp32_tflops: Positive = 67.0
-    efficiency: Annotated[float, Field(gt=0, le=1)] = 0.6
+    efficiency: Share = 0.6
     tb_per_second: Positive = 3.35
     link_gb_per_second: Positive = 50.0
     latency_us: Positive = 30.0
-    tile_us: Annotated[float, Field(ge=0)] = 80.0
+    tile_us: Annotated[float, Field(ge=0, le=1e9)] = 80.0
     step_ms: Positive = 25.0
 
 
