@@ -2,15 +2,18 @@
 
 import os
 import pickle
+import random
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+import safetensors.torch
 import torch
 from torchvision import models
 from torchvision.transforms.functional import normalize
 
 from xbmlib.backbones import WeightsError, build, fingerprint, save_trunk
-from xbmlib.backbones.weights import SHIPPED
+from xbmlib.backbones.weights import SHIPPED, _read, load_trunk
 
 
 def trained(net):
@@ -139,6 +142,82 @@ def test_code_is_not_unpickled(plain, tmp_path):
     with pytest.raises(WeightsError, match="evil.pt"):
         build("compact", 4, str(path))
     assert not trace.exists()
+
+
+def with_entry(change):
+    """A state_dict of the compact trunk, changed in one entry."""
+    state = build("compact", 4).trunk.state_dict()
+    return state | {"0.0.weight": change(state["0.0.weight"])}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "not a plain file of tensors"),
+        (b"PK", "not a plain file of tensors"),
+        (b"\x80\x02.", "not a plain file of tensors"),
+        ([1], "holds list; save a model's state_dict"),
+        ({3: torch.ones(1)}, "holds Tensor under 3; save"),
+        ({"epoch": 3}, "holds int under 'epoch'; save"),
+        ({"state_dict": {"a": torch.ones(1)}}, r"torch\.load\(path\)\['state_dict'\]"),
+        ({"epoch": 3, "model": {"a": torch.ones(1)}}, "entry 'model'; save that alone"),
+        (with_entry(lambda v: v.to_sparse()), "0.0.weight is a sparse tensor"),
+        (with_entry(lambda v: v.to("meta")), "0.0.weight is a meta tensor"),
+        (with_entry(lambda v: v.to(torch.complex64)), "0.0.weight is torch.complex64"),
+        (with_entry(lambda v: v.int()), "0.0.weight is torch.int32, where torch.float32"),
+        (with_entry(lambda v: v * torch.nan), "0.0.weight has values that are not finite"),
+    ],
+    ids=["empty", "cut", "pickle", "list", "integer key", "number", "nested", "nested later",
+         "sparse", "meta", "complex", "integers", "not finite"],
+)  # fmt: skip
+def test_what_is_no_state_dict(content, message, tmp_path):
+    """Oracle: one line with the file, what it holds and the remedy; the trunk is as it was."""
+    path = tmp_path / "odd.pt"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    else:
+        torch.save(content, path)
+    trunk = build("compact", 4).trunk
+    before = {key: value.clone() for key, value in trunk.state_dict().items()}
+    with pytest.raises(WeightsError, match=rf"odd\.pt.*{message}") as caught:
+        load_trunk(trunk, "compact", str(path))
+    assert "\n" not in str(caught.value)
+    for key, value in trunk.state_dict().items():
+        assert torch.equal(value, before[key])
+
+
+@pytest.mark.parametrize("name", ["t.safetensors", "t.pt"])
+def test_mutated_files(name, tmp_path):
+    """Oracle: 120 seeded mutations of a file each end in WeightsError or load whole tensors."""
+    path, chance = tmp_path / name, random.Random(0)
+    trunk = build("compact", 4).trunk
+    small = {key: value for key, value in trunk.state_dict().items() if value.numel() < 100}
+    if name.endswith(".pt"):
+        torch.save(small, path)
+    else:
+        path.write_bytes(safetensors.torch.save(small))
+    whole = path.read_bytes()
+    for turn in range(120):
+        mutated = bytearray(whole)
+        # The header says what the bytes mean, and is where a fault does most.
+        for _ in range(1 + turn % 3):
+            mutated[chance.randrange(len(whole) if turn % 2 else 2000)] = chance.randrange(256)
+        path.write_bytes(mutated[: chance.randrange(len(whole))] if turn % 4 == 0 else mutated)
+        with suppress(WeightsError):
+            state = _read(path)
+            assert all(isinstance(v, torch.Tensor) for v in state.values())
+
+
+def test_a_folder_in_place_of_a_file(tmp_path):
+    """Oracle: one line that says so, for either use."""
+    for name in ("a.pt", "a.safetensors"):
+        (tmp_path / name).mkdir()
+        for call in (
+            lambda path: build("compact", 4, path),
+            lambda path: fingerprint("compact", path),
+        ):
+            with pytest.raises(WeightsError, match=rf"{name}.*not a file"):
+                call(str(tmp_path / name))
 
 
 @pytest.mark.parametrize(

@@ -113,6 +113,7 @@ def _state_dict(path: Path, state: Any) -> dict[str, Tensor]:
                 f"{path}: holds a state_dict in its entry {name!r}; save that alone: "
                 f"torch.save(torch.load(path)[{name!r}], another)"
             )
+    for name, value in state.items():
         if not isinstance(name, str) or not isinstance(value, Tensor):
             raise WeightsError(
                 f"{path}: holds {type(value).__name__} under {name!r}; save a model's state_dict()"

@@ -68,8 +68,12 @@ def write_state(state: dict[str, Any], path: Path) -> None:
     try:
         torch.save(state, path)
     except RuntimeError:
-        # torch does not say why a write fails.
-        require_writable(path.parent)
+        try:
+            # torch does not say why a write fails.
+            require_writable(path.parent)
+        finally:
+            # It keeps the file open, whose space would stay taken.
+            os.truncate(path, 0)
         raise
     digest = _digest(path, path.stat().st_size)
     with path.open("ab") as file:
