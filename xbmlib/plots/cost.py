@@ -1,38 +1,77 @@
-"""Table 2: the time that a gain of R@1 costs."""
+"""Table 2: what a larger batch and the memory gain, and what they cost."""
 
 from __future__ import annotations
 
+from typing import Any
+
+import matplotlib.pyplot as plt
 import pandas as pd
-from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from xbmlib.paper.arms import NO_MEMORY, label
-from xbmlib.plots.style import COLOURS, axes
+from xbmlib.plots.style import COLOURS
+
+# Column of the table to the label of its panel's axis.
+PANELS = {
+    "gain": "gain of R@1 (points)",
+    "time": "time, relative to batch 64",
+    "extra_gb": "memory beyond batch 64 (GB)",
+}
+# Values of a row lie on lines of their own, spread over this share of its height.
+SPREAD = 0.6
 
 
-def gain_by_time(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
-    """The gain of R@1 against the time of training, both relative to batch 64 with no memory.
+def costs(data: pd.DataFrame) -> Figure:
+    """One row per setting of Table 2; panels of gain, time and peak memory, as PANELS names them.
 
     Args:
-        data: source, setting, time (as a multiple of the first setting's), gain (points), spread
-            (standard deviation of the gain).
-        ax: the Axes to draw on; by default those of a new figure.
+        data: source ("paper (…)" or "ours (net, device)"), setting, gain (points; NaN where not
+            trained), spread (standard deviation of the gain), time (as a multiple of the first
+            setting's), extra_gb (beyond the first setting's).
     """
-    ax = axes(ax)
-    for (source, part), marker in zip(
-        data.dropna(subset="gain").groupby("source", sort=False), "^o", strict=False
-    ):
-        colour = COLOURS["paper" if source.startswith("paper") else "memory"]
-        ax.errorbar(part["time"], part["gain"], part["spread"], fmt=marker, color=colour,
-                    mfc="none" if marker == "^" else colour, label=source)  # fmt: skip
-        for i, row in enumerate(part.iloc[1:].itertuples()):
-            name = label(row.setting.removeprefix("batch 64, "))
-            ax.annotate(name, (row.time, row.gain), xytext=(4, 3 - 11 * (i == 1)),
-                        textcoords="offset points", fontsize=5.5, color=colour)  # fmt: skip
-    ax.set(
-        xlabel="time, relative to batch 64 (paper: training; ours: per image)",
-        ylabel="gain of R@1 (points)",
-    )
-    ax.set_title(f"reference: batch 64, {NO_MEMORY}")
-    ax.margins(x=0.25, y=0.15)
-    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)
-    return ax
+    figure, panels = plt.subplots(1, len(PANELS), figsize=(6.7, 2.8), sharey=True)
+    settings = list(data["setting"].unique())
+    sources = list(data["source"].unique())
+    step = SPREAD / max(len(sources) - 1, 1)
+    for i, (source, look) in enumerate(_looks(sources).items()):
+        for row in data[data["source"] == source].to_dict("records"):
+            y = settings.index(row["setting"]) + i * step - SPREAD / 2
+            ours = "batch" if row["setting"].endswith(NO_MEMORY) else "memory"
+            colour = "paper" if source.startswith("paper") else ours
+            for ax, column in zip(panels, PANELS, strict=True):
+                error = row["spread"] if column == "gain" else None
+                ax.errorbar(row[column], y, xerr=error, **_marker(look, colour))
+    gain, time, memory = panels
+    gain.axvline(0, color=COLOURS["bare"], lw=0.7)
+    time.axvline(1, color=COLOURS["bare"], lw=0.7)
+    # Linear up to a megabyte, so that the reference, 0, has its place.
+    memory.set_xscale("symlog", linthresh=1e-3)
+    memory.set_xlim(left=-5e-4)
+    memory.set_xticks([0, 1e-2, 1, 1e2], ["0", "0.01", "1", "100"])
+    memory.minorticks_off()
+    gain.set_yticks(range(len(settings)), [label(s).replace(", ", ",\n") for s in settings])
+    gain.invert_yaxis()
+    for ax, letter, text in zip(panels, "abc", PANELS.values(), strict=True):
+        ax.set(xlabel=text)
+        ax.set_title(letter, loc="left", fontweight="bold")
+    handles = [
+        Line2D([], [], **_marker(look, "bare"), label=source)
+        for source, look in _looks(sources).items()
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=3)
+    return figure
+
+
+def _looks(sources: list[str]) -> dict[str, tuple[str, bool]]:
+    """Marker of each source, by its net, and whether it is filled: ours on a CPU."""
+    ours = {s: s.removeprefix("ours (").split(", ") for s in sources if s.startswith("ours")}
+    nets = list(dict.fromkeys(net for net, _ in ours.values()))
+    looks = {s: ("os"[nets.index(net)], device == "CPU)") for s, (net, device) in ours.items()}
+    return {s: looks.get(s, ("^", False)) for s in sources}
+
+
+def _marker(look: tuple[str, bool], colour: str) -> dict[str, Any]:
+    marker, filled = look
+    face = COLOURS[colour] if filled else "white"
+    return {"marker": marker, "ls": "", "color": COLOURS[colour], "mfc": face}

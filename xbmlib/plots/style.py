@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import matplotlib as mpl
@@ -56,9 +57,14 @@ _RC: Any = {
 }
 
 
-def style() -> AbstractContextManager[Any]:
+@contextmanager
+def style() -> Iterator[None]:
     """Context manager within which figures are made and saved."""
-    return mpl.rc_context(_RC)
+    # A notebook's backend starts with the first figure and turns interactive mode on, which leaving
+    # the context would turn off again: no later figure of the kernel would be shown.
+    plt.switch_backend(mpl.get_backend())
+    with mpl.rc_context(_RC):
+        yield
 
 
 def seeds(data: pd.DataFrame) -> str:

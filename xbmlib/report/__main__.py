@@ -9,18 +9,24 @@ import argparse
 import sys
 
 from xbmlib.extras import MissingExtra, command_needs
-
-with command_needs("report"):
-    from xbmlib.report.site import ReportError, build
-    from xbmlib.study.profiles import PROFILES
+from xbmlib.study.execution import executed
 
 
 def main() -> None:
     """Build the site and print the path of its first page."""
     parser = argparse.ArgumentParser(prog="python -m xbmlib.report", description=__doc__)
-    parser.add_argument("profile", nargs="?", default="quick", choices=list(PROFILES))
+    parser.add_argument("profile", nargs="?", default="quick")
+    profile = parser.parse_args().profile
+    # Before the imports below, which take longer than any other part of a refusal.
+    if not any(executed(profile).glob("*.ipynb")):
+        sys.exit(
+            f"profile={profile!r}: no executed notebooks in {executed(profile)}: "
+            f"run python -m xbmlib.study {profile}"
+        )
+    with command_needs("report"):
+        from xbmlib.report.site import ReportError, build
     try:
-        print(f"report: {build(parser.parse_args().profile)}")
+        print(f"report: {build(profile)}")
     except (ReportError, MissingExtra) as error:
         sys.exit(str(error))
 

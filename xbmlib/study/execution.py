@@ -42,6 +42,9 @@ def execute(name: str, profile: str, data_root: str | None = None) -> None:
                 progress_bar=False,
                 log_output=False,
                 stdout_file=_Console(),
+                # A kernel warns at its start that it listens without encryption: on this machine
+                # alone.
+                extra_arguments=["--log-level=ERROR"],
             ),
         )
 

@@ -6,17 +6,23 @@ import difflib
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Protocol, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol, Self
 
+import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
+from xbmlib import plots
 from xbmlib.datasets.paths import is_folder
 from xbmlib.datasets.published import VARIABLE
 from xbmlib.storage import ROOT, write_atomically, write_csv, write_json
 from xbmlib.study.cells import parameters_of_cells
 from xbmlib.study.profiles import PROFILES, Profile
+
+if TYPE_CHECKING:
+    from IPython.display import Image, Markdown
+    from pandas.io.formats.style import Styler
 
 ProfileName = Literal["smoke", "quick", "full", "paper", "released"]
 Outcome = Literal["agrees", "disagrees", "not testable here"]
@@ -189,28 +195,51 @@ def clear(*gains: pd.Series) -> Outcome:
     return judge(all(bool(g.mean() > 2 * g.std(ddof=1) / len(g) ** 0.5) for g in gains))
 
 
-def export(figure: Figure, data: pd.DataFrame, parameters: Named, part: str = "") -> None:
+def export(figure: Figure, data: pd.DataFrame, parameters: Named, part: str = "") -> Image:
     """Write a notebook's figure as SVG and PNG, and the data that it shows as CSV.
 
+    The figure is closed, so that a notebook shows what is returned and not the figure once more.
+
     Args:
-        figure: the figure.
+        figure: the figure, as a plot made it within :func:`xbmlib.plots.style`.
         data: the data that it shows.
         parameters: parameters of the notebook; the files are named after it.
         part: suffix of the name, for a second figure of the same notebook.
+
+    Returns:
+        The written PNG, byte for byte, at half its pixels: 150 to the inch.
     """
+    # A kernel has it already; elsewhere it takes long to import.
+    from IPython.display import Image
+
     folder = ROOT / "figures" / parameters.profile
     name = f"{parameters.notebook}_{part}" if part else parameters.notebook
-    for kind in ("svg", "png"):
-        # No date in the SVG: the same data give the same file.
-        metadata = {"Date": None} if kind == "svg" else {}
-        path = folder / f"{name}.{kind}"
-        write_atomically(
-            path,
-            lambda p, kind=kind, metadata=metadata: figure.savefig(  # type: ignore[misc]
-                p, format=kind, metadata=metadata
-            ),
-        )
+    # No date in the SVG: the same data give the same file.
+    for kind, metadata in (("svg", {"Date": None}), ("png", {})):
+        with plots.style():
+            write_atomically(
+                folder / f"{name}.{kind}",
+                lambda p, kind=kind, metadata=metadata: figure.savefig(  # type: ignore[misc]
+                    p, format=kind, metadata=metadata
+                ),
+            )
     write_csv(folder / f"{name}.csv", data)
+    plt.close(figure)
+    return Image(data=(folder / f"{name}.png").read_bytes(), format="png", retina=True)
+
+
+def tabulate(rows: pd.DataFrame, parameters: Named) -> Styler | Markdown:
+    """The rows as a table, or a sentence in its place where the profile has no such runs.
+
+    Args:
+        rows: the rows, shown without their index and to one decimal.
+        parameters: parameters of the notebook.
+    """
+    from IPython.display import Markdown
+
+    if rows.empty:
+        return Markdown(f"*Profile `{parameters.profile}` has no such runs.*")
+    return rows.style.hide().format(precision=1)
 
 
 def conclude(verdicts: list[Verdict], parameters: Named) -> pd.DataFrame:

@@ -129,7 +129,8 @@ def table(data: pd.DataFrame) -> pd.DataFrame:
 def verdicts(data: pd.DataFrame, parameters: Parameters) -> list[Verdict]:
     """The claims of Section 4.3, "Memory and Computational Cost"."""
     first, larger, _, whole = paper.COST
-    r1 = data.set_index(["batch", "ratio", "seed"])["R@1"]
+    # Sorted: pandas warns of a look-up in an index that is not.
+    r1 = data.set_index(["batch", "ratio", "seed"])["R@1"].sort_index()
     gains = {row: r1[row.batch, row.ratio] - r1[64, 0.0] for row in (larger, whole)}
     found = measured()
     at = {key: row for key, row in found.set_index(["name", "batch", "ratio"]).iterrows()}

@@ -68,7 +68,8 @@ def frame(parameters: Parameters, store: RunStore | None = None) -> pd.DataFrame
 
 def verdicts(data: pd.DataFrame, parameters: Parameters) -> list[Verdict]:
     """Whether the memory gains in spite of a start at which the paper expects large drift."""
-    r1 = data.set_index(["start", "lr", "arm", "seed"])["R@1"]
+    # Sorted: pandas warns of a look-up in an index that is not.
+    r1 = data.set_index(["start", "lr", "arm", "seed"])["R@1"].sort_index()
 
     def gain(start: str, lr: str) -> pd.Series:
         return r1[start, lr, arm(RATIO)] - r1[start, lr, NO_MEMORY]
