@@ -1,5 +1,8 @@
 """Tests of image files: what is fetched, and what is refused."""
 
+import gc
+import multiprocessing
+import os
 import pickle
 
 import pytest
@@ -12,6 +15,9 @@ from torchvision.transforms import functional
 from tests.datasets.trees import photo, write_photo
 from xbmlib.datasets import DatasetError, ImageFiles
 from xbmlib.datasets.views import VIEWS
+from xbmlib.training.experiment import Experiment
+from xbmlib.training.loading import test_batches as loaded_for_test
+from xbmlib.training.loading import training_batches
 
 
 @pytest.fixture(scope="module")
@@ -140,3 +146,52 @@ def test_damage_raises_nothing_else(tmp_path_factory, data):
         assert images.fetch(torch.tensor([0])).shape == (1, 3, 224, 224)
     except DatasetError as error:
         assert "a.jpg" in str(error)
+
+
+def test_a_pipe_is_refused_at_once(tmp_path):
+    """Oracle: the path; nobody ever writes to the pipe."""
+    os.mkfifo(tmp_path / "a.jpg")
+    with pytest.raises(DatasetError, match=r"a\.jpg: not a regular file"):
+        damaged(tmp_path, None).fetch(torch.tensor([0]))
+
+
+def test_links_stay_within_the_folder(tmp_path):
+    """Oracle: a link to a file of the folder is read; one out of it, by a file or by a folder, is
+    refused with both paths. The folder itself may be a link.
+    """
+    inside, outside = tmp_path / "inside", tmp_path / "inside2"
+    for folder in (inside, outside):
+        write_photo(folder / "real.jpg", 0, 0)
+    (inside / "near.jpg").symlink_to(inside / "real.jpg")
+    (inside / "far.jpg").symlink_to(outside / "real.jpg")
+    (inside / "folder").symlink_to(outside)
+    (tmp_path / "link").symlink_to(inside)
+    for root in (inside, tmp_path / "link"):
+        paths = ["real.jpg", "near.jpg", "far.jpg", "folder/real.jpg"]
+        images = ImageFiles(root, paths, torch.zeros(4, dtype=torch.int64), VIEWS["paper"])
+        assert images.encoded(1) == images.encoded(0) == (inside / "real.jpg").read_bytes()
+        for row in (2, 3):
+            with pytest.raises(DatasetError, match=f"{paths[row]}: a link .*inside2/real.jpg, out"):
+                images.encoded(row)
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_damaged_image_in_training_is_one_line(tmp_path, view):
+    """Oracle: the message of the image itself, from worker processes, in training and in testing;
+    and no process is left.
+    """
+    write_photo(tmp_path / "whole.jpg", 0, 0)
+    (tmp_path / "a.jpg").write_bytes(b"damaged")
+    paths, labels = ["whole.jpg", "a.jpg"] * 2, torch.tensor([0, 0, 1, 1])
+    images = ImageFiles(tmp_path, paths, labels, VIEWS[view])
+    with pytest.raises(DatasetError) as alone:
+        images.encoded(1) and images.decoded(1)
+    e = Experiment(data="sop", view=view, batch=4, k=2, steps=3)
+    for batches in (training_batches(e, images), loaded_for_test(images, 2)):
+        with pytest.raises(DatasetError) as caught:
+            list(batches)
+        assert str(caught.value) == str(alone.value)
+        assert len(str(caught.value).splitlines()) == 1
+        del caught
+    gc.collect()
+    assert not multiprocessing.active_children()

@@ -2,13 +2,14 @@
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.io import savemat
 
 from tests.datasets.trees import SOP_HEAD, damageable
 from xbmlib import datasets
-from xbmlib.datasets import DatasetError
+from xbmlib.datasets import DatasetError, cars
 from xbmlib.datasets.published import DISK
 
 
@@ -100,6 +101,44 @@ def test_any_list_is_read_or_refused(tmp_path_factory, rows, end):
     assert all((folder / path).resolve().is_relative_to(folder) for path in paths)
 
 
+def test_a_byte_order_mark_is_skipped(tmp_path, monkeypatch):
+    """Oracle: the lists without it give the same images and labels."""
+    lists = {"sop": "Ebay_train.txt", "cub": "images.txt",
+             "inshop": "Eval/list_eval_partition.txt",
+             "vehicleid": "train_test_split/train_list.txt"}  # fmt: skip
+    for name, file in lists.items():
+        folder = damageable(name, tmp_path, monkeypatch)
+        before = DISK[name].listing(folder)
+        (folder / file).write_bytes(b"\xef\xbb\xbf" + (folder / file).read_bytes())
+        after = DISK[name].listing(folder)
+        assert after.paths.equals(before.paths) and after.labels.equal(before.labels)
+
+
+@pytest.mark.parametrize("name", ["sop", "cub", "inshop"])
+def test_names_with_spaces(tmp_path, monkeypatch, name):
+    """Oracle: the file under its new name has the bytes of the old one, in its old row."""
+    folder = damageable(name, tmp_path, monkeypatch)
+    before = datasets.load(name, view="paper").train
+    old = before.path(1)
+    new = old.with_name(f"a  b {old.name}")
+    old.rename(new)
+    for places in DISK[name].files:
+        for file in (folder / place for place in places if (folder / place).is_file()):
+            file.write_text(file.read_text().replace(old.name, new.name, 1))
+            break
+    after = datasets.load(name, view="paper").train
+    assert after.path(1) == new and after.labels.equal(before.labels)
+    assert after.fetch(torch.arange(2)).shape[0] == 2
+
+
+def test_what_cannot_be_seen_is_shown(tmp_path, monkeypatch):
+    """Oracle: the escape of the character that the test put there."""
+    file = damageable("cub", tmp_path, monkeypatch) / "image_class_labels.txt"
+    file.write_text(file.read_text().replace("1 1", "\u200b1 1", 1), encoding="utf-8")
+    with pytest.raises(DatasetError, match=r"image \\u200b1 stands where images.txt has 1"):
+        datasets.load("cub", view="paper")
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -143,3 +182,44 @@ def test_damaged_annotations_of_cars(tmp_path, monkeypatch):
         savemat(file, {"annotations": np.array([("car_ims/000001.jpg", 1), entry], fields)})
         with pytest.raises(DatasetError, match=message):
             datasets.load("cars", view="paper")
+
+
+PROGRAMS = {
+    "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)": "its reader was ended by SIGSEGV",
+    "import os, signal; os.kill(os.getpid(), signal.SIGBUS)": "its reader was ended by SIGBUS",
+    "while True: pass": "its reader had not ended after 3 s",
+    "import sys; sys.exit('Oops: broken')": "Oops: broken",
+}
+
+
+@pytest.mark.parametrize("code", PROGRAMS)
+def test_a_crash_of_the_reader_of_cars_is_one_line(tmp_path, monkeypatch, code):
+    """Oracle: the signal, the time limit or the words that the reader was made to end with."""
+    file = damageable("cars", tmp_path, monkeypatch) / "cars_annos.mat"
+    (tmp_path / "program.py").write_text(code)
+    monkeypatch.setattr(cars, "PROGRAM", tmp_path / "program.py")
+    monkeypatch.setattr(cars, "SECONDS", 3)
+    wanted = rf"^{file}: cannot be read as cars_annos.mat \({PROGRAMS[code]}\); copy it again$"
+    with pytest.raises(DatasetError, match=wanted):
+        datasets.load("cars", view="paper")
+
+
+def test_mutations_of_the_annotations_of_cars(tmp_path, monkeypatch):
+    """Oracle: the annotations, or DatasetError with the file; this process lives on, in a time
+    that the limit bounds. 12 seeded mutations of the bytes behind the file's header.
+    """
+    file = damageable("cars", tmp_path, monkeypatch) / "cars_annos.mat"
+    whole = file.read_bytes()
+    monkeypatch.setattr(cars, "SECONDS", 20)
+    random = np.random.default_rng(0)
+    refused = 0
+    for _ in range(12):
+        content = bytearray(whole)
+        for at in random.integers(128, len(whole), 4):
+            content[at] = random.integers(256)
+        file.write_bytes(content)
+        try:
+            assert len(DISK["cars"].listing(file.parent).labels) == 24
+        except DatasetError as error:
+            refused += str(file) in str(error)
+    assert refused

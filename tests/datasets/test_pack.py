@@ -262,3 +262,37 @@ def test_a_finished_pack_is_not_made_again(base):
         warnings.simplefilter("error")
         assert pack("sop", "paper", base, base, workers=0) == folder
     assert {path: path.stat().st_mtime_ns for path in folder.glob("*.*")} == before
+
+
+def test_an_image_too_narrow_for_jpeg_is_named(base):
+    """Oracle: the path; 255 : 1 is packed, at 65,280 of JPEG's 65,500 pixels."""
+    image = base / "Stanford_Online_Products" / "bicycle_final" / "000002_0.JPG"
+    Image.new("RGB", (2, 510)).save(image, "PNG")
+    pack("sop", "released", base, base, workers=0)
+    packed = datasets.load("sop", view="released").train
+    assert packed.decoded(4).shape == (3, 65_280, 256)
+    shutil.rmtree(base / "sop-released.pack")
+    Image.new("RGB", (1, 256)).save(image, "PNG")
+    with pytest.raises(DatasetError, match=r"000002_0.JPG: .*1 × 256 pixels, sides of a ratio"):
+        pack("sop", "released", base, base, workers=0)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[]", "{}", '{"fingerprint": 1, "per_shard": 0, "bytes": 3}', "\xff", "[" * 99_999],
+)
+def test_a_damaged_manifest_is_one_line(base, text):
+    """Oracle: the file and the remedy, whatever was written into it."""
+    manifest = pack("sop", "original", base, base, workers=0) / "manifest.json"
+    manifest.write_text(text, encoding="latin-1")
+    with pytest.raises(DatasetError, match="manifest.json: damaged.*make it again") as caught:
+        datasets.load("sop", view="paper")
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_a_target_that_is_a_file(base, capsys):
+    """Oracle: the path of the file, and a non-zero exit."""
+    (base / "file").write_text("")
+    assert main(["sop", "--original", "--root", str(base), "--to", str(base / "file")]) == 1
+    message = f"{base / 'file'}: a file; give a folder to make the pack in"
+    assert capsys.readouterr().err == message + "\n"

@@ -2,6 +2,8 @@
 
 import io
 import math
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -168,3 +170,57 @@ def test_sixteen_bits_are_refused():
     image = Image.fromarray(np.full((4, 4), 30_000, np.uint16))
     with pytest.raises(ValueError, match="I;16.*8 bits"):
         decode(encoded(image, "PNG"))
+
+
+def png(width, height, bits, colour, row):
+    """A PNG by hand: its header, and one row of pixels."""
+
+    def chunk(kind, content):
+        check = zlib.crc32(kind + content)
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", check)
+
+    head = struct.pack(">IIBBBBB", width, height, bits, 2 if colour else 0, 0, 0, 0)
+    data = zlib.compress(b"\0" + row)
+    parts = [chunk(b"IHDR", head), chunk(b"IDAT", data), chunk(b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+@pytest.mark.parametrize("colour", [False, True])
+def test_sixteen_bits_are_refused_in_grey_and_in_colour(colour):
+    """Oracle: PNG's specification, by which the file was written; Pillow opens it."""
+    content = png(1, 1, 16, colour, b"\x12\x34" * (3 if colour else 1))
+    Image.open(io.BytesIO(content)).load()
+    with pytest.raises(ValueError, match="(I|RGB);16.*8 bits per channel"):
+        decode(content)
+
+
+@pytest.mark.parametrize(("how", "mode"), [("TIFF", "LAB"), ("TIFF", "F"), ("EPS", "RGB"),
+                                           ("PPM", "RGB"), ("TGA", "RGB")])  # fmt: skip
+def test_other_formats_are_refused(how, mode):
+    """Oracle: Pillow itself, which writes and knows them; the formats that are read."""
+    content = encoded(Image.new(mode, (4, 4)), how)
+    assert Image.open(io.BytesIO(content)).format == how
+    with pytest.raises(ValueError, match="no image that can be read as JPEG, PNG, WEBP, GIF, BMP"):
+        decode(content)
+
+
+@pytest.mark.parametrize("how", ["JPEG", "PNG", "WEBP", "GIF", "BMP"])
+def test_every_format_is_read(how):
+    """Oracle: a white image is white in every format."""
+    assert decode(encoded(Image.new("RGB", (8, 8), "white"), how)).min() >= 254
+
+
+def test_pixels_and_sides_are_bounded():
+    """Oracle: the bounds, by hand: 8,192 × 8,192 and 255 : 1 are read. What is beyond is refused
+    before it is decoded: of one row of pixels, Pillow would say that the image is truncated.
+    """
+    for size in ((12_000, 12_000), (8192, 8193)):
+        bomb = png(*size, 8, False, bytes(size[0]))
+        with pytest.raises(ValueError, match=rf"{size[0]:,} × {size[1]:,} pixels, more than 67,10"):
+            decode(bomb)
+    for size in ((256, 1), (1, 256), (5, 1276)):
+        with pytest.raises(ValueError, match="sides of a ratio above 255"):
+            decode(encoded(Image.new("L", size), "PNG"))
+    for size in ((255, 1), (1, 255), (5, 1275)):
+        assert decode(encoded(Image.new("L", size), "PNG")).shape == (3, *size[::-1])
+    assert decode(encoded(Image.new("1", (8192, 8192)), "PNG")).shape == (3, 8192, 8192)

@@ -18,12 +18,13 @@ def read(files: list[Path], images: str) -> Listing:
         DatasetError: a list that is unreadable or contradicts itself, with its line.
     """
     found = ListedImages(images)
-    names = lines(files[0], "image_id image_name")
+    names = lines(files[0], "image_id image_name", path=-1)
     classes = lines(files[1], "image_id class_id")
     for line, class_line in zip(names, classes, strict=False):
         if line.fields[0] != class_line.fields[0]:
             raise class_line.error(
-                f"image {class_line.fields[0]} stands where {files[0].name} has {line.fields[0]}"
+                f"image {_visible(class_line.fields[0])} stands where {files[0].name} has "
+                f"{_visible(line.fields[0])}"
             )
         label = class_line.integer(1)
         found.add(line, line.fields[1], label, "train" if label <= TRAINED else "test")
@@ -31,3 +32,8 @@ def read(files: list[Path], images: str) -> Listing:
         longer, count = max((names, classes), key=len), min(len(names), len(classes))
         raise longer[count].error(f"the other list ends after {count:,} images; copy both again")
     return found.listing(files)
+
+
+def _visible(text: str) -> str:
+    """The text with everything but ASCII escaped: two that look alike can then be told apart."""
+    return ascii(text)[1:-1]

@@ -7,12 +7,19 @@ from abc import abstractmethod
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from xbmlib.datasets.images import DatasetError, Images
 from xbmlib.datasets.views import DRAWS, View
 
+# The formats that photographs are in. Others have readers that run programs (EPS), or hold what an
+# image of 8 bits per channel is not (LAB and floats in TIFF).
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
+# Of one image: far above any photograph of a data set, and some 200 MB decoded.
+PIXELS = 1 << 26
+# Of the longer to the shorter side: resized to a shorter side of 256, JPEG holds no more.
+ASPECT = 255
 # The modes that Pillow converts to RGB without clipping, as it would 16 and 32 bits per channel.
 EIGHT_BITS = {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "RGBa", "CMYK", "YCbCr"}
 
@@ -98,12 +105,25 @@ def decode(content: bytes) -> Tensor:
 
     Raises:
         OSError: the image is truncated.
-        ValueError: more than 8 bits per channel.
+        ValueError: a format that is none of ``FORMATS``; more than 8 bits per channel, in grey or
+            in colour; more than ``PIXELS``, or sides of a ratio above ``ASPECT``.
         Exception: whatever else its decoder raises.
     """
-    with Image.open(io.BytesIO(content)) as image:
-        if image.mode not in EIGHT_BITS:
-            raise ValueError(f"Pillow's mode {image.mode!r} does not have 8 bits per channel")
+    try:
+        opened = Image.open(io.BytesIO(content), formats=FORMATS)
+    except UnidentifiedImageError:
+        raise ValueError(f"no image that can be read as {', '.join(FORMATS)}") from None
+    with opened as image:
+        # Pillow reduces 16 bits of colour to 8 in silence: only the raw mode still shows them.
+        raw = [mode for tile in image.tile for mode in _strings(tile[3]) if ";16" in mode]
+        if image.mode not in EIGHT_BITS or raw:
+            mode = raw[0] if raw else image.mode
+            raise ValueError(f"Pillow's mode {mode!r} does not have 8 bits per channel")
+        width, height = image.size
+        if width * height > PIXELS:
+            raise ValueError(f"{width:,} × {height:,} pixels, more than {PIXELS:,} in all")
+        if max(width, height) > ASPECT * min(width, height):
+            raise ValueError(f"{width:,} × {height:,} pixels, sides of a ratio above {ASPECT}")
         if image.has_transparency_data:
             layer = image.convert("RGBA")
             opaque = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
@@ -113,3 +133,8 @@ def decode(content: bytes) -> Tensor:
         opaque.load()
         pixels = np.array(opaque if opaque.mode == "RGB" else opaque.convert("RGB"))
     return torch.from_numpy(pixels).permute(2, 0, 1)
+
+
+def _strings(args: object) -> list[str]:
+    """The strings among the arguments of one of Pillow's tiles: its raw mode, if it has one."""
+    return [a for a in (args if isinstance(args, tuple) else (args,)) if isinstance(a, str)]

@@ -21,7 +21,7 @@ def read(files: list[Path], images: str) -> Listing:
         DatasetError: a list that is unreadable or contradicts itself, with its line.
     """
     found = ListedImages(images)
-    for line in lines(files[0], COLUMNS, head=["#", COLUMNS]):
+    for line in lines(files[0], COLUMNS, head=["#", COLUMNS], path=0):
         path, item, part = line.fields
         if part not in PARTS:
             raise line.error(f"evaluation_status {part!r} is none of {', '.join(PARTS)}")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
 import torch
@@ -48,23 +48,28 @@ class Line:
         return int(text)
 
 
-def lines(file: Path, columns: str, head: Sequence[str] = ()) -> list[Line]:
+def lines(
+    file: Path, columns: str, head: Sequence[str] = (), path: Literal[0, -1] | None = None
+) -> list[Line]:
     """The lines of a list file whose columns are separated by white space.
 
     Args:
-        file: UTF-8 text.
+        file: UTF-8 text, with or without a byte order mark.
         columns: names of the columns.
         head: the lines expected before the first image; "#" stands for the number of images.
+        path: the column that may hold white space itself: the first or the last.
 
     Raises:
         DatasetError: the file cannot be read, names no image, or a line is not as expected.
     """
     try:
-        text = file.read_text(encoding="utf-8")
+        text = file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise DatasetError(f"{file}: cannot be read ({error}); copy it again") from None
-    found = [Line(file, i, row.split()) for i, row in enumerate(text.rstrip().splitlines(), 1)]
-    first, rest = found[: len(head)], found[len(head) :]
+    rows = list(enumerate(text.rstrip().splitlines(), 1))
+    first = [Line(file, i, row.split()) for i, row in rows[: len(head)]]
+    split = _splitter(len(columns.split()), path)
+    rest = [Line(file, i, split(row.strip())) for i, row in rows[len(head) :]]
     for line, wanted in zip(first, head, strict=False):
         if wanted == "#":
             if len(line.fields) != 1 or line.integer(0) != len(rest):
@@ -83,6 +88,14 @@ def lines(file: Path, columns: str, head: Sequence[str] = ()) -> list[Line]:
                 f"{len(line.fields)} columns, and there should be {wanted_columns}: {columns}"
             )
     return rest
+
+
+def _splitter(columns: int, path: Literal[0, -1] | None) -> Callable[[str], list[str]]:
+    """Splits a line into its columns; the column of the path keeps its white space."""
+    if path is None:
+        return str.split
+    split = str.split if path == -1 else str.rsplit
+    return lambda row: split(row, None, columns - 1)
 
 
 @dataclass(frozen=True)

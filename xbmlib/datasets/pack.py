@@ -106,10 +106,13 @@ def pack(
         The pack's folder.
 
     Raises:
-        DatasetError: an image cannot be read, or the folder holds a pack of other lists.
+        DatasetError: an image cannot be read, the folder holds a pack of other lists, or ``to`` is
+            a file.
     """
     if per_shard < 1:
         raise DatasetError(f"per_shard={per_shard}: give at least 1")
+    if to.exists() and not to.is_dir():
+        raise DatasetError(f"{to}: a file; give a folder to make the pack in")
     folder = DISK[name].folder(base)
     listing = DISK[name].listing(folder)
     original = view == ORIGINAL

@@ -167,9 +167,26 @@ def find_pack(base: Path, name: str, view: View, listing: Listing) -> Packed | N
 
 
 def read_manifest(folder: Path) -> dict[str, Any] | None:
-    """The manifest of a finished pack; None for an unfinished one."""
+    """The manifest of a finished pack; None for an unfinished one.
+
+    Raises:
+        DatasetError: it is damaged.
+    """
     path = folder / MANIFEST
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    if not path.is_file():
+        return None
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        whole = (
+            isinstance(manifest["fingerprint"], str)
+            and manifest["per_shard"] >= 1
+            and all(size >= 0 for size in manifest["bytes"])
+        )
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise DatasetError(f"{path}: damaged ({error!r}); {_remedy(folder)}") from None
+    if not whole:
+        raise DatasetError(f"{path}: damaged; {_remedy(folder)}")
+    return dict(manifest)
 
 
 def _command(folder: Path) -> str:

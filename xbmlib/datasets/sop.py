@@ -19,6 +19,6 @@ def read(files: list[Path], images: str) -> Listing:
     """
     found = ListedImages(images)
     for part, file in zip(PARTS, files, strict=True):
-        for line in lines(file, COLUMNS, head=[COLUMNS]):
+        for line in lines(file, COLUMNS, head=[COLUMNS], path=-1):
             found.add(line, line.fields[3], line.integer(1), part)
     return found.listing(files)

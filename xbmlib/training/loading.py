@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from xbmlib.datasets import Images, ImageSet
+from xbmlib.datasets import DatasetError, Images, ImageSet
 from xbmlib.sampler import PKSampler, ShuffleSampler, StepSampler
 from xbmlib.training.experiment import Experiment
 
@@ -28,13 +28,13 @@ def training_batches(
     else:
         sampler = ShuffleSampler(len(images), e.batch, steps=e.steps, seed=e.seed)
     sampler.start = start
-    return iter(_loader(images, _Numbered(sampler), e.seed, share))
+    return _read(images, _Numbered(sampler), e.seed, share)
 
 
 def test_batches(images: Images, size: int) -> Iterator[Batch]:
     """All images in their order, ``size`` at a time."""
     rows = [[-1, *part.tolist()] for part in torch.arange(len(images)).split(size)]
-    return iter(_loader(images, rows, 0))
+    return _read(images, rows, 0)
 
 
 def sampled_batches(images: Images, count: int, seed: int) -> Iterator[Batch]:
@@ -44,16 +44,20 @@ def sampled_batches(images: Images, count: int, seed: int) -> Iterator[Batch]:
     return ((x, labels, order[rows]) for x, labels, rows in batches)
 
 
-def _loader(images: Images, sampler: Any, seed: int, share: slice = WHOLE) -> DataLoader[Any]:
+def _read(images: Images, sampler: Any, seed: int, share: slice = WHOLE) -> Iterator[Batch]:
     """Images in memory are indexed by this process; files are read ahead by workers."""
     workers = 0 if isinstance(images, ImageSet) else len(os.sched_getaffinity(0))
-    return DataLoader(
+    # Without a variable that holds it, the loader ends its processes once an error is raised.
+    for batch in DataLoader(
         _Rows(images, seed, share),
         batch_sampler=sampler,
         collate_fn=_as_it_is,
         num_workers=workers,
         pin_memory=torch.cuda.is_available(),
-    )
+    ):
+        if isinstance(batch, DatasetError):
+            raise batch
+        yield batch
 
 
 def _as_it_is(batch: Any) -> Any:
@@ -77,12 +81,16 @@ class _Rows(Dataset[Any]):
     def __init__(self, images: Images, seed: int, share: slice) -> None:
         self.set, self.seed, self.share = images, seed, share
 
-    def __getitems__(self, numbered: list[int]) -> Batch:
+    def __getitems__(self, numbered: list[int]) -> Batch | DatasetError:
+        """A batch, or the error of an image: raised here, a worker would add its traceback."""
         step, *rows = numbered
         # A rank's share may be empty.
         ids = torch.tensor(rows, dtype=torch.int64)
         generator = None if step < 0 else crop_generator(self.seed, step)
-        images = self.set.fetch_part(ids, self.share, generator)
+        try:
+            images = self.set.fetch_part(ids, self.share, generator)
+        except DatasetError as error:
+            return error
         return images, self.set.labels[ids[self.share]], ids[self.share]
 
 
