@@ -7,6 +7,7 @@ import pytest
 
 from xbmlib import paper
 from xbmlib.paper import tables
+from xbmlib.paper.arms import MEMORY, NO_MEMORY
 
 TEXT = Path(__file__).resolve().parents[3] / "shared" / "paper" / "xbm.txt"
 needs_text = pytest.mark.skipif(not TEXT.is_file(), reason="the paper's text is not available")
@@ -58,7 +59,8 @@ def test_table_of_losses():
     for row in lines("Table 1. Retrieval results"):
         name, _, memory = row[0].partition(" ")
         if name in names:
-            found[names[name], memory or "none"] = [number(cell) for cell in row[1:]]
+            arm = {"": NO_MEMORY, "w/ M": MEMORY}[memory]
+            found[names[name], arm] = [number(cell) for cell in row[1:]]
     assert len(found) == 6
     for (loss, memory), cells in found.items():
         ours = [v for name in tables.SETS for v in paper.LOSSES[name, loss, memory].values()]
@@ -87,9 +89,9 @@ def test_differences_that_the_text_prints_are_those_of_the_tables():
     plain, memory, ms = (
         large["VehicleID", loss, m]
         for loss, m in (
-            ("contrastive", "none"),
-            ("contrastive", "w/ M"),
-            ("multi_similarity", "none"),
+            ("contrastive", NO_MEMORY),
+            ("contrastive", MEMORY),
+            ("multi_similarity", NO_MEMORY),
         )
     )
     assert ms - plain == pytest.approx(paper.MS_OVER_CONTRASTIVE.value)
@@ -102,8 +104,8 @@ def test_differences_that_the_text_prints_are_those_of_the_tables():
     assert hours[1.0] / hours[0.0] - 1 == pytest.approx(0.52, abs=0.005)
     assert paper.EXTRA_TIME.value == 34
     # Table 1 and Table 2 differ on the same run by 0.1 and 0.4 points.
-    sop = {m: paper.LOSSES["SOP", "contrastive", m]["R@1"] for m in ("none", "w/ M")}
-    assert [sop["none"] - first.r1, sop["w/ M"] - others[-1].r1] == pytest.approx([0.1, 0.4])
+    sop = {m: paper.LOSSES["SOP", "contrastive", m]["R@1"] for m in (NO_MEMORY, MEMORY)}
+    assert [sop[NO_MEMORY] - first.r1, sop[MEMORY] - others[-1].r1] == pytest.approx([0.1, 0.4])
 
 
 def test_a_table_has_every_row_and_measure():

@@ -8,6 +8,7 @@ import pytest
 from tests.paper.test_tables import TEXT, needs_text
 from xbmlib import paper
 from xbmlib.paper import claims, quotations, stated
+from xbmlib.paper.arms import MEMORY, NO_MEMORY
 from xbmlib.paper.disagreements import DISAGREEMENTS
 from xbmlib.paper.quotations import Quotation
 from xbmlib.paper.stated import Rise, Stated
@@ -101,7 +102,7 @@ def test_a_rise_is_in_its_words():
 def test_rises_are_cells_of_the_tables():
     """Oracle: Tables 1 and 3 to 5; a rise over FastAP is printed in whole percent."""
     for loss, rise in stated.LOSS_RISES.items():
-        cells = [paper.LOSSES["SOP", loss, memory]["R@1"] for memory in ("none", "w/ M")]
+        cells = [paper.LOSSES["SOP", loss, memory]["R@1"] for memory in (NO_MEMORY, MEMORY)]
         assert cells == [rise.before, rise.after]
     for (name, method, measure), rise in stated.OVER_LITERATURE.items():
         rows = [row for found, rows in paper.RECALL.values() if found == name for row in rows]
@@ -114,7 +115,7 @@ def test_rises_are_cells_of_the_tables():
 def test_gains_of_the_abstract_and_of_the_cost():
     """Oracle: differences of Table 1's and Table 2's cells."""
     cells = {
-        name: [paper.LOSSES[name, "contrastive", memory][measure] for memory in ("none", "w/ M")]
+        name: [paper.LOSSES[name, "contrastive", memory][measure] for memory in (NO_MEMORY, MEMORY)]
         for name, measure in (("SOP", "R@1"), ("In-shop", "R@1"), ("VehicleID", "large R@1"))
     }
     gains = [after - before for before, after in cells.values()]
@@ -152,7 +153,7 @@ def test_disagreements_are_those_of_the_paper():
 def test_multi_similarity_on_vehicleid_is_the_same_row_with_two_backbones():
     """Oracle: Table 1's cells against Table 5's, all six."""
     (row,) = (r for r in paper.RECALL[5][1] if r.method == "MS")
-    assert paper.LOSSES["VehicleID", "multi_similarity", "none"] == row.recall
+    assert paper.LOSSES["VehicleID", "multi_similarity", NO_MEMORY] == row.recall
     assert row.backbone == "BN-Inception"
 
 

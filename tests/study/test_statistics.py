@@ -11,6 +11,7 @@ from scipy.stats import t as student
 from scipy.stats import ttest_1samp
 
 from xbmlib import paper
+from xbmlib.paper.arms import MEMORY, NO_MEMORY
 from xbmlib.paper.claims import CLAIMS
 from xbmlib.paper.rules import Bar, Rule
 from xbmlib.study.statistics import holm, outcome, p_value, paired_t
@@ -179,12 +180,12 @@ def test_p_of_a_claim_is_the_largest_of_its_cases():
 
 
 def gains(loss, other=None):
-    """Table 1's R@1 with memory, minus that without memory of this or another loss."""
+    """Table 1's R@1 with memory, minus that with no memory of this or another loss."""
     out = {}
     for name, measures in paper.SETS.items():
         measure = next(m for m in reversed(measures) if m.endswith("R@1"))
-        memory = paper.LOSSES[name, loss, "w/ M"][measure]
-        out[name] = round(memory - paper.LOSSES[name, other or loss, "none"][measure], 1)
+        memory = paper.LOSSES[name, loss, MEMORY][measure]
+        out[name] = round(memory - paper.LOSSES[name, other or loss, NO_MEMORY][measure], 1)
     return out
 
 

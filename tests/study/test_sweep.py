@@ -91,7 +91,7 @@ def test_plan_names_each_run_once():
         ids = [identify(e) for e in experiments(name, "smoke")]
         assert planned["notebooks"][name] == ids
     first, second = (set(ids) for ids in planned["notebooks"].values())
-    # Batch 64 without memory is a row of Table 2 and a point of Fig. 1.
+    # Batch 64 with no memory is a row of Table 2 and a point of Fig. 1.
     assert len(first & second) == 1
     assert set(planned["runs"]) == first | second
     for id, values in planned["runs"].items():

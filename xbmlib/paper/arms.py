@@ -1,10 +1,10 @@
-"""The two arms of every comparison, spelt one way in figures, tables, CSV files and texts."""
+"""How arms and losses are spelt, one way in figures, tables, CSV files and texts."""
 
 from __future__ import annotations
 
 NO_MEMORY, MEMORY = "no memory", "memory"
-# The arms of Tables 1 and 3 to 5 as they are printed there; of which R_M, the paper does not say.
-PRINTED = {"none": NO_MEMORY, "w/ M": f"{MEMORY} (R_M not stated)"}
+# The memory of Tables 1 and 3 to 5; the paper does not state its R_M.
+UNSTATED = f"{MEMORY} (R_M not stated)"
 
 
 def arm(ratio: float) -> str:
@@ -15,6 +15,11 @@ def arm(ratio: float) -> str:
 def side(arm: str) -> str:
     """An arm without its R_M, "no memory" or "memory": what the two are paired by."""
     return arm.split(" (")[0]
+
+
+def loss_name(loss: str) -> str:
+    """A loss in words: "multi-similarity" of "multi_similarity"."""
+    return loss.replace("_", "-")
 
 
 def label(arm: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from xbmlib.paper.arms import MEMORY, NO_MEMORY
 from xbmlib.paper.claims import EVERY_LOSS_GAINS, SURPASSES_LITERATURE
 from xbmlib.paper.protocols import PROTOCOLS
 from xbmlib.paper.quotations import LARGER_BATCH_STILL_BETTER, Quotation
@@ -52,7 +53,7 @@ def _given_twice(number: int, measure: str) -> Disagreement:
     setting = f"{name}, {measure}"
     return Disagreement(
         f"Contrastive with memory and GoogLeNet-512 has two values of {setting}.",
-        Stated(LOSSES[name, "contrastive", "w/ M"][measure], "Table 1", setting),
+        Stated(LOSSES[name, "contrastive", MEMORY][measure], "Table 1", setting),
         Stated(_cell(_row(number, "Cont. w/ M", "GoogLeNet"), measure), f"Table {number}", setting),
     )
 
@@ -96,8 +97,8 @@ DISAGREEMENTS: tuple[Disagreement, ...] = (
     _given_twice(5, "small R@1"),
     _given_twice(5, "medium R@1"),
     Disagreement(
-        "Contrastive without memory, batch 64, has two R@1 on SOP.",
-        Stated(LOSSES["SOP", "contrastive", "none"]["R@1"], "Table 1", "SOP"),
+        "Contrastive with no memory, batch 64, has two R@1 on SOP.",
+        Stated(LOSSES["SOP", "contrastive", NO_MEMORY]["R@1"], "Table 1", "SOP"),
         RATIO_R1_BATCH_64[0.0],
     ),
     Disagreement(
@@ -106,7 +107,7 @@ DISAGREEMENTS: tuple[Disagreement, ...] = (
         LARGER_BATCH_STILL_BETTER,
         Stated(
             round(
-                LOSSES["SOP", "contrastive", "w/ M"]["R@1"] - SOP_R1_BATCH_16_MEMORY.value,
+                LOSSES["SOP", "contrastive", MEMORY]["R@1"] - SOP_R1_BATCH_16_MEMORY.value,
                 1,
             ),
             f"{SOP_R1_BATCH_16_MEMORY.where} and Table 1",
@@ -118,8 +119,8 @@ DISAGREEMENTS: tuple[Disagreement, ...] = (
         EVERY_LOSS_GAINS,
         Stated(
             round(
-                LOSSES["In-shop", "triplet", "w/ M"]["R@50"]
-                - LOSSES["In-shop", "triplet", "none"]["R@50"],
+                LOSSES["In-shop", "triplet", MEMORY]["R@50"]
+                - LOSSES["In-shop", "triplet", NO_MEMORY]["R@50"],
                 1,
             ),
             "Table 1",
@@ -145,7 +146,7 @@ DISAGREEMENTS: tuple[Disagreement, ...] = (
     Disagreement(
         "MS on VehicleID has the same cells with GoogLeNet (Table 1) and BN-Inception (Table 5).",
         Stated(
-            LOSSES["VehicleID", "multi_similarity", "none"]["large R@1"], "Table 1", "GoogLeNet"
+            LOSSES["VehicleID", "multi_similarity", NO_MEMORY]["large R@1"], "Table 1", "GoogLeNet"
         ),
         Stated(_cell(_row(5, "MS"), "large R@1"), "Table 5", "BN-Inception"),
     ),

@@ -71,7 +71,7 @@ SOP_GAIN_16_TO_256 = Stated(
 SOP_MEMORY_GAIN_16_TO_256 = Stated(
     3.2, "Section 4.3, Mini-batch Size", "SOP, contrastive with memory, batch 16 to 256", "3.2%"
 )
-# Table 2: SOP, contrastive, batch 64, R@1 without memory, with 1% and with 100%.
+# Table 2: SOP, contrastive, batch 64, R@1 with no memory, with 1% and with 100%.
 RATIO_R1_BATCH_64 = {
     row.ratio: Stated(row.r1, "Table 2", f"SOP, contrastive, batch 64, R_M = {row.ratio:g}")
     for row in COST
@@ -100,7 +100,7 @@ VALID_NEGATIVES_BATCH = Stated(
     10, "Section 3.3, Fig. 4", "SOP, batch 64", "less than 10 valid pairs"
 )
 
-# Table 2: SOP, contrastive, batch 64: hours without memory and with 100%.
+# Table 2: SOP, contrastive, batch 64: hours with no memory and with 100%.
 TRAINING_HOURS = {
     row.ratio: Stated(row.hours, "Table 2", f"SOP, contrastive, batch 64, R_M = {row.ratio:g}")
     for row in COST

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from xbmlib.paper.arms import MEMORY, NO_MEMORY
+
 BACKBONES = {"G": "GoogLeNet", "B": "BN-Inception", "R": "ResNet50"}
 
 
@@ -34,7 +36,7 @@ class Cost:
 
     Attributes:
         batch: mini-batch size m.
-        ratio: R_M; 0 without memory.
+        ratio: R_M; 0 for no memory.
         hours: training time.
         gigabytes: GPU memory in the first row; in the others, what they add to it.
         r1: R@1 in percent.
@@ -146,16 +148,22 @@ RECALL = {
 }
 
 
+# Table 1 marks its rows with memory "w/ M".
+_ARMS = {"none": NO_MEMORY, "w/ M": MEMORY}
+
+
 def _losses() -> dict[tuple[str, str, str], dict[str, float]]:
     out = {}
     for line in _TABLE_1.strip().splitlines():
         loss, memory, *parts = (part.strip() for part in line.split("|"))
         for (name, measures), cells in zip(SETS.items(), parts, strict=True):
-            out[name, loss, memory] = dict(zip(measures, map(float, cells.split()), strict=True))
+            out[name, loss, _ARMS[memory]] = dict(
+                zip(measures, map(float, cells.split()), strict=True)
+            )
     return out
 
 
-# Table 1: (data set, loss, "none" or "w/ M") to the recall of each measure, in percent.
+# Table 1: (data set, loss, NO_MEMORY or MEMORY) to the recall of each measure, in percent.
 LOSSES = _losses()
 
 

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from xbmlib import paper
-from xbmlib.paper.arms import NO_MEMORY, arm, label
+from xbmlib.paper.arms import NO_MEMORY, arm, label, loss_name
 from xbmlib.plots.style import COLOURS, axes, seeds
 
 NAMES = {"pk": "PK batches", "shuffle": "shuffled batches"}
@@ -68,7 +68,7 @@ def _curves(data: pd.DataFrame, by: str, title: str, ax: Axes | None) -> Axes:
     for name, curve in data.groupby(by, sort=False):
         sns.lineplot(
             curve, x="batch", y="R@1", ax=ax, color=COLOURS[str(name)], marker="o",
-            errorbar="sd", label=str(name).replace("_", "-"),
+            errorbar="sd", label=loss_name(str(name)),
         )  # fmt: skip
     return _finish(ax, data, title)
 

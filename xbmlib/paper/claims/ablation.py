@@ -127,7 +127,7 @@ BATCH_MATTERS_LITTLE = Claim(
     judged_on="Fig. 6",
     rule=Rule(
         "size",
-        "change of R@1 from batch 16 to batch 256 without memory minus that with memory "
+        "change of R@1 from batch 16 to batch 256 with no memory minus that with memory "
         "(R_M = 1), absolute values",
         "SOP, contrastive",
         bars=(Bar("SOP"),),

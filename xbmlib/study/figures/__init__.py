@@ -1,1 +1,1 @@
-"""The experiments, table and verdicts of each figure, a module a notebook."""
+"""Experiments, tables and verdicts, one module per notebook; :mod:`xbmlib.plots` draws them."""

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import pandas as pd
 
 from xbmlib import paper
-from xbmlib.paper.arms import NO_MEMORY, arm
+from xbmlib.paper.arms import NO_MEMORY, arm, loss_name
 from xbmlib.study.notebook import EQUAL_IMAGES, StudyParameters, Verdict, clear, mean_spread
 from xbmlib.study.parallel import run_all
 from xbmlib.study.profiles import LOSSES, Profile, experiment
@@ -16,7 +16,7 @@ from xbmlib.training.store import RunStore
 
 RATIO = 1.0
 SAMPLERS = ("pk", "shuffle")
-# Margin in points of R@1 within which shuffled batches count as as good as PK batches.
+# Margin in points of R@1 within which shuffled batches count as equal to PK batches.
 EQUAL = 1.0
 # The paper's numbers for a small batch with memory against a large one with no memory.
 SMALL_WITH_MEMORY = (
@@ -99,12 +99,14 @@ def verdicts(data: pd.DataFrame, parameters: Parameters) -> list[Verdict]:
     by_sampler = {s: memory[s].groupby("seed").mean() for s in SAMPLERS}
     baseline = {s: none[s].groupby("seed").mean() for s in SAMPLERS}
     small, large = memory["pk"][least], none["pk"][most]
+    difference = f"R@1 at batch {most} minus that at batch {least}"
     stated = f"{paper.SOP_GAIN_16_TO_256.value} points, contrastive, batch 16 to 256"
     return [
         Verdict(
             claim="R@1 with every pair-based loss is higher at a large batch than at a small one.",
             paper=f"{stated} (SOP, {paper.SOP_GAIN_16_TO_256.where}; three losses in Fig. 1, left)",
-            ours="; ".join(f"{loss} {mean_spread(g)} points" for loss, g in losses.items()),
+            ours=f"{difference}: "
+            + "; ".join(f"{loss_name(loss)} {mean_spread(g)} points" for loss, g in losses.items()),
             rule=f"for every loss, R@1 at batch {most} exceeds that at batch {least} by more than "
             "twice the standard error over seeds",
             outcome=clear(*losses.values()),
@@ -115,7 +117,8 @@ def verdicts(data: pd.DataFrame, parameters: Parameters) -> list[Verdict]:
             claim="R@1 with the contrastive loss is higher at a large batch than at a small one, "
             "on every data set.",
             paper=paper.claims.LARGER_BATCH_HELPS.quoted,
-            ours="; ".join(f"{name} {mean_spread(g)} points" for name, g in sets.items()),
+            ours=f"{difference}: "
+            + "; ".join(f"{name} {mean_spread(g)} points" for name, g in sets.items()),
             rule=f"on every data set, R@1 at batch {most} exceeds that at batch {least} by more "
             "than twice the standard error over seeds",
             outcome=clear(*sets.values()),
@@ -126,7 +129,7 @@ def verdicts(data: pd.DataFrame, parameters: Parameters) -> list[Verdict]:
             claim="With memory, R@1 changes little with the batch size.",
             paper=f"{paper.SOP_MEMORY_GAIN_16_TO_256.value} points with memory, {stated}, with "
             f"{NO_MEMORY} (SOP, {paper.SOP_MEMORY_GAIN_16_TO_256.where})",
-            ours=f"{mean_spread(with_memory)} points with {arm(RATIO)}, "
+            ours=f"{difference}: {mean_spread(with_memory)} points with {arm(RATIO)}, "
             f"{mean_spread(losses['contrastive'])} with {NO_MEMORY}",
             rule=f"half of the change with {NO_MEMORY} exceeds the change with memory by more than "
             "twice the standard error over seeds",

@@ -8,8 +8,7 @@ from typing import Any, ClassVar
 import pandas as pd
 
 from xbmlib import paper
-from xbmlib.paper.arms import MEMORY, NO_MEMORY, arm, side
-from xbmlib.paper.arms import PRINTED as PRINTED_ARMS
+from xbmlib.paper.arms import MEMORY, NO_MEMORY, UNSTATED, arm, loss_name, side
 from xbmlib.study.notebook import StudyParameters, Verdict, clear, mean_spread
 from xbmlib.study.parallel import run_all
 from xbmlib.study.profiles import LOSSES, PRINTED, Profile, experiment
@@ -86,7 +85,12 @@ def table(data: pd.DataFrame) -> pd.DataFrame:
         a data set does not have it.
     """
     rows = [
-        {"source": "paper", "data": name, "loss": loss, "arm": PRINTED_ARMS[memory]}
+        {
+            "source": "paper",
+            "data": name,
+            "loss": loss,
+            "arm": UNSTATED if memory == MEMORY else memory,
+        }
         | {measure: f"{value:.1f}" for measure, value in cells.items()}
         for (name, loss, memory), cells in paper.LOSSES.items()
     ]
@@ -107,16 +111,15 @@ def stated(loss: str, beyond: tuple[str, str] | None = None) -> str:
 
     Args:
         loss: the loss with memory.
-        beyond: loss and memory ("none" or "w/ M") of the other row; by default that of the same
-            loss with no memory.
+        beyond: loss and arm of the other row; by default the same loss with no memory.
     """
-    other, memory = beyond or (loss, "none")
+    other, memory = beyond or (loss, NO_MEMORY)
     parts = []
     for name, measures in paper.SETS.items():
         # Of VehicleID's three test lists the largest.
         measure = next(m for m in reversed(measures) if m.endswith("R@1"))
         gain = (
-            paper.LOSSES[name, loss, "w/ M"][measure] - paper.LOSSES[name, other, memory][measure]
+            paper.LOSSES[name, loss, MEMORY][measure] - paper.LOSSES[name, other, memory][measure]
         )
         parts.append(f"{name} {gain:+.1f}")
     return f"{', '.join(parts)} points (Table 1)"
@@ -144,8 +147,7 @@ def verdicts(data: pd.DataFrame, parameters: Parameters) -> list[Verdict]:
     }
     out = [
         Verdict(
-            claim=f"R@1 with the {loss.replace('_', '-')} loss rises with the memory, on every "
-            "data set.",
+            claim=f"R@1 with the {loss_name(loss)} loss rises with the memory, on every data set.",
             paper=stated(loss),
             ours="; ".join(f"{d} {mean_spread(gains[d, loss])} points" for d in names[loss]),
             rule="on every data set the gain of R@1 exceeds twice its standard error over seeds",
@@ -155,13 +157,13 @@ def verdicts(data: pd.DataFrame, parameters: Parameters) -> list[Verdict]:
         for loss in LOSSES
     ]
     both = names["multi_similarity"]
-    for memory, other in (("none", NO_MEMORY), ("w/ M", MEMORY)):
+    for other in (NO_MEMORY, MEMORY):
         ahead = {d: r1[d, "contrastive", MEMORY] - r1[d, "multi_similarity", other] for d in both}
         out.append(
             Verdict(
                 claim="R@1 is higher with the contrastive loss and memory than with the "
                 f"multi-similarity loss and {other}.",
-                paper=stated("contrastive", beyond=("multi_similarity", memory)),
+                paper=stated("contrastive", beyond=("multi_similarity", other)),
                 ours="; ".join(f"{d} {mean_spread(a)} points" for d, a in ahead.items()),
                 rule="on every data set the difference exceeds twice its standard error over seeds",
                 outcome=clear(*ahead.values()),

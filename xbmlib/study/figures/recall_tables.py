@@ -161,7 +161,7 @@ def verdicts(data: pd.DataFrame, parameters: RecallParameters) -> list[Verdict]:
     first = first.assign(side=first["arm"].map(side))
     r1 = first.set_index(["net", "side", "seed"])["value"].sort_index()
     gains = {net: r1[net, MEMORY] - r1[net, NO_MEMORY] for net in first["net"].unique()}
-    stated = [paper.LOSSES[name, LOSS, memory][measure] for memory in ("none", "w/ M")]
+    stated = [paper.LOSSES[name, LOSS, memory][measure] for memory in (NO_MEMORY, MEMORY)]
     best = {
         is_new: max(
             (row for row in rows if (row.reference is None) == is_new and row.recall[measure]),

@@ -222,8 +222,8 @@ def verdicts(check: pd.DataFrame, parameters: Parameters) -> list[Verdict]:
             times, low, high = (float(f["times"].iloc[0]) for f in best)
             row = best[0].iloc[0]
             ours = (
-                f"predicted {times:.2f} × ({low:.2f} to {high:.2f}), {row['design']}, "
-                f"{row['dtype']}, {row['gb']:.3g} GB on each GPU"
+                f"predicted {times:.2f} × a step with {NO_MEMORY} ({low:.2f} to {high:.2f}), "
+                f"{row['design']}, {row['dtype']}, {row['gb']:.3g} GB on each GPU"
             )
         clear = within and (high <= most or low > most)
         out.append(

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from xbmlib import paper
-from xbmlib.paper.arms import MEMORY, NO_MEMORY
+from xbmlib.paper.arms import MEMORY, NO_MEMORY, loss_name
 from xbmlib.study.figures.ablation_batch_size import EQUAL
 from xbmlib.study.figures.losses_with_memory import BATCH, stated
 from xbmlib.study.figures.training_length import (
@@ -58,7 +58,7 @@ def _longer(part: pd.DataFrame, common: Any) -> Verdict:
     return Verdict(
         claim="The gain of the memory grows with the length of training (not claimed: the paper "
         "trains at one length).",
-        paper="no figure; the released code makes 35,000 updates",
+        paper="no value stated; the released code makes 35,000 updates",
         ours="; ".join(
             f"{n:,} updates {mean_spread(gain[n])} points, {NO_MEMORY} "
             f"{mean_spread(r1[NO_MEMORY, n])}"
@@ -89,9 +89,9 @@ def _small_batch(at: pd.Series, common: Any) -> Verdict:
         claim=f"With every loss the gain of the memory is larger at batch {SMALL} than at batch "
         f"{BATCH}, {EQUAL_IMAGES} (not claimed as such: Fig. 6 is of the "
         "contrastive loss).",
-        paper="no figure",
+        paper="no value stated",
         ours="; ".join(
-            f"{loss} {mean_spread(small[loss])} points at batch {SMALL}, "
+            f"{loss_name(loss)} {mean_spread(small[loss])} points at batch {SMALL}, "
             f"{mean_spread(large[loss])} at batch {BATCH}"
             for loss in LOSSES
         ),
@@ -105,12 +105,12 @@ def _as_long(at: pd.Series, common: Any) -> Verdict:
     """Table 1's claim at the number of updates of the small batch."""
     _, many = _ends(at)
     gains = {loss: _gain(at, loss, many, BATCH) for loss in LONG}
-    names = " and the ".join(loss.replace("_", "-") for loss in LONG)
+    names = " and the ".join(map(loss_name, LONG))
     return Verdict(
         claim=f"R@1 with the {names} loss at batch {BATCH} rises with the memory, after {many:,} "
         "updates.",
-        paper="; ".join(f"{loss}: {stated(loss)}" for loss in LONG),
-        ours="; ".join(f"{loss} {mean_spread(gain)} points" for loss, gain in gains.items()),
+        paper="; ".join(f"{loss_name(loss)}: {stated(loss)}" for loss in LONG),
+        ours="; ".join(f"{loss_name(loss)} {mean_spread(g)} points" for loss, g in gains.items()),
         rule="for each the gain of R@1 exceeds twice its standard error over seeds",
         outcome=clear(*gains.values()),
         **common,
@@ -144,8 +144,8 @@ def _little(at: pd.Series, common: Any) -> Verdict:
         paper=f"{paper.SOP_MEMORY_GAIN_16_TO_256.value} points with memory, "
         f"{paper.SOP_GAIN_16_TO_256.value} points, batch 16 to 256 with {NO_MEMORY} (SOP, "
         f"{paper.SOP_MEMORY_GAIN_16_TO_256.where})",
-        ours=f"{mean_spread(with_memory)} points with memory, {mean_spread(change)} with "
-        f"{NO_MEMORY}, batch {least} to {most}",
+        ours=f"R@1 at batch {most} minus that at batch {least}: {mean_spread(with_memory)} points "
+        f"with memory, {mean_spread(change)} with {NO_MEMORY}",
         rule=f"half of the change with {NO_MEMORY} exceeds the change with memory {BY_SEED}",
         outcome=clear(change.abs() / 2 - with_memory.abs()),
         **common,
@@ -163,8 +163,8 @@ def _change(r1: pd.Series) -> tuple[int, int, int, pd.Series]:
 def _shuffled(gap: pd.Series, common: Any) -> list[Verdict]:
     """Fig. 6's claim when shuffled batches train for longer, and what that changes."""
     few, many = _ends(gap)
-    ours = "; ".join(
-        f"{mean_spread(gap[batch, n])} points behind at batch {batch} after {n:,} updates"
+    ours = "R@1 with PK batches minus that with shuffled batches: " + "; ".join(
+        f"{mean_spread(gap[batch, n])} points at batch {batch} after {n:,} updates of each"
         for batch, n in gap.index.droplevel("seed").unique()
     )
     short, long = gap[BATCH, few], gap[BATCH, many]
@@ -182,7 +182,7 @@ def _shuffled(gap: pd.Series, common: Any) -> list[Verdict]:
         Verdict(
             claim="With memory, R@1 with shuffled batches approaches that with PK batches as the "
             "number of updates grows (not claimed).",
-            paper="no figure",
+            paper="no value stated",
             ours=ours,
             rule=f"at batch {BATCH}, R@1 is less far behind after {many:,} updates than after "
             f"{few:,}, {BY_SEED}",

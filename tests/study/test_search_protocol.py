@@ -9,7 +9,7 @@ import pytest
 from xbmlib import paper
 from xbmlib.storage import CHECKOUT
 from xbmlib.study.profiles import DATA
-from xbmlib.study.protocol import MEMORY, SHARED, Trial, table, trials
+from xbmlib.study.search_protocol import MEMORY_FIELDS, SHARED_FIELDS, Trial, table, trials
 from xbmlib.training.experiment import ConfigError
 
 RUNS = CHECKOUT / "results" / "runs"
@@ -30,8 +30,8 @@ def test_both_arms_try_the_same():
 def test_what_the_paper_and_its_code_state_is_taken():
     """Oracle: xbmlib.paper's record of the paper's and the released code's settings."""
     released = paper.SETTINGS["released"].stated
-    assert SHARED["batch"] == released["batch"] and SHARED["k"] == released["k"]
-    assert MEMORY["start"] == paper.SETTINGS["paper"].stated["start"] == released["start"]
+    assert SHARED_FIELDS["batch"] == released["batch"] and SHARED_FIELDS["k"] == released["k"]
+    assert MEMORY_FIELDS["start"] == paper.SETTINGS["paper"].stated["start"] == released["start"]
     assert {t.settings["lam"] for t in trials() if t.loss == "contrastive"} > {released["lam"]}
 
 

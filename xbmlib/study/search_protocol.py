@@ -1,14 +1,13 @@
-"""The protocol of the study to come, and the search for the settings of its arms.
+"""Search for the learning rate and margin of each arm under the paper's protocol.
 
-    python -m xbmlib.study.protocol
+    python -m xbmlib.study.search_protocol
 
-As the paper and its released code have it: PK batches with K = 4 in both arms, an equal number of
-updates at every batch size, and memory from iteration 1,000 on (Section 3.3). D, pooling and
-schedule, on which the paper is silent for our backbone, are the same in both arms. The learning
-rate and the margin are searched for each arm: the same trials without memory and with it, on the
-validation classes, at half of the 12,000 updates that Table 1 will be measured at. An arm takes
-the trial with the highest MAP@R; where its learning rate lies at an edge of the grid, both arms of
-that loss and data set get one more rate beyond that edge.
+The verdicts of the README do not rest on it yet. PK batches have K = 4 in both arms, every batch
+size makes an equal number of updates, and the memory joins at iteration 1,000 (Section 3.3). D,
+pooling and schedule, which the paper does not state for our backbone, are the same in both arms.
+Both arms of a loss on a data set run the same trials, on the validation classes, for half of the
+12,000 updates that Table 1 will be measured at. An arm takes the trial with the highest MAP@R. If
+its learning rate lies at an edge of the grid, both arms get one more rate beyond that edge.
 
 Writes results/search_protocol.csv: every trial that has finished.
 """
@@ -29,10 +28,16 @@ from xbmlib.training.run import identify_all
 from xbmlib.training.store import RunStore
 
 # The same in both arms.
-SHARED: dict[str, Any] = {"batch": 64, "k": 4, "dim": 256, "pooling": "max", "schedule": "cosine"}
-# Filled as training goes on, beside the batch's own loss, as the released code does; Section 3.3's
-# `sample` and the memory's loss alone are compared with it at the settings that are found.
-MEMORY: dict[str, Any] = {"start": 1000, "init": "fill", "batch_loss": True}
+SHARED_FIELDS: dict[str, Any] = {
+    "batch": 64,
+    "k": 4,
+    "dim": 256,
+    "pooling": "max",
+    "schedule": "cosine",
+}
+# Filled during training, its loss added to the batch's, as in the released code; Section 3.3's
+# `sample`, and the memory's loss alone, are to be compared with it at the settings found.
+MEMORY_FIELDS: dict[str, Any] = {"start": 1000, "init": "fill", "batch_loss": True}
 UPDATES = 6_000
 # λ = 0.5 is the paper's; the rates surround what 12,000 updates were first tried at.
 GRID: dict[str, dict[str, tuple[float, ...]]] = {
@@ -53,7 +58,7 @@ class Trial:
     @property
     def experiment(self) -> Experiment:
         """The trial as a run on the validation classes."""
-        fixed = SHARED | MEMORY | {"steps": UPDATES, "split": "validation"}
+        fixed = SHARED_FIELDS | MEMORY_FIELDS | {"steps": UPDATES, "split": "validation"}
         return Experiment(
             data=self.data, loss=self.loss, ratio=self.ratio, **fixed, **self.settings
         )
