@@ -34,15 +34,15 @@ def of_notebook(path):
     """The module that a notebook calls `study`, and its class of parameters."""
     code = [c.source for c in nbformat.read(path, 4).cells if c.cell_type == "code"]
     tree = ast.parse("\n".join(code))
-    modules = [
-        alias.name
+    (module,) = [
+        f"{node.module}.{alias.name}"
         for node in ast.walk(tree)
-        if isinstance(node, ast.Import)
+        if isinstance(node, ast.ImportFrom)
         for alias in node.names
         if alias.asname == "study"
     ]
     used = {n.attr for n in ast.walk(tree) if isinstance(n, ast.Attribute)}
-    return *modules, next(name for name in used if name.endswith("Parameters")), "frame" in used
+    return module, next(name for name in used if name.endswith("Parameters")), "frame" in used
 
 
 def test_every_notebook_of_runs_has_its_study():
