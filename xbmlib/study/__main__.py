@@ -8,12 +8,13 @@ from __future__ import annotations
 import argparse
 import multiprocessing as mp
 import os
+import sys
 from concurrent.futures import ProcessPoolExecutor, as_completed
 
 from xbmlib.extras import command_needs
 
 with command_needs("study"):
-    from xbmlib.storage import ROOT
+    from xbmlib.storage import ROOT, StorageError, require_writable
     from xbmlib.study.execution import execute, executed
     from xbmlib.study.parallel import run_all
     from xbmlib.study.plan import NOTEBOOKS, experiments
@@ -31,7 +32,11 @@ def main() -> None:
     given = parser.parse_args()
     profile = given.profile
     # The runs of all notebooks at once: notebook by notebook, cores would idle in between.
-    run_all(e for name in NOTEBOOKS for e in experiments(name, profile, given.data))
+    try:
+        require_writable(ROOT)
+        run_all(e for name in NOTEBOOKS for e in experiments(name, profile, given.data))
+    except StorageError as error:
+        sys.exit(f"{error}")
     with ProcessPoolExecutor(len(os.sched_getaffinity(0)), mp.get_context("spawn")) as pool:
         waiting = {pool.submit(execute, name, profile, given.data): name for name in NOTEBOOKS}
         for done in as_completed(waiting):

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationIn
 from xbmlib import plots
 from xbmlib.datasets.paths import is_folder
 from xbmlib.datasets.published import VARIABLE
-from xbmlib.storage import ROOT, write_atomically, write_csv, write_json
+from xbmlib.storage import ROOT, require_writable, write_atomically, write_csv, write_json
 from xbmlib.study.cells import parameters_of_cells
 from xbmlib.study.profiles import PROFILES, Profile
 
@@ -58,6 +58,7 @@ class Checked(BaseModel):
 
         Raises:
             ParameterError: unknown name, wrong type, or value out of range.
+            StorageError: in a notebook, nothing can be written to where its results belong.
         """
         assigned = parameters_of_cells(namespace)
         given = dict(namespace if assigned is None else assigned)
@@ -68,10 +69,14 @@ class Checked(BaseModel):
             if name in cls.model_fields.keys() & namespace.keys()
         }
         try:
-            return cls(**given)
+            parameters = cls(**given)
         except ValidationError as error:
             lines = [cls._explain(e) for e in error.errors()]
             raise ParameterError("\n".join(lines)) from None
+        if assigned is not None:
+            for folder in ("figures", "results"):
+                require_writable(ROOT / folder)
+        return parameters
 
     @classmethod
     def _explain(cls, error: Any) -> str:
