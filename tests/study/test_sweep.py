@@ -104,7 +104,7 @@ def test_plan_names_each_run_once():
         ("--proflie=smoke", "unrecognized arguments: --proflie=smoke"),
         ("--profile=huge", "invalid choice: 'huge'"),
         ("--notebooks=cost,costs", "no notebook costs; known: drift_curves, "),
-        ("--checkpoint_steps=0", "'0': give a whole number of at least 1"),
+        ("--checkpoint_steps=0", "'0': give an integer of at least 1"),
     ],
 )
 def test_bad_config_is_refused(option, message, tmp_path, capsys):

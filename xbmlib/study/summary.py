@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from pathlib import Path
 
 import pandas as pd
 
@@ -14,13 +16,28 @@ README_PROFILES = ("quick", "full", "benchmarks")
 BEGIN, END = "<!-- verdicts: python -m xbmlib.study.summary -->", "<!-- end of verdicts -->"
 
 
+class SummaryError(ValueError):
+    """Verdicts that cannot be summarised: names the folder or the file, and the remedy."""
+
+
 def verdicts(profile: str) -> dict[str, list[Verdict]]:
-    """Stored verdicts of a profile, by notebook."""
+    """Stored verdicts of a profile, by notebook.
+
+    Raises:
+        SummaryError: a file of verdicts is damaged.
+    """
     folder = ROOT / "results" / "verdicts" / profile
-    return {
-        path.stem: [Verdict(**v) for v in json.loads(path.read_text(encoding="utf-8"))]
-        for path in sorted(folder.glob("*.json"))
-    }
+    return {path.stem: _read(path) for path in sorted(folder.glob("*.json"))}
+
+
+def _read(path: Path) -> list[Verdict]:
+    try:
+        return [Verdict(**v) for v in json.loads(path.read_text(encoding="utf-8"))]
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        reason = str(error).partition("\n")[0]
+        raise SummaryError(
+            f"{path}: cannot be read as verdicts ({reason}); execute {path.stem}.ipynb again"
+        ) from None
 
 
 def verdict_lines(profile: str) -> list[str]:
@@ -43,10 +60,19 @@ def claims(profiles: tuple[str, ...] = README_PROFILES) -> pd.DataFrame:
 
     Returns:
         One row per claim: notebook, profile, claim, paper, ours, outcome, data, seeds, rule.
+
+    Raises:
+        SummaryError: no profile has any, or a file of them is damaged.
     """
     latest: dict[str, tuple[str, list[Verdict]]] = {}
     for profile in profiles:
         latest |= {name: (profile, found) for name, found in verdicts(profile).items()}
+    if not latest:
+        raise SummaryError(
+            f"{ROOT / 'results' / 'verdicts'}: no verdicts of {', '.join(profiles)}; execute the "
+            "notebooks first (python -m xbmlib.study), or set XBM_ROOT to the folder that holds "
+            "results/"
+        )
     return pd.DataFrame(
         [
             {"notebook": name, "profile": profile} | v.model_dump()
@@ -73,8 +99,16 @@ def rewrite_readme(text: str) -> str:
     return f"{head}{BEGIN}\n{table(claims())}\n{END}{tail}"
 
 
+def main() -> None:
+    """Write results/claims.csv, and the README's table where there is a README."""
+    try:
+        write_csv(ROOT / "results" / "claims.csv", claims())
+    except SummaryError as error:
+        sys.exit(str(error))
+    if (readme := ROOT / "README.md").is_file():
+        text = rewrite_readme(readme.read_text(encoding="utf-8"))
+        write_atomically(readme, lambda path: path.write_text(text, encoding="utf-8"))
+
+
 if __name__ == "__main__":
-    write_csv(ROOT / "results" / "claims.csv", claims())
-    readme = ROOT / "README.md"
-    text = rewrite_readme(readme.read_text(encoding="utf-8"))
-    write_atomically(readme, lambda path: path.write_text(text, encoding="utf-8"))
+    main()

@@ -6,20 +6,27 @@ python -m xbmlib.study.sweep {plan,train,notebook,verdicts} --help
 from __future__ import annotations
 
 import argparse
+import difflib
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
+from xbmlib.backbones import WeightsError
+from xbmlib.datasets import DatasetError
 from xbmlib.storage import write_json
 from xbmlib.study.execution import execute
+from xbmlib.study.notebook import ParameterError
 from xbmlib.study.parallel import single_threaded
 from xbmlib.study.plan import STUDIES, plan
 from xbmlib.study.profiles import PROFILES
 from xbmlib.study.progress import Progress
-from xbmlib.study.summary import verdict_lines
+from xbmlib.study.summary import SummaryError, verdict_lines
 from xbmlib.training.experiment import ConfigError, Experiment
 from xbmlib.training.run import identify, run_experiment
 from xbmlib.training.trainer import CHECKPOINT_STEPS
+
+REMEDY = "write it with python -m xbmlib.study.sweep plan"
 
 
 def train_planned(planned: dict[str, Any], id: str) -> None:
@@ -30,8 +37,12 @@ def train_planned(planned: dict[str, Any], id: str) -> None:
         id: id of the run.
 
     Raises:
-        ConfigError: the experiment has another id here than in the plan.
+        ConfigError: the plan has no such run, or its experiment has another id here than there.
     """
+    if id not in planned["runs"]:
+        close = difflib.get_close_matches(id, planned["runs"], n=1)
+        hint = f"did you mean {close[0]}?" if close else 'see its key "runs"'
+        raise ConfigError(f"{id}: none of the {len(planned['runs'])} runs of the plan; {hint}")
     experiment = Experiment.from_dict(planned["runs"][id])
     if (found := identify(experiment)) != id:
         raise ConfigError(
@@ -42,6 +53,25 @@ def train_planned(planned: dict[str, Any], id: str) -> None:
     with Progress(experiment.steps, id) as bar:
         every = planned["checkpoint_steps"]
         run_experiment(experiment, progress=bar.update, checkpoint_steps=every)
+
+
+def read_plan(path: Path) -> dict[str, Any]:
+    """The plan that the job "plan" wrote.
+
+    Raises:
+        ConfigError: no such file, or not a plan.
+    """
+    try:
+        planned = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ConfigError(f"{path}: cannot be read as a plan ({error}); {REMEDY}") from None
+    if (
+        not isinstance(planned, dict)
+        or not isinstance(planned.get("runs"), dict)
+        or type(planned.get("checkpoint_steps")) is not int
+    ):
+        raise ConfigError(f"{path}: not a plan; {REMEDY}")
+    return planned
 
 
 def _notebooks(text: str) -> list[str]:
@@ -88,15 +118,20 @@ def main(arguments: list[str] | None = None) -> None:
         if name == "notebook":
             job.add_argument("name", choices=list(STUDIES))
     given = parser.parse_args(arguments)
-    if given.job == "plan":
-        planned = plan(given.profile, given.notebooks)
-        write_json(given.plan, planned | {"checkpoint_steps": given.checkpoint_steps})
-    elif given.job == "train":
-        train_planned(json.loads(given.plan.read_text(encoding="utf-8")), given.id)
-    elif given.job == "notebook":
-        execute(given.name, given.profile)
-    else:
-        print("\n".join(verdict_lines(given.profile)))
+    try:
+        if given.job == "plan":
+            if given.plan.is_dir():
+                raise ConfigError(f"{given.plan}: a folder; give the path of a JSON file to write")
+            planned = plan(given.profile, given.notebooks)
+            write_json(given.plan, planned | {"checkpoint_steps": given.checkpoint_steps})
+        elif given.job == "train":
+            train_planned(read_plan(given.plan), given.id)
+        elif given.job == "notebook":
+            execute(given.name, given.profile)
+        else:
+            print("\n".join(verdict_lines(given.profile)))
+    except (ConfigError, DatasetError, ParameterError, SummaryError, WeightsError) as error:
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,95 @@
+"""Tests of the summary of verdicts, and of the jobs of a sweep, given what they cannot use."""
+
+import json
+
+import pytest
+
+from xbmlib.study import summary, sweep
+from xbmlib.training.experiment import Experiment
+from xbmlib.training.run import identify
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    """An empty folder in place of the checkout's results."""
+    monkeypatch.setattr(summary, "ROOT", tmp_path)
+    return tmp_path
+
+
+def one_line(call, *arguments):
+    """The line that a command ends with."""
+    with pytest.raises(SystemExit) as stop:
+        call(*arguments)
+    assert isinstance(stop.value.code, str) and len(stop.value.code.splitlines()) == 1
+    return stop.value.code
+
+
+def test_an_empty_root_has_no_summary(root):
+    """Oracle: one line with the folder, the profiles and the remedy; nothing is written."""
+    line = one_line(summary.main)
+    assert line.startswith(f"{root}/results/verdicts: no verdicts of quick, full, benchmarks;")
+    assert "XBM_ROOT" in line and not list(root.iterdir())
+
+
+VERDICT = {"claim": "c", "paper": "p", "ours": "o", "rule": "r", "outcome": "agrees",
+           "data": "d", "seeds": 1}  # fmt: skip
+
+
+def stored(root, text, profile="quick"):
+    """The verdicts of one notebook."""
+    path = root / "results" / "verdicts" / profile / "cost.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+def test_claims_are_the_stored_verdicts(root):
+    """Oracle: the one verdict that was stored, of the last profile that has any; no README is
+    needed.
+    """
+    stored(root, json.dumps([VERDICT | {"ours": "old"}]))
+    stored(root, json.dumps([VERDICT]), "full")
+    summary.main()
+    head, row = (root / "results" / "claims.csv").read_text().splitlines()
+    assert head == "notebook,profile,claim,paper,ours,outcome,data,seeds,rule"
+    assert row == "cost,full,c,p,o,agrees,d,1,r"
+
+
+@pytest.mark.parametrize("text", ["", "{", "3", '[{"claim": 1}]', "[" * 99_999])
+def test_damaged_verdicts_are_named(root, text):
+    """Oracle: the file, and its notebook as the remedy."""
+    path = stored(root, text)
+    line = one_line(summary.main)
+    assert line.startswith(f"{path}: cannot be read as verdicts (")
+    assert line.endswith("execute cost.ipynb again")
+
+
+def test_a_run_that_no_plan_has(tmp_path):
+    """Oracle: the id; and the one that was meant, one digit apart."""
+    e = Experiment(split="validation", steps=2)
+    id = identify(e)
+    plan = tmp_path / "plan.json"
+    plan.write_text(json.dumps({"runs": {id: e.model_dump()}, "checkpoint_steps": 1}))
+    other = ("0" if id[0] != "0" else "1") + id[1:]
+    assert one_line(sweep.main, ["train", str(plan), other]) == (
+        f"{other}: none of the 1 runs of the plan; did you mean {id}?"
+    )
+
+
+@pytest.mark.parametrize(
+    "text", [None, "", "[]", "{}", '{"runs": {}}', '{"runs": [], "checkpoint_steps": 1}']
+)
+def test_a_file_that_is_no_plan(tmp_path, text):
+    """Oracle: the path and the remedy."""
+    plan = tmp_path / "plan.json"
+    if text is not None:
+        plan.write_text(text)
+    line = one_line(sweep.main, ["train", str(plan), "0" * 16])
+    assert line.startswith(f"{plan}: ") and line.endswith("xbmlib.study.sweep plan")
+
+
+def test_a_plan_in_place_of_a_folder(tmp_path):
+    """Oracle: the path; nothing is planned."""
+    assert one_line(sweep.main, ["plan", str(tmp_path), "--profile=smoke"]) == (
+        f"{tmp_path}: a folder; give the path of a JSON file to write"
+    )
