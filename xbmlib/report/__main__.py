@@ -25,9 +25,10 @@ def main() -> None:
         )
     with command_needs("report"):
         from xbmlib.report.site import ReportError, build
+        from xbmlib.study.summary import SummaryError
     try:
         print(f"report: {build(profile)}")
-    except (ReportError, MissingExtra) as error:
+    except (ReportError, SummaryError, MissingExtra) as error:
         sys.exit(str(error))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +12,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from xbmlib.datasets import DatasetError, Images, ImageSet
 from xbmlib.sampler import PKSampler, ShuffleSampler, StepSampler
 from xbmlib.training.experiment import Experiment
+from xbmlib.training.shared_memory import reading_processes
 
 Batch = tuple[Tensor, Tensor, Tensor]  # images (m, C, H, W) uint8, labels (m,), rows (m,)
 WHOLE = slice(None)
@@ -28,13 +28,14 @@ def training_batches(
     else:
         sampler = ShuffleSampler(len(images), e.batch, steps=e.steps, seed=e.seed)
     sampler.start = start
-    return _read(images, _Numbered(sampler), e.seed, share)
+    size = len(range(e.batch)[share])
+    return _read(images, _Numbered(sampler), size, e.seed, share)
 
 
 def test_batches(images: Images, size: int) -> Iterator[Batch]:
     """All images in their order, ``size`` at a time."""
     rows = [[-1, *part.tolist()] for part in torch.arange(len(images)).split(size)]
-    return _read(images, rows, 0)
+    return _read(images, rows, size, 0)
 
 
 def sampled_batches(images: Images, count: int, seed: int) -> Iterator[Batch]:
@@ -44,9 +45,14 @@ def sampled_batches(images: Images, count: int, seed: int) -> Iterator[Batch]:
     return ((x, labels, order[rows]) for x, labels, rows in batches)
 
 
-def _read(images: Images, sampler: Any, seed: int, share: slice = WHOLE) -> Iterator[Batch]:
+def _read(
+    images: Images, sampler: Any, size: int, seed: int, share: slice = WHOLE
+) -> Iterator[Batch]:
     """Images in memory are indexed by this process; files are read ahead by workers."""
-    workers = 0 if isinstance(images, ImageSet) else len(os.sched_getaffinity(0))
+    workers = 0
+    if not isinstance(images, ImageSet) and len(images):
+        one = images.fetch(torch.arange(1))
+        workers = reading_processes(min(size, len(images)) * one.nbytes)
     # Without a variable that holds it, the loader ends its processes once an error is raised.
     for batch in DataLoader(
         _Rows(images, seed, share),

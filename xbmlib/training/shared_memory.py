@@ -1,0 +1,48 @@
+"""How many processes can read images ahead, by the shared memory that their batches pass through.
+
+A container has 64 MiB of it unless it is given more, and a batch that finds no room ends the
+process that writes it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import warnings
+from pathlib import Path
+
+FOLDER = Path("/dev/shm")
+# Batches that each process holds ready (PyTorch's default), and those that are being used.
+AHEAD, IN_USE = 2, 2
+MIB = 2**20
+
+
+def reading_processes(batch_bytes: int) -> int:
+    """The number of processes that read images: one per core, or as many as there is room for.
+
+    Args:
+        batch_bytes: size of one batch.
+
+    Returns:
+        A number of processes; 0 where this process has to read the images itself.
+
+    Warns:
+        UserWarning: there is room for fewer than one per core.
+    """
+    wanted = len(os.sched_getaffinity(0))
+    if not FOLDER.is_dir():  # another system: its shared memory has no such limit
+        return wanted
+    usage = shutil.disk_usage(FOLDER)
+    # The processes of one machine under torchrun share it.
+    room = usage.free // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    fitting = (room // max(batch_bytes, 1) - IN_USE) // AHEAD
+    if fitting >= wanted:
+        return wanted
+    workers = max(0, fitting)
+    warnings.warn(
+        f"{FOLDER} of {usage.total // MIB} MiB has room for the batches of {workers} reading "
+        f"processes, not of {wanted}: reading images takes longer; give it more (docker run "
+        "--shm-size=8g)",
+        stacklevel=2,
+    )
+    return workers
