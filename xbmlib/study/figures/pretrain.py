@@ -10,7 +10,7 @@ import torch
 
 from xbmlib import backbones, datasets
 from xbmlib.backbones.weights import SHIPPED
-from xbmlib.storage import ROOT, write_json
+from xbmlib.storage import ROOT, require_writable, write_json
 from xbmlib.study.notebook import Checked
 from xbmlib.study.progress import Progress
 from xbmlib.training.callbacks import ReportProgress
@@ -52,7 +52,7 @@ def pretrain(parameters: Parameters) -> pd.DataFrame:
     torch.set_num_threads(1)
     experiment = pretraining(parameters.profile)
     folder = ROOT / "results" / "pretraining" / parameters.profile
-    folder.mkdir(parents=True, exist_ok=True)
+    require_writable(folder)
     with Progress(experiment.steps, "pretraining") as bar:
         trainer = Trainer(
             experiment,
