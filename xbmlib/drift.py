@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from xbmlib.integers import whole_number
+
 
 def feature_drift(now: Tensor, then: Tensor) -> Tensor:
     """D(x, t; Δt) = ||f(x; θ^t) - f(x; θ^(t-Δt))||², Eq. 2.
@@ -17,14 +19,18 @@ def feature_drift(now: Tensor, then: Tensor) -> Tensor:
         then: (n, D) embeddings of the same instances at step t - Δt.
 
     Returns:
-        (n,), in [0, 4] for embeddings of norm 1.
+        (n,), in [0, 4] for embeddings of norm 1; in at least float32.
 
     Raises:
-        ValueError: shapes that differ.
+        ValueError: shapes that differ, or embeddings that are not floating point.
     """
     if now.shape != then.shape or now.ndim != 2:
         raise ValueError(f"shapes {tuple(now.shape)}, {tuple(then.shape)}: give (n, D) twice")
-    return (now - then).square().sum(1)
+    for name, value in (("now", now), ("then", then)):
+        if not value.is_floating_point():
+            raise ValueError(f"{name} of {value.dtype}: give embeddings in floating point")
+    dtype = torch.promote_types(now.dtype, torch.float32)
+    return (now.to(dtype) - then.to(dtype)).square().sum(1)
 
 
 def gradient_errors(
@@ -62,9 +68,14 @@ def gradient_errors(
         for image, difference in zip(images, differences, strict=True):
             product = (model(image[None])[0] * difference).sum()
             gradients = torch.autograd.grad(product, parameters)
-            rows.append(torch.stack([g.square().sum() for g in gradients]))
+            rows.append(torch.stack([_squared_norm(g) for g in gradients]))
     squares = torch.stack(rows) if rows else differences.new_zeros(0, len(parameters))
     return {name: squares[:, mask].sum(1) for name, mask in columns.items()}
+
+
+def _squared_norm(gradient: Tensor) -> Tensor:
+    # The squares of a half-precision gradient are beyond its range.
+    return gradient.to(torch.promote_types(gradient.dtype, torch.float32)).square().sum()
 
 
 def _lemma(error: Tensor, epsilon: Tensor, suffix: str) -> dict[str, float]:
@@ -89,7 +100,7 @@ class DriftProbe:
         times: the steps t at which to measure, for each Δt <= t.
 
     Raises:
-        ValueError: a Δt below 1.
+        ValueError: a Δt below 1, or a step that is no whole number of at least 0.
 
     Example:
         >>> import torch
@@ -103,8 +114,9 @@ class DriftProbe:
     """
 
     def __init__(self, deltas: Sequence[int], times: Iterable[int]) -> None:
-        if any(delta < 1 for delta in deltas):
-            raise ValueError(f"deltas={tuple(deltas)}: Δt is at least one step")
+        deltas, times = tuple(deltas), [whole_number("a step of times", t, 0) for t in times]
+        if any(whole_number("a Δt of deltas", delta) < 1 for delta in deltas):
+            raise ValueError(f"deltas={deltas}: Δt is at least one step")
         pairs = {(t, t - delta) for t in times for delta in deltas if t >= delta}
         self._pairs = {t: sorted({u for s, u in pairs if s == t}) for t, _ in pairs}
         self._last_use: dict[int, int] = {}
@@ -138,11 +150,15 @@ class DriftProbe:
             standard deviation); with ``errors`` also epsilon and error (their means over the p),
             C (mean of error / epsilon) and below_one (fraction of the p in which that is below 1);
             these three for a part as error_<part> and so on.
+
+        Raises:
+            ValueError: a step that is not due, one that needs a step which was not recorded, or
+                embeddings of another shape than before. The probe stays as it was.
         """
-        self._held[step] = embeddings.detach().clone()
-        rows = []
+        self._check(step, embeddings)
+        now, rows = embeddings.detach().clone(), []
         for then in reversed(self._pairs.get(step, [])):
-            drift = feature_drift(self._held[step], self._held[then])
+            drift = feature_drift(now, self._held[then])
             row = {
                 "step": step,
                 "delta": step - then,
@@ -150,16 +166,47 @@ class DriftProbe:
                 "spread": float(drift.std(correction=0)),
             }
             if errors is not None:
-                for part, error in errors(self._held[step] - self._held[then]).items():
+                for part, error in errors(now - self._held[then]).items():
                     row |= _lemma(error, drift[: len(error)], "" if part == "all" else f"_{part}")
             rows.append(row)
-        self._held = {t: e for t, e in self._held.items() if self._last_use[t] > step}
+        held = self._held | {step: now}
+        self._held = {t: e for t, e in held.items() if self._last_use[t] > step}
         return rows
+
+    def _check(self, step: int, embeddings: Tensor) -> None:
+        """Refuse what :meth:`record` could not compare or use."""
+        if not self.due(step):
+            raise ValueError(f"step={step} is not due: record where due(step) is true")
+        for then in self._pairs.get(step, []):
+            if then not in self._held:
+                raise ValueError(
+                    f"step={step} is compared with step {then}, which was not recorded: record "
+                    "wherever due(step) is true"
+                )
+        for value in (embeddings, *self._held.values()):
+            if value.ndim != 2 or value.shape != embeddings.shape:
+                raise ValueError(
+                    f"embeddings of shape {tuple(embeddings.shape)}: give (n, D) of the same "
+                    f"probes at every step, here {tuple(value.shape)}"
+                )
 
     def state_dict(self) -> dict[str, Any]:
         """The embeddings that later steps still need."""
         return {str(step): held for step, held in self._held.items()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore the embeddings from a :meth:`state_dict`."""
+        """Restore the embeddings from a :meth:`state_dict`.
+
+        Raises:
+            ValueError: the state of a probe with other Δt or steps. This one stays as it was.
+        """
+        unknown = sorted(state.keys() - {str(step) for step in self._last_use})
+        if unknown:
+            raise ValueError(
+                f"a state of step {', '.join(unknown)}, at which this probe does not measure: make "
+                "it with the same deltas and times"
+            )
+        shapes = {getattr(held, "shape", None) for held in state.values()}
+        if len(shapes) > 1 or any(shape is None or len(shape) != 2 for shape in shapes):
+            raise ValueError("a state of other than equally many (n, D): give it as it was saved")
         self._held = {int(step): held for step, held in state.items()}

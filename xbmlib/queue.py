@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
+
+from xbmlib.integers import as_labels, whole_number
+from xbmlib.state import check_state
 
 DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
 
@@ -48,6 +51,34 @@ class Ring(nn.Module):
         """Slot that the next entry is written to, in [0, M)."""
         return self._enqueued % self.size
 
+    def check_state(self, state: Mapping[str, Any], prefix: str, strict: bool) -> None:
+        """Refuse a state that does not fit, as ``load_state_dict`` does before it takes any of it.
+
+        Raises:
+            RuntimeError: see :func:`xbmlib.state.check_state`.
+            ValueError: a number of entries that is none.
+        """
+        check_state(self, state, prefix, strict=strict, whole=True)
+        if f"{prefix}_extra_state" in state:
+            count_of(state[f"{prefix}_extra_state"])
+
+    def _load_from_state_dict(
+        self, state: dict[str, Any], prefix: str, metadata: Any, strict: bool, *rest: Any
+    ) -> None:
+        self.check_state(state, prefix, strict)
+        super()._load_from_state_dict(state, prefix, metadata, strict, *rest)
+
+
+def count_of(state: Tensor) -> int:
+    """A number of entries enqueued, or of steps, from a state.
+
+    Raises:
+        ValueError: no such number.
+    """
+    if not isinstance(state, Tensor) or state.numel() != 1 or state.is_floating_point():
+        raise ValueError(f"a state that counts {state!r}: give it as it was saved")
+    return whole_number("the state's count", int(state), 0)
+
 
 class Shadow(NamedTuple):
     """A bfloat16 copy of a memory's entries, half as large, to search it by.
@@ -73,8 +104,8 @@ class CrossBatchMemory(Ring):
 
     A queue of the last M embeddings with their labels (Section 3.3, Algorithm 1), for about
     4 D + 16 bytes each. Nothing here takes part in a gradient. ``state_dict()`` holds the whole
-    state, the pointer included, so a resumed run goes on with the same memory. Symbols:
-    :mod:`xbmlib`.
+    state, the pointer included, so a resumed run goes on with the same memory; a state that is
+    refused leaves it as it was. Symbols: :mod:`xbmlib`.
 
     Args:
         size: M, the number of entries kept (>= 1).
@@ -114,9 +145,7 @@ class CrossBatchMemory(Ring):
         device: torch.device | str | None = None,
         shadow: bool = False,
     ) -> None:
-        for name, value in (("size", size), ("dim", dim)):
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name}={value!r}: the memory needs a whole number of at least 1")
+        size, dim = whole_number("size", size, 1), whole_number("dim", dim, 1)
         if dtype not in DTYPES:
             raise ValueError(f"dtype={dtype}: use one of {', '.join(map(str, DTYPES))}")
         if shadow and dtype != torch.float32:
@@ -179,15 +208,15 @@ class CrossBatchMemory(Ring):
 
         Args:
             embeddings: (B, D) floating point, of any dtype and device; B may exceed M.
-            labels: (B,) integers, of any value.
-            ids: (B,) integers that name the images, optional.
+            labels: (B,) integers of any dtype and value, or bool; stored in int64.
+            ids: (B,) likewise, that name the images; optional.
 
         Returns:
             (B,) int64: the slot of each row in :attr:`embeddings`, for a loss's ``own``. Where
             B > M only the last M rows are kept, and the others have slot -1.
 
         Raises:
-            ValueError: shapes that do not agree with each other or with D.
+            ValueError: shapes that do not agree with each other or with D, or another dtype.
         """
         batch = self.check(embeddings, labels, ids)
         device = self.features.device
@@ -197,8 +226,9 @@ class CrossBatchMemory(Ring):
         slots[: kept.start] = -1
         written = slots[kept]
         self.features[written] = embeddings.detach()[kept].to(self.features)
-        self.classes[written] = labels[kept].to(self.classes)
-        self.instances[written] = -1 if ids is None else ids[kept].to(self.instances)
+        self.classes[written] = as_labels("labels", labels)[kept].to(self.classes)
+        ids = None if ids is None else as_labels("ids", ids)[kept].to(self.instances)
+        self.instances[written] = -1 if ids is None else ids
         self._update_shadow(written)
         self._enqueued += batch
         return slots
@@ -214,28 +244,41 @@ class CrossBatchMemory(Ring):
             raise ValueError(
                 f"embeddings of shape {tuple(embeddings.shape)}: this memory takes (B, {self.dim})"
             )
+        if not embeddings.is_floating_point():
+            raise ValueError(f"embeddings of {embeddings.dtype}: give floating point")
         for name, value in (("labels", labels), ("ids", ids)):
-            if value is not None and value.shape != (batch,):
+            if value is not None and as_labels(name, value).shape != (batch,):
                 raise ValueError(
                     f"{name} of shape {tuple(value.shape)}: give one for each of {batch} embeddings"
                 )
-            if value is not None and (value.is_floating_point() or value.is_complex()):
-                raise ValueError(f"{name} of {value.dtype}: give integers")
         return batch
 
     def _update_shadow(self, slots: Tensor | slice) -> None:
         """Copy these slots' entries to the shadow."""
         if self.shadow_features is not None and self.norms is not None:
             self.shadow_features[slots] = self.features[slots].to(self.shadow_features)
-            self.norms[slots] = self.features[slots].norm(dim=1)
+            self.norms[slots] = self.features[slots].to(self.norms).norm(dim=1)
+
+    def _apply(self, *arguments: Any, **named: Any) -> CrossBatchMemory:
+        super()._apply(*arguments, **named)
+        if self.shadow_features is not None and self.norms is not None:
+            # ``.half()`` and the like convert every buffer: the copy and its norms keep their own.
+            self.shadow_features = self.shadow_features.to(torch.bfloat16)
+            self.norms = self.norms.to(torch.float32)
+            self._update_shadow(slice(None))
+        return self
 
     def get_extra_state(self) -> Tensor:
         """The number of entries ever enqueued, as ``state_dict`` stores it."""
         return torch.tensor(self._enqueued)
 
     def set_extra_state(self, state: Tensor) -> None:
-        """Restore the number of entries ever enqueued from :meth:`get_extra_state`."""
-        self._enqueued = int(state)
+        """Restore the number of entries ever enqueued from :meth:`get_extra_state`.
+
+        Raises:
+            ValueError: no such number.
+        """
+        self._enqueued = count_of(state)
         self._update_shadow(slice(None))
 
     def extra_repr(self) -> str:

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Sampler
 
+from xbmlib.integers import as_labels, whole_number
+
 
 class StepSampler(Sampler[list[int]]):
     """A batch sampler for ``DataLoader`` that yields the batches of steps [start, steps).
@@ -26,7 +28,7 @@ class StepSampler(Sampler[list[int]]):
         start: first step to yield; set it to resume.
 
     Raises:
-        ValueError: steps below 0.
+        ValueError: steps below 0, or a seed that is no whole number.
 
     Example:
         >>> class InOrder(StepSampler):
@@ -39,9 +41,8 @@ class StepSampler(Sampler[list[int]]):
     """
 
     def __init__(self, steps: int, seed: int) -> None:
-        if steps < 0:
-            raise ValueError(f"steps={steps}: give at least 0")
-        self.start, self.steps, self.seed = 0, steps, seed
+        self.start, self.steps = 0, whole_number("steps", steps, 0)
+        self.seed = whole_number("seed", seed)
         self._latest: tuple[int, Tensor] = (-1, torch.empty(0))
 
     def batch(self, step: int) -> list[int]:
@@ -61,12 +62,12 @@ class StepSampler(Sampler[list[int]]):
         for number in stream:
             # The CPU's generator uses only the low 32 bits of its seed: an odd multiplier keeps the
             # streams apart in those.
-            state = (state * 6364136223846793005 + number + 1442695040888963407) % (1 << 63)
+            state = (state * 6364136223846793005 + int(number) + 1442695040888963407) % (1 << 63)
         return torch.Generator().manual_seed(state)
 
     def _distinct(self, n: int, size: int, step: int) -> Tensor:
         """(size,) different indices below n: one step's slice of successive permutations."""
-        epoch, at = divmod(step * size, n)
+        epoch, at = divmod(whole_number("step", step) * size, n)
         chosen = self._permutation(n, size, epoch)[at : at + size]
         if short := size - len(chosen):
             chosen = torch.cat([chosen, self._permutation(n, size, epoch + 1)[:short]])
@@ -101,7 +102,7 @@ class PKSampler(StepSampler):
     class has been visited floor(t · P / C) times or once more.
 
     Args:
-        labels: (N,) integers, the class of each dataset index.
+        labels: (N,) integers of any dtype, or bool: the class of each dataset index.
         p: P, classes in a batch, in [1, C].
         k: K, images of each class, >= 1. A class with at least K images gives K different ones; a
             smaller class gives all of its images and repeats some to make K.
@@ -109,7 +110,7 @@ class PKSampler(StepSampler):
         seed: of the randomness.
 
     Raises:
-        ValueError: p, k or steps out of range, or labels that are not (N,).
+        ValueError: p, k or steps out of range, or labels that are not (N,) integers.
 
     Example:
         >>> import torch
@@ -123,19 +124,22 @@ class PKSampler(StepSampler):
 
     def __init__(self, labels: Tensor, p: int, k: int, *, steps: int, seed: int = 0) -> None:
         super().__init__(steps, seed)
-        labels = torch.as_tensor(labels)
-        if labels.ndim != 1 or not len(labels):
+        try:
+            given = torch.as_tensor(labels)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise ValueError(f"labels of type {type(labels).__name__}: give integers") from error
+        if given.ndim != 1 or not len(given):
             raise ValueError(
-                f"labels of shape {tuple(labels.shape)}: give (N,) with N of at least 1"
+                f"labels of shape {tuple(given.shape)}: give (N,) with N of at least 1"
             )
+        labels = as_labels("labels", given)
         self._order = labels.argsort(stable=True)
         _, counts = labels[self._order].unique_consecutive(return_counts=True)
         self._sizes = counts
         self._starts = counts.cumsum(0) - counts
+        p, k = whole_number("p", p), whole_number("k", k, 1)
         if not 1 <= p <= len(counts):
             raise ValueError(f"p={p}: give 1 to {len(counts)}, the number of classes")
-        if k < 1:
-            raise ValueError(f"k={k}: give at least 1")
         self.p, self.k = p, k
 
     def batch(self, step: int) -> list[int]:
@@ -180,6 +184,7 @@ class ShuffleSampler(StepSampler):
 
     def __init__(self, n: int, batch: int, *, steps: int, seed: int = 0) -> None:
         super().__init__(steps, seed)
+        n, batch = whole_number("n", n), whole_number("batch", batch)
         if not 1 <= batch <= n:
             raise ValueError(f"batch={batch}: give 1 to {n}, the number of images")
         self.n, self.size = n, batch

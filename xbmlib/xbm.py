@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from xbmlib.integers import whole_number
 from xbmlib.losses import MetricLearningLoss, PairLoss
-from xbmlib.queue import CrossBatchMemory
+from xbmlib.queue import CrossBatchMemory, count_of
+from xbmlib.state import check_state
 
 
 class XBM(nn.Module):
@@ -23,7 +26,8 @@ class XBM(nn.Module):
     sum against the memory as it stands, and nothing is enqueued or counted.
 
     ``state_dict()`` holds the memory with its pointer, the number of steps and the loss's own
-    state, so a resumed run goes on to the last bit. Pass ``parameters()`` to the optimiser if the
+    state, so a resumed run goes on to the last bit; a state that is refused leaves all of it as it
+    was. Pass ``parameters()`` to the optimiser if the
     loss has any. The memory is that of one process: with several, use :mod:`xbmlib.distributed`.
     Symbols: :mod:`xbmlib`.
 
@@ -77,8 +81,7 @@ class XBM(nn.Module):
         device: torch.device | str | None = None,
     ) -> None:
         super().__init__()
-        if isinstance(start, bool) or not isinstance(start, int) or start < 0:
-            raise ValueError(f"start={start!r}: give a whole number of steps of at least 0")
+        start = whole_number("start", start, 0)
         if not 0 < weight < math.inf:
             raise ValueError(f"weight={weight!r}: give a finite number above 0")
         if not isinstance(loss, nn.Module):
@@ -102,14 +105,14 @@ class XBM(nn.Module):
 
         Args:
             anchors: (m, D) embeddings of norm 1, with gradient, on the memory's device.
-            labels: (m,) integers.
-            ids: (m,) integers that name the images in :attr:`memory`, optional.
+            labels: (m,) integers of any dtype, or bool.
+            ids: (m,) likewise, that name the images in :attr:`memory`, optional.
 
         Returns:
             Scalar; its gradient reaches the anchors, and never the memory's entries.
 
         Raises:
-            ValueError: shapes that do not agree with each other or with D, or another device.
+            ValueError: shapes that do not agree with each other or with D, another dtype or device.
                 The call is then not counted and nothing is enqueued.
         """
         self.memory.check(anchors, labels, ids)
@@ -129,13 +132,23 @@ class XBM(nn.Module):
         self.steps += step
         return total
 
+    def _load_from_state_dict(
+        self, state: dict[str, Any], prefix: str, metadata: Any, strict: bool, *rest: Any
+    ) -> None:
+        # Of memory, loss and steps, all is taken or nothing.
+        self.memory.check_state(state, f"{prefix}memory.", strict)
+        check_state(self, state, prefix, strict=strict, whole=False)
+        if f"{prefix}_extra_state" in state:
+            count_of(state[f"{prefix}_extra_state"])
+        super()._load_from_state_dict(state, prefix, metadata, strict, *rest)
+
     def get_extra_state(self) -> Tensor:
         """The number of steps, as ``state_dict`` stores it."""
         return torch.tensor(self.steps)
 
     def set_extra_state(self, state: Tensor) -> None:
         """Restore the number of steps from :meth:`get_extra_state`."""
-        self.steps = int(state)
+        self.steps = count_of(state)
 
     def extra_repr(self) -> str:
         """Warm-up and weights for ``repr``."""

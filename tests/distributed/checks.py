@@ -36,6 +36,7 @@ from tests.distributed.tools import (
 )
 from xbmlib import distributed
 from xbmlib.distributed import DistributedError, ShardedMemory, backward, gather, memory_loss
+from xbmlib.distributed.norm import all_sum
 from xbmlib.losses import candidates
 from xbmlib.queue import CrossBatchMemory
 
@@ -215,6 +216,91 @@ def check_one_error_on_all_ranks():
     memory = ShardedMemory(9, 4)
     refused(ValueError, "this memory takes (B, 4)", memory.enqueue, v, ones)
     equal(gather(v, ones).labels, torch.ones(2 * ranks(), dtype=torch.int64))
+
+
+def check_integers_of_any_width():
+    """uint8 and bool labels and slots in int16: the same call with int64, to the last bit."""
+    x, labels, ids = whole_batch(9, 4)
+    mine = splits(9, 4)[rank()]
+    for dtype, sharded in product((torch.uint8, torch.bool), (False, True)):
+        found = []
+        for kind in (dtype, torch.int64):
+            z = F.normalize(x[mine]).requires_grad_()
+            batch = gather(z, (labels > 0)[mine].to(kind), ids[mine])
+            memory = kinds[sharded](20, 7, dtype=torch.float64)
+            own = memory.enqueue(*batch[:3]).to(torch.int16 if kind == dtype else kind)
+            value = memory_loss(LOSSES[2], batch, memory, own)
+            value.backward()
+            found.append((value.detach(), z.grad))
+            refused(ValueError, "own of torch.float32", memory_loss, LOSSES[2], batch, memory,
+                    own.float())  # fmt: skip
+            refused(ValueError, "own from 0 to 20", memory_loss, LOSSES[2], batch, memory,
+                    own.long() + (own == 8) * 12)  # fmt: skip
+        for got, wanted in zip(*found, strict=True):
+            equal(got, wanted)
+    assert len(ShardedMemory(NumpyTwelve(), 3).shard) == 0
+
+
+class NumpyTwelve:
+    """A number that is an integer by ``__index__`` alone, as NumPy's are."""
+
+    def __index__(self):
+        return 12
+
+
+def check_half_precision():
+    """A loss scaled by 65,536 in float16: the float64 gradient times it, rounded once."""
+    x, labels, _ = whole_batch(9, 4)
+    mine, v = splits(9, 4)[rank()], F.normalize(x).half()
+    for sharded in (False, True):
+        local, z = v[mine].clone().requires_grad_(), v.double().requires_grad_()
+        batch = gather(local, labels[mine])
+        memory = kinds[sharded](20, 7, dtype=torch.float16)
+        own, mean = memory.enqueue(*batch[:2]), LOSSES[1]
+        (memory_loss(mean, batch, memory, own) * 65536).backward()
+        mean(z, labels, v.double(), labels, own=torch.arange(9)).backward()
+        wanted = 65536 * z.grad[mine]
+        assert (wanted.abs() < 65504).all() and local.grad.isfinite().all()
+        torch.testing.assert_close(local.grad.double(), wanted, rtol=2**-10, atol=1.0)
+
+
+def check_second_derivatives():
+    """Through a sum over ranks by a closed formula; through a gathered batch, refused."""
+    x = torch.full((), 1.0 + rank(), dtype=torch.float64, requires_grad=True)
+    n, total = ranks(), sum(range(1, ranks() + 1))
+    (first,) = torch.autograd.grad(all_sum(x, None) ** 3, x, create_graph=True)
+    # Each rank's loss is y^3 of the sum y: together n y^3.
+    close(first.detach(), torch.tensor(3.0 * n * total**2, dtype=torch.float64))
+    (second,) = torch.autograd.grad(first**2, x)
+    wanted = n * 2 * (3 * n * total**2) * (6 * n * total)
+    close(second, torch.tensor(float(wanted), dtype=torch.float64))
+    z = whole_batch(4, 1)[0].requires_grad_()
+    value = gather(z, torch.zeros(4, dtype=torch.int64)).embeddings.square().sum()
+    message = "second derivatives are not supported: the gradient of a global batch"
+    refused(RuntimeError, message, torch.autograd.grad, value, z, create_graph=True)
+
+
+def check_a_refused_state_changes_nothing():
+    """The queue before and after a state of another size, D, or without a part."""
+    memory, (x, labels, ids) = ShardedMemory(9, 7), whole_batch(5, 1, dtype=torch.float32)
+    memory.enqueue(x, labels, ids)
+    before = copy.deepcopy(memory.state_dict())
+    for size, dim in ((9, 6), (9 + ranks(), 7)):
+        other = ShardedMemory(size, dim)
+        other.enqueue(*whole_batch(30, 2, dim, torch.float32))
+        bad, kind = other.state_dict(), RuntimeError if size == 9 else DistributedError
+        refused(kind, "features" if size == 9 else f"size={size}", memory.load_state_dict, bad)
+        gathered = [other.gathered_state()]
+        dist.broadcast_object_list(gathered)
+        refused(ValueError, "features", memory.load_gathered_state, gathered[0])
+        del gathered[0]["classes"]
+        refused(ValueError, "memory", memory.load_gathered_state, gathered[0])
+    lacking = {name: value for name, value in before.items() if "classes" not in name}
+    refused(RuntimeError, "without shard.classes", memory.load_state_dict, lacking)
+    refused(RuntimeError, "without shard.classes", memory.load_state_dict, lacking, strict=False)
+    equal(memory.get_extra_state(), before["_extra_state"])
+    for name, value in before.items():
+        equal(memory.state_dict()[name], value)
 
 
 CHECKS = {

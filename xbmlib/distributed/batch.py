@@ -18,6 +18,8 @@ from xbmlib.distributed.group import (
     decoded,
     rank_and_size,
 )
+from xbmlib.integers import as_labels
+from xbmlib.losses.second import refuse_second_derivatives
 
 
 class GlobalBatch(NamedTuple):
@@ -44,12 +46,13 @@ def gather(
     Gradient: every rank computes the same loss of the global batch, so the gradient at a rank's
     own rows is already complete there, and the backward pass takes the slice of these rows. The
     gradient of the parameters is then a *sum* over ranks: see
-    :func:`xbmlib.distributed.backward`.
+    :func:`xbmlib.distributed.backward`. It has no second derivatives: ``create_graph=True`` is
+    refused.
 
     Args:
         embeddings: (m_r, D) of this rank, with gradient; of one D and dtype on all ranks.
-        labels: (m_r,) integers.
-        ids: (m_r,) integers that identify the instances; on all ranks or on none.
+        labels: (m_r,) integers of any dtype, or bool.
+        ids: (m_r,) likewise, that identify the instances; on all ranks or on none.
         group: of the processes; all of them by default.
 
     Raises:
@@ -75,7 +78,8 @@ def gather(
     agree("dtype of the embeddings", decoded(dtypes), remedy)
     agree("ids given (1) or not (0)", with_ids, remedy)
     named = [labels] if ids is None else [labels, ids]
-    integers = torch.stack([x.to(embeddings.device, torch.int64) for x in named], 1)
+    columns = [as_labels("labels or ids", x).to(embeddings.device) for x in named]
+    integers = torch.stack(columns, 1)
     integers = all_gather_rows(integers, rows, group)
     first = sum(rows[:rank])
     return GlobalBatch(
@@ -96,10 +100,14 @@ def _fault(embeddings: Tensor, labels: Tensor, ids: Tensor | None) -> str:
     for name, value in (("labels", labels), ("ids", ids)):
         if value is None:
             continue
-        if value.shape != embeddings.shape[:1] or value.is_floating_point():
+        try:
+            as_labels(name, value)
+        except ValueError as error:
+            return str(error)
+        if value.shape != embeddings.shape[:1]:
             return (
-                f"{name} of shape {tuple(value.shape)} and {value.dtype}: give an integer for each "
-                f"of {len(embeddings)} embeddings"
+                f"{name} of shape {tuple(value.shape)}: give an integer for each of "
+                f"{len(embeddings)} embeddings"
             )
     return ""
 
@@ -115,4 +123,5 @@ class _Gather(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        refuse_second_derivatives("a global batch")
         return grad[ctx.share], None, None, None

@@ -10,7 +10,7 @@ from xbmlib.distributed.batch import GlobalBatch
 from xbmlib.distributed.group import Group, all_gather_ints, all_gather_rows, rank_and_size
 from xbmlib.distributed.memory import ShardedMemory
 from xbmlib.losses.exchange import Exchange, Sums
-from xbmlib.losses.inputs import references
+from xbmlib.losses.inputs import own_slots, references
 from xbmlib.losses.pairs import PairLoss
 from xbmlib.queue import CrossBatchMemory
 
@@ -49,6 +49,8 @@ def memory_loss(
         ValueError: as :meth:`PairLoss.forward`.
     """
     exchange: Exchange
+    # On all ranks alike, before any of them waits for another.
+    own = own_slots(own, len(batch.labels), len(memory))
     if isinstance(memory, ShardedMemory):
         at, held, own = slice(None), memory.shard, memory.local(own)
         exchange = ByEntries(memory.group)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -17,7 +18,9 @@ from xbmlib.distributed.group import (
     decoded,
     rank_and_size,
 )
-from xbmlib.queue import CrossBatchMemory, Ring
+from xbmlib.integers import whole_number
+from xbmlib.queue import CrossBatchMemory, Ring, count_of
+from xbmlib.state import check_state
 
 
 class ShardedMemory(Ring):
@@ -58,18 +61,20 @@ class ShardedMemory(Ring):
         shadow: bool = False,
         group: Group = None,
     ) -> None:
-        super().__init__(size)
-        self.rank, self.ranks = rank_and_size(group)
-        sizes, dims, dtypes = zip(*all_gather_ints([size, dim, code(dtype)], group), strict=True)
+        rank, ranks = rank_and_size(group)
+        numbers = [_sent(size), _sent(dim), code(dtype)]
+        sizes, dims, dtypes = zip(*all_gather_ints(numbers, group), strict=True)
         remedy = "give all ranks the same"
         agree("size of the memory", sizes, remedy)
         agree("dim of the memory", dims, remedy)
         agree("dtype of the memory", decoded(dtypes), remedy)
-        if size < self.ranks:
+        size, dim = whole_number("size", size, 1), whole_number("dim", dim, 1)
+        if size < ranks:
             raise ValueError(
-                f"size={size}: a memory over {self.ranks} ranks needs at least one entry on each"
+                f"size={size}: a memory over {ranks} ranks needs at least one entry on each"
             )
-        self.dim, self.group = dim, group
+        super().__init__(size)
+        self.rank, self.ranks, self.dim, self.group = rank, ranks, dim, group
         self.shard = CrossBatchMemory(
             self._below(size), dim, dtype=dtype, device=device, shadow=shadow
         )
@@ -105,8 +110,8 @@ class ShardedMemory(Ring):
 
         Args:
             embeddings: (B, D), the same on all ranks; B may exceed M.
-            labels: (B,).
-            ids: (B,), optional.
+            labels: (B,) integers of any dtype, or bool.
+            ids: (B,) likewise, optional.
 
         Returns:
             (B,) int64: the slot of each row in the whole queue; -1 for the first B - M rows of a
@@ -149,21 +154,29 @@ class ShardedMemory(Ring):
         """Resume from the whole queue's state, of which every rank takes its own slots.
 
         Raises:
-            ValueError: the state of a memory with another M or D.
+            ValueError: the state of a memory with another M or D, or an incomplete one. The queue
+                stays as it was.
         """
-        if state["features"].shape != (self.size, self.dim):
-            raise ValueError(
-                f"the state of a memory of {tuple(state['features'].shape)}: this one is of "
-                f"{(self.size, self.dim)}; make it of the same size and dim"
-            )
-        self._enqueued = int(state["_extra_state"])
-        turns, rest = divmod(self._enqueued, self.size)
+        shapes = {"features": (self.size, self.dim), "classes": (self.size,)}
+        for name, shape in (shapes | {"instances": (self.size,)}).items():
+            if name not in state:
+                raise ValueError(f"the state of a memory without {name}: give a gathered_state()")
+            if state[name].shape != shape:
+                raise ValueError(
+                    f"the state of a memory of {tuple(state[name].shape)} {name}: this one is of "
+                    f"{shape}; make it of the same size and dim"
+                )
+        if "_extra_state" not in state:
+            raise ValueError("the state of a memory without _extra_state: give a gathered_state()")
+        enqueued = count_of(state["_extra_state"])
+        turns, rest = divmod(enqueued, self.size)
         local = {
             name: state[name][self.rank :: self.ranks]
             for name in ("features", "classes", "instances")
         }
         count = turns * self.shard.size + self._below(rest)
         self.shard.load_state_dict(local | {"_extra_state": torch.tensor(count)})
+        self._enqueued = enqueued
 
     def get_extra_state(self) -> Tensor:
         """Entries ever enqueued, rank r, R and M, as ``state_dict`` stores them."""
@@ -175,17 +188,44 @@ class ShardedMemory(Ring):
         Raises:
             DistributedError: the state of another rank, or of another number of ranks.
         """
-        enqueued, rank, ranks, size = (int(x) for x in state)
+        self._check_place(state)
+        self._enqueued = count_of(state[0])
+
+    def check_state(self, state: Mapping[str, Any], prefix: str, strict: bool) -> None:
+        """Refuse a state that does not fit, that of the shard included; see ``Ring.check_state``.
+
+        Raises:
+            DistributedError: as :meth:`set_extra_state`.
+            RuntimeError: another M, D or kind of numbers, or an incomplete state.
+            ValueError: a number of entries that is none.
+        """
+        numbers = state.get(f"{prefix}_extra_state")
+        if isinstance(numbers, Tensor) and numbers.shape == (4,):
+            self._check_place(numbers)
+            count_of(numbers[0])
+        check_state(self, state, prefix, strict=strict, whole=True)
+        self.shard.check_state(state, f"{prefix}shard.", strict)
+
+    def _check_place(self, state: Tensor) -> None:
+        """Refuse the numbers of another rank."""
+        _, rank, ranks, size = (int(x) for x in state)
         if (rank, ranks, size) != (self.rank, self.ranks, self.size):
             raise DistributedError(
                 f"the state of rank {rank} of {ranks} with size={size}: this is rank {self.rank} "
                 f"of {self.ranks} with size={self.size}; for another number of ranks save "
                 "gathered_state() and load it with load_gathered_state()"
             )
-        self._enqueued = enqueued
 
     def extra_repr(self) -> str:
         """Size, dimension, fill and rank for ``repr``."""
         return (
             f"size={self.size}, dim={self.dim}, held={len(self)}, rank={self.rank} of {self.ranks}"
         )
+
+
+def _sent(number: int) -> int:
+    """A number as other ranks receive it; -1 for what is none, which every rank then refuses."""
+    try:
+        return whole_number("", number, 0)
+    except ValueError:
+        return -1

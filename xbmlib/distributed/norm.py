@@ -123,6 +123,5 @@ class _AllSum(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        total = grad.clone(memory_format=torch.contiguous_format)
-        dist.all_reduce(total, group=ctx.group)
-        return total, None
+        # Itself a sum that can be differentiated, for second derivatives.
+        return all_sum(grad, ctx.group), None

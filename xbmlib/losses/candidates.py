@@ -163,7 +163,9 @@ def _find_labels(values: Tensor, wanted: Tensor) -> Tensor:
     if not len(wanted) or not len(values):
         return torch.zeros(0, dtype=torch.int64, device=values.device)
     lowest, highest = (int(x) for x in wanted.aminmax())
-    if highest - lowest > 8 * len(values):
+    # A table would need labels beyond int64's ends.
+    inside = lowest > -(2**63) and highest < 2**63 - 1
+    if not inside or highest - lowest > 8 * len(values):
         ordered = wanted.sort().values
         place = torch.searchsorted(ordered, values.contiguous()).clamp_(max=len(ordered) - 1)
         return (ordered[place] == values).nonzero().squeeze(1)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from xbmlib.integers import as_labels, as_slots
 from xbmlib.losses.exchange import Exchange
 from xbmlib.queue import CrossBatchMemory, Shadow
 
@@ -17,8 +18,8 @@ class References(NamedTuple):
 
     Attributes:
         memory: (M, D) without gradient; None for the mini-batch, of which M = m.
-        labels: (M,) integers.
-        own: (m,) slot of each anchor's own entry, -1 for none; None where no anchor has one.
+        labels: (M,) int64.
+        own: (m,) int64, slot of each anchor's own entry, -1 for none; None where no anchor has one.
         shadow: see :class:`xbmlib.queue.Shadow`.
         exchange: with other processes, if they hold a part of the entries or anchors.
     """
@@ -56,11 +57,19 @@ def references(
             "(M, D) with memory_labels (M,); a ShardedMemory goes to "
             "xbmlib.distributed.memory_loss"
         )
+    named = {"anchors": anchors, "labels": labels, "memory_labels": memory_labels, "own": own}
+    for name, value in named.items():
+        if not isinstance(value, Tensor | None):
+            raise ValueError(f"{name} of type {type(value).__name__}: give a tensor")
     if anchors.ndim != 2 or labels.shape != anchors.shape[:1]:
         raise ValueError(
             f"anchors {tuple(anchors.shape)} with labels {tuple(labels.shape)}: "
             "give (m, D) and (m,)"
         )
+    for name, value in (("anchors", anchors), ("memory", memory)):
+        if value is not None and not value.is_floating_point():
+            raise ValueError(f"{name} of {value.dtype}: give floating point")
+    labels = as_labels("labels", labels)
     if memory is None:
         if memory_labels is not None or own is not None or shadow is not None:
             raise ValueError("memory_labels, own and shadow come with memory: give it too")
@@ -82,22 +91,35 @@ def references(
             f"shadow {tuple(shadow[0].shape)} of {shadow[0].dtype}: give the bfloat16 copy of "
             f"the memory {tuple(memory.shape)}"
         )
-    if own is not None:
-        if own.shape != labels.shape:
-            raise ValueError(
-                f"own {tuple(own.shape)}: give a slot for each of {len(labels)} anchors"
-            )
-        # On a GPU the check would wait for its answer; there, such a slot matches no entry.
-        if (
-            own.numel()
-            and not own.is_cuda
-            and not (int(own.min()) >= -1 and int(own.max()) < len(memory))
-        ):
-            raise ValueError(
-                f"own from {int(own.min())} to {int(own.max())}: give slots of a memory of "
-                f"{len(memory)} entries, or -1 for an anchor with no entry there"
-            )
-    return References(memory.detach(), memory_labels, own, Shadow(*shadow) if shadow else None)
+    return References(
+        memory.detach(),
+        as_labels("memory_labels", memory_labels),
+        None if own is None else own_slots(own, len(labels), len(memory)),
+        Shadow(*shadow) if shadow else None,
+    )
+
+
+def own_slots(own: Tensor, m: int, size: int) -> Tensor:
+    """The anchors' own slots (m,) in int64, after a check.
+
+    Args:
+        own: a slot for each anchor, -1 for none.
+        m: number of anchors.
+        size: M, entries of the memory.
+
+    Raises:
+        ValueError: as :meth:`xbmlib.losses.PairLoss.forward`.
+    """
+    if own.shape != (m,):
+        raise ValueError(f"own {tuple(own.shape)}: give a slot for each of {m} anchors")
+    own = as_slots("own", own)
+    # On a GPU the check would wait for its answer; there, such a slot matches no entry.
+    if own.numel() and not own.is_cuda and not (int(own.min()) >= -1 and int(own.max()) < size):
+        raise ValueError(
+            f"own from {int(own.min())} to {int(own.max())}: give slots of a memory of "
+            f"{size} entries, or -1 for an anchor with no entry there"
+        )
+    return own
 
 
 def check_call(loss: nn.Module) -> None:

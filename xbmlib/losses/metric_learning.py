@@ -11,6 +11,7 @@ import copy
 import torch
 from torch import Tensor, nn
 
+from xbmlib.integers import as_labels
 from xbmlib.losses.inputs import references
 from xbmlib.losses.pairs import ValidPairs
 from xbmlib.queue import CrossBatchMemory
@@ -74,12 +75,15 @@ class MetricLearningLoss(nn.Module):
             ValueError: as :meth:`PairLoss.forward`.
         """
         refs = references(anchors, labels, memory, memory_labels, own, shadow)
+        labels = as_labels("labels", labels)
         v = anchors.to(torch.promote_types(anchors.dtype, torch.float32))
         with torch.autocast(anchors.device.type, enabled=False):
             if refs.memory is None:
                 return self.loss(v, labels)
             pairs = _pairs(labels, refs.labels, refs.own)
-            return self.loss(v, labels, pairs, refs.memory.to(v.dtype), refs.labels)
+            # Copies: the next batch overwrites entries that the loss may need in its backward pass.
+            entries = refs.memory.to(v.dtype, copy=True)
+            return self.loss(v, labels, pairs, entries, refs.labels.clone())
 
 
 def _pairs(labels: Tensor, others: Tensor, own: Tensor | None) -> tuple[Tensor, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -49,12 +51,12 @@ class MultiSimilarityLoss(PairLoss):
     ) -> None:
         super().__init__(reduction)
         for name, value in (("alpha", alpha), ("beta", beta)):
-            if not value > 0:
-                raise ValueError(f"{name}={value}: give more than 0")
+            if not 0 < value < math.inf:
+                raise ValueError(f"{name}={value}: give more than 0, and a finite number")
         if not -1 <= lam <= 1:
             raise ValueError(f"lam={lam}: λ is a cosine similarity, give -1 to 1")
-        if not epsilon >= 0:
-            raise ValueError(f"epsilon={epsilon}: the mining margin ε is at least 0")
+        if not 0 <= epsilon < math.inf:
+            raise ValueError(f"epsilon={epsilon}: the mining margin ε is at least 0 and finite")
         self.alpha, self.beta, self.lam, self.epsilon = alpha, beta, lam, epsilon
 
     def weigh(self, positives: Tensor, negatives: Tensor) -> Weighting:

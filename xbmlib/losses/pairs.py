@@ -13,11 +13,12 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
+from xbmlib.integers import as_labels
 from xbmlib.losses.candidates import TILE_ENTRIES, Block, blocks
 from xbmlib.losses.exchange import Sums
 from xbmlib.losses.inputs import References, references
+from xbmlib.losses.second import refuse_second_derivatives
 from xbmlib.queue import CrossBatchMemory
 
 
@@ -146,30 +147,34 @@ class PairLoss(nn.Module):
 
         Args:
             anchors: (m, D) embeddings v_i of norm 1, with gradient.
-            labels: (m,) integers.
+            labels: (m,) integers of any dtype, or bool.
             memory: the queue to compare with, or (M, D) embeddings; the batch itself when left
                 out.
-            memory_labels: (M,) integers, with embeddings only: a queue has its labels.
-            own: (m,) slot of each anchor's own entry in ``memory``, -1 for none: what
-                :meth:`xbmlib.queue.CrossBatchMemory.enqueue` returns.
+            memory_labels: (M,) likewise, with embeddings only: a queue has its labels.
+            own: (m,) integers, the slot of each anchor's own entry in ``memory``, -1 for none:
+                what :meth:`xbmlib.queue.CrossBatchMemory.enqueue` returns.
             shadow: bfloat16 copy of the embeddings, with embeddings only: a queue has its
                 :attr:`~xbmlib.queue.CrossBatchMemory.shadow`. The same value and gradient in less
                 time.
 
         Returns:
-            Scalar. Zero, with a gradient of zeros, where there is no valid pair.
+            Scalar, in at least float32, whose gradient is rounded to the anchors' dtype last. Zero,
+            with a gradient of zeros, where there is no valid pair.
 
         Raises:
-            ValueError: shapes that do not agree, labels or a shadow beside a queue, or ``own``
-                outside [-1, M). That last check would make a GPU wait, so there it is left out,
-                and such a slot matches no entry.
+            RuntimeError: in a backward pass with ``create_graph=True``: the gradient is computed in
+                closed form, and has no derivative of its own.
+            ValueError: shapes that do not agree, embeddings that are not floating point, labels
+                that are not integers, labels or a shadow beside a queue, or ``own`` outside
+                [-1, M). That last check would make a GPU wait, so there it is left out, and such a
+                slot matches no entry.
         """
         refs = references(anchors, labels, memory, memory_labels, own, shadow)
         return self.compare(anchors, labels, refs)
 
     def compare(self, anchors: Tensor, labels: Tensor, refs: References) -> Tensor:
         """The loss against checked references; see :meth:`forward`."""
-        loss, self.valid = _PairSum.apply(anchors, labels, refs, self)
+        loss, self.valid = _PairSum.apply(anchors, as_labels("labels", labels), refs, self)
         return loss
 
     @torch.no_grad()
@@ -185,6 +190,7 @@ class PairLoss(nn.Module):
     ) -> Tensor:
         """The w_ij of Section 3.1, (m, M) and >= 0; arguments as for the loss."""
         refs = references(anchors, labels, memory, memory_labels, own, shadow)
+        labels = as_labels("labels", labels)
         out: Tensor | None = None
         for block, weighting in self._weigh_blocks(anchors, labels, refs):
             if out is None:
@@ -236,14 +242,16 @@ class _PairSum(torch.autograd.Function):
         )
         mean = loss.reduction == "mean"
         scale = 1 / sums.terms.clamp_min(1) if mean else 1 / max(1, sums.anchors)
-        ctx.save_for_backward((sums.grad * scale).to(anchors.dtype))
+        # Not yet in the anchors' dtype: a scaled gradient may fit float16 where the scale does not.
+        ctx.save_for_backward(sums.grad * scale)
+        ctx.dtype, ctx.name = anchors.dtype, type(loss).__name__
         return sums.total * scale, ValidPairs(sums.negatives, sums.positives)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, grad_loss: Tensor, _: Any) -> tuple[Tensor | None, ...]:
+        refuse_second_derivatives(ctx.name)
         (grad,) = ctx.saved_tensors
-        return grad * grad_loss.to(grad.dtype), None, None, None
+        return (grad * grad_loss).to(ctx.dtype), None, None, None
 
 
 def _add_gradient(

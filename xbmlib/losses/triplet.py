@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -18,11 +20,11 @@ class TripletLoss(PairLoss):
     :mod:`xbmlib`.
 
     Args:
-        eta: η >= 0, the margin (released code: 0.1).
+        eta: η >= 0 and finite, the margin (released code: 0.1).
         reduction: see :class:`PairLoss`.
 
     Raises:
-        ValueError: η negative, or another reduction.
+        ValueError: η negative or not finite, or another reduction.
 
     Example:
         >>> import torch
@@ -36,8 +38,8 @@ class TripletLoss(PairLoss):
 
     def __init__(self, eta: float = 0.1, reduction: str = "sum") -> None:
         super().__init__(reduction)
-        if not eta >= 0:
-            raise ValueError(f"eta={eta}: the margin η is at least 0")
+        if not 0 <= eta < math.inf:
+            raise ValueError(f"eta={eta}: the margin η is at least 0 and finite")
         self.eta = eta
 
     def weigh(self, positives: Tensor, negatives: Tensor) -> Weighting:
@@ -56,7 +58,9 @@ class TripletLoss(PairLoss):
         finite = ranked.masked_fill(ranked.isinf(), 0)
         sums = torch.nn.functional.pad(finite.cumsum(1), (1, 0))  # (m, R + 1) of the r lowest
         weights = below.to(positives.dtype)
-        loss = (weights * shifted.clamp_min_(-1e4) - sums.gather(1, below)).sum(1)
+        # Where there is no pair: finite, so that its weight of 0 cancels it.
+        shifted.clamp_min_(torch.finfo(shifted.dtype).min)
+        loss = (weights * shifted - sums.gather(1, below)).sum(1)
         # (m, R + 1) number of negatives with r positives below them; the positive of rank r has a
         # valid triplet with each negative that has more than r.
         counts = positives.new_zeros(m, most + 1)

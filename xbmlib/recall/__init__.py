@@ -1,4 +1,4 @@
-"""Retrieval measures: Recall@K (Section 4.2), MAP@R and R-precision, exact in bounded memory.
+"""Retrieval measures: Recall@K (Section 4.2), MAP@R and R-precision, in bounded memory.
 
 One rule for ties throughout: an image of another class that is as similar to the query as one of
 its own class ranks ahead of it. So embeddings that collapse to a point score 0, not 1.

@@ -2,7 +2,8 @@
 
 Nothing is sorted. One float32 product, of which leave-one-out needs half (S_ij = S_ji), decides
 for all but the few images whose similarity equals the best match's up to rounding; a float64
-product decides for those, so that the counts are those of float64 throughout, ties included.
+product of the embeddings as they were given decides for those, so that the counts are those of
+float64 throughout. Similarities no further apart than float64 may round them count as ties.
 
 Shapes: Q queries, G gallery images, D dimensions; q and g of them in one tile.
 """
@@ -14,6 +15,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from xbmlib.recall.tiles import comparable
+
 # Queries and gallery images of one tile: 4 Mi float32 similarities are 16 MiB.
 TILE_SIDE = 2048
 
@@ -23,15 +26,24 @@ class Labelled(NamedTuple):
 
     Attributes:
         vectors: (n, D) float32.
+        exact: (n, D) what they were rounded from, float32 or float64.
         labels: (n,) ascending.
     """
 
     vectors: Tensor
+    exact: Tensor
     labels: Tensor
+
+    @classmethod
+    def sorted(cls, exact: Tensor, labels: Tensor) -> tuple[Labelled, Tensor]:
+        """The rows by label, and their order (n,)."""
+        order = labels.argsort(stable=True)
+        exact = exact[order]
+        return cls(exact.float(), exact, labels[order]), order
 
     def rows(self, at: slice) -> Labelled:
         """Some of the rows."""
-        return Labelled(self.vectors[at], self.labels[at])
+        return Labelled(self.vectors[at], self.exact[at], self.labels[at])
 
 
 class Thresholds(NamedTuple):
@@ -66,21 +78,20 @@ def images_ahead(
 
     Args:
         query: (Q, D) finite.
-        query_labels: (Q,).
+        query_labels: (Q,) int64.
         gallery: (G, D) finite; None for leave-one-out.
-        gallery_labels: (G,).
+        gallery_labels: (G,) int64.
         max_rank: largest K of interest: counting stops once a count has reached it, so that such
             a count is a lower bound.
 
     Returns:
         (Q,) float64, >= 0; infinite for a query without a match.
     """
-    order = query_labels.argsort(stable=True)  # (Q,)
-    queries = Labelled(query[order].float(), query_labels[order])
+    query, targets = comparable(query, gallery)
+    queries, order = Labelled.sorted(query, query_labels)
     images = queries
     if gallery is not None and gallery_labels is not None:
-        gallery_order = gallery_labels.argsort(stable=True)  # (G,)
-        images = Labelled(gallery[gallery_order].float(), gallery_labels[gallery_order])
+        images, _ = Labelled.sorted(targets, gallery_labels)
     counts = _count_ahead(queries, images, max_rank)
     return torch.empty_like(counts).scatter_(0, order, counts)
 
@@ -117,11 +128,13 @@ def _count_ahead(queries: Labelled, images: Labelled, max_rank: int) -> Tensor:
 def _thresholds(queries: Labelled, images: Labelled) -> Thresholds:
     """The best match of each query, and how far rounding can move a similarity near it."""
     # |error| of a product of D terms in float32, or in float64, is below (D + 2) times half a unit
-    # in the last place of the product of the norms.
+    # in the last place of the product of the norms; rounding the factors adds less than as much
+    # again. Below their smallest normal number, terms are lost altogether.
+    dim = queries.vectors.shape[1]
     norms = queries.vectors.norm(dim=1).double() * float(images.vectors.norm(dim=1).max())  # (Q,)
-    error32, error64 = (
-        (queries.vectors.shape[1] + 2) * eps * norms for eps in (2.0**-23, 2.0**-52)
-    )
+    peak = max(1.0, *(float(x.vectors.abs().amax()) for x in (queries, images)))
+    error32 = (dim + 2) * 2.0**-23 * norms + dim * 2.0**-123 * peak
+    error64 = (dim + 2) * 2.0**-52 * norms
     best = _best_match(queries, images)  # (Q,) float64
     # Rounded away from the best match, so that float32 thresholds cannot lose what they bound.
     low, high = (best - error32).float(), (best + error32).float()
@@ -137,7 +150,7 @@ def _best_match(queries: Labelled, images: Labelled) -> Tensor:
     step = TILE_SIDE // 16
     for i in range(0, len(best), step):
         at = slice(i, i + step)
-        vectors, labels = queries.vectors[at].double(), queries.labels[at]  # (q, D), (q,)
+        vectors, labels = queries.exact[at].double(), queries.labels[at]  # (q, D), (q,)
         first = int(torch.searchsorted(images.labels, labels[:1]))
         end = int(torch.searchsorted(images.labels, labels[-1:], right=True))
         for j in range(first, end, TILE_SIDE):
@@ -146,7 +159,7 @@ def _best_match(queries: Labelled, images: Labelled) -> Tensor:
             if images is queries:
                 itself = torch.arange(i, i + len(labels), device=best.device)[:, None]
                 match &= itself != torch.arange(there.start, there.stop, device=best.device)
-            s = vectors @ images.vectors[there].double().T  # (q, g)
+            s = vectors @ images.exact[there].double().T  # (q, g)
             best[at] = torch.maximum(best[at], s.masked_fill_(~match, -torch.inf).amax(1))
     return best
 
@@ -179,7 +192,7 @@ def _count_in_tile(
     counts[rows] = certain
     undecided = rows[(possible > certain) & unfinished[rows]]  # (u,)
     if len(undecided):
-        exact = queries.vectors[undecided].double() @ others.vectors.double().T  # (u, g)
+        exact = queries.exact[undecided].double() @ others.exact.double().T  # (u, g)
         ahead = exact >= (thresholds.best - thresholds.tie)[undecided, None]
         ahead &= queries.labels[undecided, None] != others.labels
         counts[undecided] = ahead.sum(1).double()

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
+from xbmlib.integers import whole_number
 from xbmlib.recall.ahead import images_ahead
-from xbmlib.recall.tiles import checked_labelled_gallery, tiles
+from xbmlib.recall.tiles import checked_labels, tiles
 
 
 def recall_at_k(
@@ -21,13 +22,14 @@ def recall_at_k(
     """R@K (Section 4.2): fraction of queries with an image of their class among their K nearest.
 
     Nothing is sorted: a query scores at every K above the number of images of other classes that
-    rank ahead of its best match (:mod:`xbmlib.recall.ahead`), exact in float64. A query without a
-    match in the gallery scores at no K.
+    rank ahead of its best match (:mod:`xbmlib.recall.ahead`), exact in float64: embeddings of any
+    scale, and similarities that differ by more than (D + 2) 2^-52 times the query's norm and the
+    largest norm in the gallery; closer ones tie. A query without a match scores at no K.
 
     Args:
         query: (Q, D) embeddings; the similarity is their inner product.
-        query_labels: (Q,) integers.
-        ks: the K, each >= 1.
+        query_labels: (Q,) integers of any dtype, or bool.
+        ks: the K, each a whole number >= 1.
         gallery: (G, D) embeddings to search. Without it the queries are searched, and each leaves
             itself out (by its index, not by its similarity).
         gallery_labels: (G,) integers; required with ``gallery``.
@@ -36,8 +38,9 @@ def recall_at_k(
         K to a fraction in [0, 1].
 
     Raises:
-        ValueError: no queries, K below 1, shapes or devices that do not agree, or embeddings that
-            are not finite.
+        ValueError: no queries, K below 1, shapes or devices that do not agree, labels that are not
+            integers, or embeddings that are not floating point, not finite, or too far apart in
+            norm for float64.
 
     Example:
         >>> import torch
@@ -45,10 +48,12 @@ def recall_at_k(
         >>> recall_at_k(embeddings, torch.tensor([0, 0, 1, 0]), [1, 2])
         {1: 0.25, 2: 0.75}
     """
+    ks = [whole_number("a K of ks", k) for k in ks]
     if not ks or min(ks) < 1:
         raise ValueError(f"ks={tuple(ks)}: give at least one K, each at least 1")
-    checked_labelled_gallery(query, query_labels, gallery, gallery_labels)
-    counts = images_ahead(query, query_labels, gallery, gallery_labels, max(ks))
+    query_labels, target_labels = checked_labels(query, query_labels, gallery, gallery_labels)
+    targets = None if gallery is None else target_labels
+    counts = images_ahead(query, query_labels, gallery, targets, max(ks))
     return {k: float((counts < k).double().mean()) for k in ks}
 
 
@@ -61,6 +66,8 @@ def map_at_r(
     """MAP@R: mean over queries of 1/R Σ precision at each match among the R nearest.
 
     R is the number of matches that the query has in the gallery (Musgrave et al., ECCV 2020).
+    Similarities are ranked as float32 rounds them; those of float64 embeddings, and of any whose
+    products leave float32's range, as float64 does.
 
     Args:
         query: (Q, D) embeddings, as all further arguments like those of :func:`recall_at_k`.
@@ -97,6 +104,7 @@ def r_precision(
     """R-precision: mean over queries of the fraction of matches among the R nearest.
 
     R is the number of matches that the query has in the gallery (Musgrave et al., ECCV 2020).
+    Similarities are ranked as for :func:`map_at_r`.
 
     Args:
         query: (Q, D) embeddings, as all further arguments like those of :func:`recall_at_k`.

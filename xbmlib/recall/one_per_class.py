@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
+from xbmlib.integers import as_labels, whole_number
 from xbmlib.recall.measures import recall_at_k
 
 DRAWS, SEED = 10, 2020
@@ -21,7 +22,7 @@ def one_per_class(
 
     Args:
         embeddings: (n, D); the similarity is their inner product.
-        labels: (n,) integers; two images or more of at least one class.
+        labels: (n,) integers of any dtype, or bool; two images or more of at least one class.
         ks: the K, each >= 1.
         draws: seeded draws of the gallery to average over, at least 1.
 
@@ -37,10 +38,10 @@ def one_per_class(
         >>> round(one_per_class(embeddings, torch.tensor([0, 0, 1, 1]), [1, 2])[2], 6)
         1.0
     """
-    if draws < 1:
-        raise ValueError(f"draws={draws}: give at least 1")
+    draws = whole_number("draws", draws, 1)
+    labels = as_labels("labels", labels)
     generator = torch.Generator().manual_seed(SEED)
-    ks = tuple(ks)
+    ks = tuple(whole_number("a K of ks", k) for k in ks)
     total = dict.fromkeys(ks, 0.0)
     for _ in range(draws):
         gallery = first_of_each(labels, torch.randperm(len(labels), generator=generator))

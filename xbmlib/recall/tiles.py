@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from xbmlib.integers import as_labels
+
+# Entries up to this factor from 1 have products that float32 holds.
+SAFE = 2.0**40
+# float64 loses similarities of embeddings that are smaller than the largest by this factor.
+SMALLEST = 2.0**-480
 # Similarities of one tile: 8 Mi of float32 are 32 MiB.
 TILE = 1 << 23
 
@@ -32,8 +39,8 @@ def tiles(
 
     Arguments and errors as for :func:`xbmlib.recall.recall_at_k`.
     """
-    targets, target_labels = checked_labelled_gallery(query, query_labels, gallery, gallery_labels)
-    targets = targets.float()  # (G, D)
+    query_labels, target_labels = checked_labels(query, query_labels, gallery, gallery_labels)
+    query, targets = comparable(query, gallery)  # (Q, D), (G, D)
     # Images of one class lie side by side in this order: a class is a range of it.
     order = target_labels.argsort(stable=True)  # (G,)
     ordered = target_labels[order].contiguous()
@@ -44,7 +51,7 @@ def tiles(
     rows = max(1, TILE // max(len(targets), 8 * int(counts.max())))
     buffer = targets.new_empty(min(rows, len(query)), len(targets))
     for block in torch.arange(len(query), device=query.device).split(rows):
-        s = torch.mm(query[block].float(), targets.T, out=buffer[: len(block)])  # (q, G)
+        s = torch.mm(query[block], targets.T, out=buffer[: len(block)])  # (q, G)
         s[:, copies] = s[:, originals]
         if gallery is None:
             s.scatter_(1, block[:, None], -torch.inf)
@@ -71,10 +78,10 @@ def _copies(vectors: Tensor) -> tuple[Tensor, Tensor]:
     return copies, original[group[copies]]
 
 
-def checked_labelled_gallery(
+def checked_labels(
     query: Tensor, query_labels: Tensor, gallery: Tensor | None, gallery_labels: Tensor | None
 ) -> tuple[Tensor, Tensor]:
-    """The vectors to search and their labels, after a check of all four arguments.
+    """The labels of the queries and of the vectors to search in int64, after a check of all.
 
     Raises:
         ValueError: as :func:`xbmlib.recall.recall_at_k`.
@@ -82,7 +89,10 @@ def checked_labelled_gallery(
     if (gallery is None) != (gallery_labels is None):
         raise ValueError("gallery and gallery_labels come together: give both or neither")
     targets = checked_gallery(query, gallery)
-    target_labels = query_labels if gallery_labels is None else gallery_labels
+    query_labels = as_labels("labels of the queries", query_labels)
+    target_labels = query_labels
+    if gallery_labels is not None:
+        target_labels = as_labels("labels of the gallery", gallery_labels)
     for labels, vectors in ((query_labels, query), (target_labels, targets)):
         if labels.shape != vectors.shape[:1]:
             raise ValueError(
@@ -90,18 +100,21 @@ def checked_labelled_gallery(
             )
         if labels.device != vectors.device:
             raise ValueError(f"labels on {labels.device}, embeddings on {vectors.device}: move one")
-    return targets, target_labels
+    return query_labels, target_labels
 
 
 def checked_gallery(query: Tensor, gallery: Tensor | None) -> Tensor:
     """The vectors to search, after a check: the gallery, or without one the queries.
 
     Raises:
-        ValueError: no vectors, shapes that do not agree, or embeddings that are not finite.
+        ValueError: no vectors, shapes that do not agree, or embeddings that are not floating point
+            or not finite.
     """
     for name, vectors in (("query", query), ("gallery", query if gallery is None else gallery)):
-        if vectors.ndim != 2 or not len(vectors):
-            raise ValueError(f"{name} {tuple(vectors.shape)}: give (n, D) with n at least 1")
+        if vectors.ndim != 2 or not vectors.numel():
+            raise ValueError(f"{name} {tuple(vectors.shape)}: give (n, D), both at least 1")
+        if not vectors.is_floating_point():
+            raise ValueError(f"{name} of {vectors.dtype}: give embeddings in floating point")
         if not bool(vectors.isfinite().all()):
             raise ValueError(f"{name}: embeddings that are not finite; did the training diverge?")
     if gallery is None:
@@ -112,3 +125,37 @@ def checked_gallery(query: Tensor, gallery: Tensor | None) -> Tensor:
             "one network"
         )
     return gallery
+
+
+@torch.no_grad()
+def comparable(query: Tensor, gallery: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Queries and the vectors to search, such that no similarity overflows or is lost.
+
+    float32, or float64 where any of them has more digits or is beyond float32's products; then
+    each side is multiplied by a power of two, which is exact and leaves every ranking as it is.
+
+    Raises:
+        ValueError: embeddings whose norms are too far apart for float64.
+    """
+    sides = [query] if gallery is None else [query, gallery]
+    peaks = [max(-float(low), float(high)) for low, high in (side.aminmax() for side in sides)]
+    precise = any(side.dtype == torch.float64 for side in sides)
+    if not precise and all(peak == 0 or 1 / SAFE <= peak <= SAFE for peak in peaks):
+        sides = [side.float() for side in sides]
+    else:
+        sides = [_scaled(*pair) for pair in zip(sides, peaks, strict=True)]
+    return sides[0], sides[-1]
+
+
+def _scaled(vectors: Tensor, peak: float) -> Tensor:
+    """Vectors whose largest entry is ``peak``, in float64 and with that entry in [0.5, 1)."""
+    exponent = -math.frexp(peak)[1]
+    # In two steps, each of which is in float64's range.
+    half = exponent // 2
+    scaled = vectors.double() * 2.0**half * 2.0 ** (exponent - half)  # (n, D)
+    if bool(((scaled.abs().amax(1) < SMALLEST) & vectors.any(1)).any()):
+        raise ValueError(
+            f"embeddings of which some are {1 / SMALLEST:.0e} times smaller than others: normalise "
+            "them, or leave those out"
+        )
+    return scaled
