@@ -50,7 +50,6 @@ def test_the_ends_of_int64(kind, settings, end):
     anchors, labels, memory, memory_labels, own = case(classes=3)
     wanted = value_and_gradient(kind(**settings), anchors, labels, memory, memory_labels, own=own)
     moved = [y + 1 + end for y in (labels, memory_labels)]
-    assert max(int(y.abs().max()) for y in moved) > 2**62 or end < 0
     got = value_and_gradient(kind(**settings), anchors, moved[0], memory, moved[1], own=own)
     for g, w in zip(got, wanted, strict=True):
         assert torch.equal(g, w)

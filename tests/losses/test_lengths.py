@@ -1,0 +1,74 @@
+"""Tests of embeddings that are not of norm 1, of overwritten entries, and of infinite settings."""
+
+import math
+
+import pytest
+import torch
+from pytorch_metric_learning import distances
+from pytorch_metric_learning import losses as peers
+
+from tests.losses.oracle import brute_batch, case
+from xbmlib.losses import ContrastiveLoss, MetricLearningLoss, MultiSimilarityLoss, TripletLoss
+from xbmlib.queue import CrossBatchMemory
+
+
+@pytest.mark.parametrize("norm", [1e-3, 1.0, 30.0, 1e3, 1e5])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize(("kind", "named"), [(TripletLoss, {"eta": 0.1}),
+                                             (ContrastiveLoss, {"lam": 0.5})])  # fmt: skip
+def test_any_norm(norm, dtype, kind, named):
+    """Oracle: the float64 loops on the same embeddings."""
+    anchors, labels, memory, memory_labels, own = case(dtype=dtype)
+    anchors, memory = anchors * norm, memory * norm
+    arguments = anchors, labels, memory, memory_labels
+    total, *_ = brute_batch(kind, named, *arguments, own)
+    value = kind(**named)(*arguments, own=own)
+    rel = 1e-5 if dtype == torch.float32 else 1e-12
+    assert value.item() == pytest.approx(total / len(anchors), rel=rel)
+
+
+def test_two_batches_enqueued_before_one_backward():
+    """Oracle: the gradient of the same loss on a copy of the entries as they were.
+
+    The unnormalised distance keeps the entries for its backward pass.
+    """
+    peer = peers.ContrastiveLoss(0, 3, distance=distances.LpDistance(normalize_embeddings=False))
+    anchors, labels, memory, memory_labels, _ = case(dtype=torch.float32)
+    queue, loss = CrossBatchMemory(len(memory), 6), MetricLearningLoss(peer)
+    queue.enqueue(memory, memory_labels)
+    z, w = (anchors.clone().requires_grad_() for _ in range(2))
+    value = loss(z, labels, queue)
+    for _ in range(2):
+        queue.enqueue(7 * anchors, labels)
+    value.backward()
+    loss(w, labels, memory, memory_labels).backward()
+    assert torch.equal(z.grad, w.grad) and z.grad.any()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda x: TripletLoss(eta=x),
+        lambda x: MultiSimilarityLoss(alpha=x),
+        lambda x: MultiSimilarityLoss(beta=x),
+        lambda x: MultiSimilarityLoss(epsilon=x),
+        lambda x: ContrastiveLoss(lam=x),
+    ],
+)
+def test_infinite_settings(make):
+    """Oracle: the message names the value."""
+    with pytest.raises(ValueError, match="=inf"):
+        make(math.inf)
+
+
+@pytest.mark.parametrize("dtype", [torch.complex64, torch.int64], ids=str)
+def test_embeddings_of_another_kind(dtype):
+    """Oracle: the message names the argument and its dtype."""
+    v, bad, labels = torch.eye(2), torch.eye(2).to(dtype), torch.arange(2)
+    for loss in (ContrastiveLoss(), MetricLearningLoss(peers.CircleLoss())):
+        with pytest.raises(ValueError, match=f"anchors of {dtype}: give floating point"):
+            loss(bad, labels)
+        with pytest.raises(ValueError, match=f"memory of {dtype}: give floating point"):
+            loss(v, labels, bad, labels)
+    with pytest.raises(ValueError, match=f"embeddings of {dtype}: give floating point"):
+        CrossBatchMemory(3, 2).enqueue(bad, labels)
