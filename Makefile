@@ -69,8 +69,9 @@ lint: setup
 	$(BIN)/ruff format --check xbmlib tests tools benchmarks
 	$(BIN)/mypy
 
+# The tests of a file share what they train, and stay together; two files run side by side.
 test: lint
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses=auto --dist=loadfile
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
