@@ -85,7 +85,7 @@ def test_an_exception_is_for_calls_alone(tree):
 
 
 @pytest.mark.parametrize(
-    ("files", "told"),
+    ("files", "reported"),
     [
         ({"xbmlib__training__run": "def f():\n    from xbmlib.study import plan"}, "higher floor"),
         ({"xbmlib__datasets__pack": "import benchmarks.cost"}, "higher floor"),
@@ -97,17 +97,17 @@ def test_an_exception_is_for_calls_alone(tree):
         ({"xbmlib__attic": ""}, "attic is on no floor"),
     ],
 )  # fmt: skip
-def test_a_climb_is_reported(files, told, tree):
+def test_a_climb_is_reported(files, reported, tree):
     """Oracle: one fault, the first line; without it, none."""
     sound = {"xbmlib__study__plan": "from xbmlib.training import run", "xbmlib__training__run": "",
              "xbmlib__report__claims": "", "benchmarks__cost": "import xbmlib.queue",
              "xbmlib__queue": "", "xbmlib__drift": "from xbmlib import queue"}  # fmt: skip
     assert climbs(tree(**sound)) == []
-    assert re.search(told, climbs(tree(**sound | files))[0])
+    assert re.search(reported, climbs(tree(**sound | files))[0])
 
 
 @pytest.mark.parametrize(
-    ("files", "told"),
+    ("files", "reported"),
     [
         ({"notebooks__cost": "from xbmlib.study.figures.benchmarks import draw"},
          ["cost.ipynb does not import xbmlib.study.figures.cost"]),
@@ -119,7 +119,7 @@ def test_a_climb_is_reported(files, told, tree):
         ({"figures__full__costs": ""}, ["figures/full/costs.py has no notebook"]),
     ],
 )  # fmt: skip
-def test_a_second_name_is_reported(files, told, tree):
+def test_a_second_name_is_reported(files, reported, tree):
     """Oracle: one fault, and what is amiss with it; without it, nothing."""
     sound = {f"{folder}__{name}".replace("/", "__"): ""
              for folder, helpers in HELPERS.items() for name in helpers}  # fmt: skip
@@ -130,7 +130,7 @@ def test_a_second_name_is_reported(files, told, tree):
     del sound["xbmlib__plots__pretrain"]
     sound |= {"figures__quick__cost": "", "figures__full__cost_pairs": ""}
     assert second_names(tree(**sound)) == []
-    assert second_names(tree(**sound | files)) == told
+    assert second_names(tree(**sound | files)) == reported
 
 
 def test_a_folder_of_tests_without_a_twin_is_reported(tree):

@@ -1,8 +1,9 @@
 """Cross-Batch Memory for Embedding Learning (Wang, Zhang, Huang and Scott, CVPR 2020).
 
-Embeddings drift slowly while a network trains, so those of past mini-batches can stand for the
-present model's. :class:`CrossBatchMemory` keeps them in a queue, the losses compare a mini-batch
-with it, and :class:`XBM` does both in one call. Importing this package imports torch and no more.
+Embeddings drift slowly while a network trains, so those of past mini-batches approximate
+those of the current model. :class:`CrossBatchMemory` keeps them in a queue, the losses compare a
+mini-batch with it, and :class:`XBM` does both in one call. Importing this package imports torch and
+no more.
 
 Notation, the paper's throughout:
 
@@ -23,7 +24,10 @@ S_ij    similarity v_i · v_j of anchor i and embedding j; a positive pair is of
 L_i     loss of anchor i; L is their mean (Eq. 1, within the batch; Eq. 4, memory)
 w_ij    weight of a pair, abs(dL_i / dS_ij)
 f, θ    the network and its parameters; θ^t those at step t
+t       step (the paper: iteration), from 0; one step is one update of θ
 Δt      age of an embedding in steps; D(x, t; Δt) is its drift (Eq. 2)
+C, ε    in Lemma 1 (:mod:`xbmlib.drift`): bound of the gradient's error relative to ε, the
+        squared distance of an embedding from its later self
 ======  ===========================================================================
 """
 

@@ -47,7 +47,7 @@ def needs(extra: str) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        # A missing module of xbmlib itself is a defect, which no extra would mend.
+        # A missing module of xbmlib itself is a defect, which no extra would fix.
         if error.name is None or error.name.split(".")[0] == "xbmlib":
             raise
         message = f"{error.name} is not installed: pip install 'xbmlib[{extra}]'"

@@ -38,7 +38,7 @@ class Ring(nn.Module):
         return min(self._enqueued, self.size)
 
     def __bool__(self) -> bool:
-        """True even when empty, so that ``if memory`` asks whether there is one."""
+        """True even when empty, so that ``if memory`` tests for None."""
         return True
 
     @property
@@ -100,7 +100,7 @@ class Shadow(NamedTuple):
 
 
 class CrossBatchMemory(Ring):
-    """Keeps embeddings of past mini-batches, which still stand for the present model's.
+    """Keeps embeddings of past mini-batches, which approximate the current model's.
 
     A queue of the last M embeddings with their labels (Section 3.3, Algorithm 1), for about
     4 D + 16 bytes each. Nothing here takes part in a gradient. ``state_dict()`` holds the whole
@@ -149,7 +149,7 @@ class CrossBatchMemory(Ring):
         if dtype not in DTYPES:
             raise ValueError(f"dtype={dtype}: use one of {', '.join(map(str, DTYPES))}")
         if shadow and dtype != torch.float32:
-            raise ValueError(f"shadow of {dtype}: a bfloat16 copy is of use beside float32 only")
+            raise ValueError(f"shadow of {dtype}: a bfloat16 copy is only useful beside float32")
         super().__init__(size)
         self.dim = dim
         self.register_buffer("features", torch.zeros(size, dim, dtype=dtype, device=device))
@@ -315,7 +315,11 @@ def initialise(
     Args:
         memory: reset first, then filled until it is full or the batches end.
         embed: images to embeddings (B, D); called without gradient.
-        batches: (images, labels, ids) of randomly sampled training images.
+        batches: (images, labels, ids) of randomly sampled training images, B of each: labels (B,),
+            ids (B,).
+
+    Raises:
+        ValueError: as :meth:`CrossBatchMemory.enqueue`.
 
     Example:
         >>> import torch

@@ -15,21 +15,20 @@ from xbmlib.state import check_state
 
 
 class XBM(nn.Module):
-    """Gives a pair-based loss the negatives of many mini-batches in a few lines of a loop.
+    """Wraps a pair-based loss to compare anchors with a memory of past mini-batches too.
 
     Each training call is one step of Algorithm 1. In the first ``start`` of them, while embeddings
     still drift fast (Section 3.3), the value is the loss within the batch. From then on the batch
     is enqueued, and the value is that loss plus ``weight`` times the loss against the memory, which
     leaves out each anchor's own entry.
 
-    In evaluation mode, or where gradients are disabled, a call is no step: the value is the same
-    sum against the memory as it stands, and nothing is enqueued or counted.
+    In evaluation mode, or where gradients are disabled, a call does not count as a step: the
+    value is the same sum against the memory as it stands, and nothing is enqueued.
 
     ``state_dict()`` holds the memory with its pointer, the number of steps and the loss's own
-    state, so a resumed run goes on to the last bit; a state that is refused leaves all of it as it
-    was. Pass ``parameters()`` to the optimiser if the
-    loss has any. The memory is that of one process: with several, use :mod:`xbmlib.distributed`.
-    Symbols: :mod:`xbmlib`.
+    state, so a run resumes bit for bit; a state that is refused leaves all of it as it was. Pass
+    ``parameters()`` to the optimiser if the loss has any. The memory is that of one process: with
+    several, use :mod:`xbmlib.distributed`. Symbols: :mod:`xbmlib`.
 
     Args:
         loss: a :class:`xbmlib.losses.PairLoss`, or a loss of pairs or triplets of

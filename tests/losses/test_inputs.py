@@ -125,7 +125,7 @@ def test_bad_arguments_beside_a_queue(loss, change, message):
 
 def test_bad_shadows():
     """Oracle: one clear error each."""
-    with pytest.raises(ValueError, match="bfloat16 copy is of use beside float32"):
+    with pytest.raises(ValueError, match="bfloat16 copy is only useful beside float32"):
         CrossBatchMemory(4, D, dtype=torch.float16, shadow=True)
     memory, anchors, labels, _ = filled()
     for entries in (memory.embeddings, memory.embeddings[:5].bfloat16()):

@@ -16,7 +16,7 @@ from xbmlib.training.run import run_experiment
 from xbmlib.training.store import RunStore
 from xbmlib.training.trainer import Trainer
 
-# Fixtures, one of which every test uses unasked.
+# Fixtures; one_thread is autouse.
 __all__ = ["one_thread", "small"]
 
 CPU = torch.device("cpu")

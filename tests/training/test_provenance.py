@@ -9,7 +9,7 @@ from xbmlib import datasets
 from xbmlib.training import provenance, trainer
 from xbmlib.training.experiment import Experiment
 
-# Fixtures, one of which every test uses unasked.
+# Fixtures; one_thread is autouse.
 __all__ = ["one_thread", "small"]
 
 

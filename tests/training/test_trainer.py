@@ -23,7 +23,7 @@ from xbmlib.training.schedule import learning_rate
 from xbmlib.training.store import RunStore
 from xbmlib.training.trainer import Trainer
 
-# Fixtures, one of which every test uses unasked.
+# Fixtures; one_thread is autouse.
 __all__ = ["one_thread", "small"]
 
 E = Experiment(

@@ -35,5 +35,5 @@ def read(files: list[Path], images: str) -> Listing:
 
 
 def _visible(text: str) -> str:
-    """The text with everything but ASCII escaped: two that look alike can then be told apart."""
+    """The text with everything but ASCII escaped: two that look alike can then be distinguished."""
     return ascii(text)[1:-1]

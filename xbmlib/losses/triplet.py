@@ -11,7 +11,7 @@ from xbmlib.losses.pairs import PairLoss, Weighting
 
 
 class TripletLoss(PairLoss):
-    """Asks each positive to be more similar than each negative by a margin.
+    """Requires each positive to be more similar than each negative by a margin.
 
     L_i = sum over positives k and negatives j of max(0, S_ij - S_ik + η). So w_ij of a negative
     counts the positives with S_ik < S_ij + η, and w_ik of a positive the negatives with

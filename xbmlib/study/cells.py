@@ -2,7 +2,7 @@
 
 A notebook's globals do not show them all: the imports that follow the parameters overwrite a
 parameter of the name of a module, and names that start with "_" or that the kernel defines cannot
-be told from its own.
+be distinguished from its own.
 """
 
 from __future__ import annotations

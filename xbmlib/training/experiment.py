@@ -29,6 +29,11 @@ class Experiment(BaseModel):
     Raises:
         ConfigError: an unknown name, a wrong type, a value out of range, or values that exclude
             each other; one line for each.
+
+    Example:
+        >>> e = Experiment(batch=64, ratio=0.1, steps=2000)
+        >>> e.memory_size(30_016), e.replace(seed=1).seed
+        (3002, 1)
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)

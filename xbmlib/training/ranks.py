@@ -1,6 +1,6 @@
 """The processes ("ranks") of a run: one, or those that torchrun started.
 
-The trainer asks :func:`ranks_of_run` and is written once. Its numbers do not depend on how many
+The trainer calls :func:`ranks_of_run` and is written once. Its numbers do not depend on how many
 ranks there are, up to the rounding of sums that are taken in another order.
 """
 
@@ -40,7 +40,7 @@ class Ranks:
         return images
 
     def all_gather(self, rows: Tensor, n: int) -> Tensor:
-        """The n rows of which every rank passes its share, in their order."""
+        """The n rows (n, …), in order, of which every rank passes its share."""
         return rows
 
     def broadcast(self, answer: bool) -> bool:
@@ -56,13 +56,13 @@ class Ranks:
         return CrossBatchMemory
 
     def gather(self, v: Tensor, labels: Tensor, ids: Tensor) -> tuple[Tensor, Tensor, Any]:
-        """Embeddings, labels and ids of the whole batch, with gradient."""
+        """Embeddings (m, D) with gradient, labels and ids (m,) of the whole batch."""
         return v, labels, ids
 
     def memory_loss(
         self, loss: nn.Module, v: Tensor, labels: Tensor, memory: Memory, own: Tensor
     ) -> Tensor:
-        """The loss of the whole batch against the memory."""
+        """The scalar loss of the whole batch v (m, D), labels (m,) and own (m,) with the memory."""
         assert isinstance(memory, CrossBatchMemory)
         # The form that a custom loss takes as well.
         value: Tensor = loss(

@@ -56,7 +56,7 @@ def run_experiment(
     processes have to call this, and share the work of each step; the main one writes. They need
     to see the same store.
 
-    On a CPU, the numbers are the same to the last bit on one machine with the same number of
+    On a CPU, the numbers are the same bit for bit on one machine with the same number of
     threads, however often the run was killed on its way.
 
     Args:

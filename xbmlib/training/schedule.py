@@ -46,7 +46,7 @@ class Schedule:
         return self.optimiser.param_groups[0]["lr"]
 
     def observe(self, recall: float) -> None:
-        """Take note of an evaluation's R@1, a fraction in [0, 1]."""
+        """Record an evaluation's R@1, a fraction in [0, 1]."""
         if self.plateau is not None:
             self.plateau.step(recall)
 

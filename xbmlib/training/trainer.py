@@ -117,7 +117,13 @@ class Trainer:
         return training_batches(e, self.data.train, self.step, self.ranks.share(e.batch))
 
     def update(self, images: Tensor, labels: Tensor, ids: Tensor) -> Step:
-        """One iteration of Algorithm 1, on a batch as :meth:`batches` yields them."""
+        """One iteration of Algorithm 1, on a batch as :meth:`batches` yields them.
+
+        Args:
+            images: (b, C, H, W) uint8, this rank's share of the batch's m images.
+            labels: (b,) int64.
+            ids: (b,) int64, rows of the training set.
+        """
         e, t = self.experiment, self.step
         memory = self.memory if t >= e.start else None
         if memory is not None and t == e.start and e.init == "sample":

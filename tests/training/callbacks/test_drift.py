@@ -5,7 +5,7 @@ from xbmlib.training.experiment import Experiment
 from xbmlib.training.run import run_experiment
 from xbmlib.training.store import RunStore
 
-# Fixtures, one of which every test uses unasked.
+# Fixtures; one_thread is autouse.
 __all__ = ["one_thread", "small"]
 
 

@@ -117,6 +117,16 @@ class Callback:
 
     What ``state_dict`` returns is checkpointed with the run. A run that was killed goes on from
     its latest checkpoint: steps after it are taken, and reported, again.
+
+    Example:
+        >>> class Losses(Callback):
+        ...     def __init__(self):
+        ...         self.values = []
+        ...
+        ...     def on_step(self, trainer, step):
+        ...         self.values.append(step.total.item())
+        >>> Losses().state_dict()
+        {}
     """
 
     def on_start(self, trainer: Training) -> None:
