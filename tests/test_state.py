@@ -136,3 +136,23 @@ def test_drift_of_half_precision():
     """Oracle: float64; a square beyond float16."""
     now, then = torch.full((1, 2), 300.0).half(), torch.zeros(1, 2).half()
     assert feature_drift(now, then).item() == 180_000
+
+
+def test_a_part_of_a_larger_module_may_be_left_out():
+    """Oracle: what torch returns for any module whose names a state does not hold."""
+    parts = torch.nn.ModuleDict({"net": torch.nn.Linear(2, 2), "xbm": filled_xbm()})
+    before = held(parts["xbm"])
+    net = {f"net.{name}": value + 1 for name, value in parts["net"].state_dict().items()}
+    found = parts.load_state_dict(net, strict=False)
+    assert set(found.missing_keys) == {f"xbm.{name}" for name in before}
+    assert same(parts["xbm"], before) and same(parts["net"], {k[4:]: v for k, v in net.items()})
+    assert parts["xbm"].load_state_dict({}, strict=False).missing_keys
+    with pytest.raises(RuntimeError, match="xbm"):
+        parts.load_state_dict(net)
+
+
+def filled_xbm():
+    """A step counted and a batch enqueued."""
+    xbm = XBM(ContrastiveLoss(), size=4, dim=2, start=0)
+    xbm(torch.eye(2, requires_grad=True), torch.arange(2))
+    return xbm

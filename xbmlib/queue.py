@@ -6,15 +6,15 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from xbmlib.integers import as_labels, whole_number
-from xbmlib.state import check_state
+from xbmlib.state import CheckedState, check_state
 
 DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
 
 
-class Ring(nn.Module):
+class Ring(CheckedState):
     """The pointer of a first-in, first-out queue: M slots, written in turn.
 
     Attributes:
@@ -61,12 +61,6 @@ class Ring(nn.Module):
         check_state(self, state, prefix, strict=strict, whole=True)
         if f"{prefix}_extra_state" in state:
             count_of(state[f"{prefix}_extra_state"])
-
-    def _load_from_state_dict(
-        self, state: dict[str, Any], prefix: str, metadata: Any, strict: bool, *rest: Any
-    ) -> None:
-        self.check_state(state, prefix, strict)
-        super()._load_from_state_dict(state, prefix, metadata, strict, *rest)
 
 
 def count_of(state: Tensor) -> int:

@@ -8,6 +8,33 @@ from typing import Any
 from torch import Tensor, nn
 
 
+class CheckedState(nn.Module):
+    """A module whose state is refused before any of it is taken; a base of the stateful ones."""
+
+    def check_state(self, state: Mapping[str, Any], prefix: str, strict: bool) -> None:
+        """Raise where a state does not fit."""
+        raise NotImplementedError
+
+    def load_state_dict(
+        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
+    ) -> Any:
+        """As :meth:`torch.nn.Module.load_state_dict`; what is refused leaves the module as it was.
+
+        Raises:
+            RuntimeError: see :func:`check_state`.
+        """
+        self.check_state(state_dict, "", strict)
+        return super().load_state_dict(state_dict, strict, assign)
+
+    def _load_from_state_dict(
+        self, state: dict[str, Any], prefix: str, metadata: Any, strict: bool, *rest: Any
+    ) -> None:
+        # PyTorch passes strict=True to the parts of a module whatever its caller said, and sorts
+        # out missing and unexpected names at the end by itself.
+        self.check_state(state, prefix, False)
+        super()._load_from_state_dict(state, prefix, metadata, strict, *rest)
+
+
 def check_state(
     module: nn.Module, state: Mapping[str, Any], prefix: str, *, strict: bool, whole: bool
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -11,10 +12,10 @@ from torch import Tensor, nn
 from xbmlib.integers import whole_number
 from xbmlib.losses import MetricLearningLoss, PairLoss
 from xbmlib.queue import CrossBatchMemory, count_of
-from xbmlib.state import check_state
+from xbmlib.state import CheckedState, check_state
 
 
-class XBM(nn.Module):
+class XBM(CheckedState):
     """Wraps a pair-based loss to compare anchors with a memory of past mini-batches too.
 
     Each training call is one step of Algorithm 1. In the first ``start`` of them, while embeddings
@@ -131,15 +132,17 @@ class XBM(nn.Module):
         self.steps += step
         return total
 
-    def _load_from_state_dict(
-        self, state: dict[str, Any], prefix: str, metadata: Any, strict: bool, *rest: Any
-    ) -> None:
-        # Of memory, loss and steps, all is taken or nothing.
+    def check_state(self, state: Mapping[str, Any], prefix: str, strict: bool) -> None:
+        """Refuse a state that does not fit: of memory, loss and steps, all is taken or nothing.
+
+        Raises:
+            RuntimeError: see :func:`xbmlib.state.check_state`.
+            ValueError: a number of entries or of steps that is none.
+        """
         self.memory.check_state(state, f"{prefix}memory.", strict)
         check_state(self, state, prefix, strict=strict, whole=False)
         if f"{prefix}_extra_state" in state:
             count_of(state[f"{prefix}_extra_state"])
-        super()._load_from_state_dict(state, prefix, metadata, strict, *rest)
 
     def get_extra_state(self) -> Tensor:
         """The number of steps, as ``state_dict`` stores it."""

@@ -111,7 +111,7 @@ def test_the_data_have_to_be_there(given, message, monkeypatch):
 
 def test_runs_that_do_not_fit_on_the_disk_are_refused(root, monkeypatch, tmp_path):
     """Oracle: a disk with one free byte."""
-    usage = type("Usage", (), {"free": 1})
+    usage = type("Usage", (), {"free": 1, "total": 1})
     monkeypatch.setattr(preflight.shutil, "disk_usage", lambda path: usage)
     e = experiment(PROFILES["paper"], 4, seed=0, ratio=None, data="inshop")
     with pytest.raises(preflight.PreflightError, match="make room, or put the results elsewhere"):

@@ -60,6 +60,9 @@ def _read(
         collate_fn=_as_it_is,
         num_workers=workers,
         pin_memory=torch.cuda.is_available(),
+        # Its own: an iterator would else take a number from the generator that a model's dropout
+        # uses, and evaluating or resuming would change the run.
+        generator=torch.Generator(),
     ):
         if isinstance(batch, DatasetError):
             raise batch

@@ -154,7 +154,16 @@ class Trainer:
         return Step(t, rate, v.detach(), labels, ids, own, total.detach(), parts)
 
     def log(self, table: str, row: Row) -> None:
-        """Keep a row with the run, under its "step", and pass a copy of it to every callback."""
+        """Keep a row with the run, under its "step", and pass a copy of it to every callback.
+
+        Raises:
+            TypeError: a value that is no plain Python number, which could not be stored.
+        """
+        for name, value in row.items():
+            # Refused now: stored, it would fail after the last step, and the run be lost.
+            if type(value) not in (bool, int, float):
+                kind = f"{type(value).__module__}.{type(value).__name__}"
+                raise TypeError(f"{table}[{name!r}], a {kind}: log plain Python numbers")
         row = {"step": self.step} | row
         self.rows.setdefault(table, []).append(row)
         for callback in self.callbacks:
@@ -213,10 +222,12 @@ class Trainer:
     def result(self, id: str) -> Run:
         """What the finished run measured."""
         history = self.rows["evaluation"]
+        # A callback may have logged to the same table.
+        final = next(row for row in reversed(history) if "R@1" in row)
         return Run(
             id=id,
             experiment=self.experiment,
-            recall={k: v for k, v in history[-1].items() if k != "step"},
+            recall={k: v for k, v in final.items() if k != "step"},
             history=history,
             metrics=pd.DataFrame(self.rows["step"]),
             drift=pd.DataFrame(self.rows["drift"]),

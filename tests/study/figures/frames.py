@@ -16,8 +16,8 @@ def table_1(gain=0.0):
     for data, name in counterparts.items():
         measure = "R@1" if name != "VehicleID" else "large R@1"
         for loss in losses_with_memory.LOSSES:
-            for memory, arm in (("none", "no memory"), ("w/ M", "memory (R_M = 0.1)")):
-                value = paper.LOSSES[name, loss, memory][measure]
+            for arm in ("no memory", "memory (R_M = 0.1)"):
+                value = paper.LOSSES[name, loss, arm.split(" (")[0]][measure]
                 value += gain if arm != "no memory" and loss == "contrastive" else 0
                 rows += [
                     {"data": data, "loss": loss, "arm": arm, "seed": s, "measure": "R@1",

@@ -67,11 +67,14 @@ def test_the_gain_at_other_batch_sizes(small, last, wide, added, as_many, shuffl
     ]
     starts = [
         "contrastive 9.0 ± 0.0",
-        f"contrastive 3.0 ± 0.0 (n=3) points; multi_similarity {last:.1f} ± 0.0",
-        f"{wide - 6:.1f} ± 0.0 (n=3) points with memory, {wide:.1f} ± 0.0 (n=3) with no",
+        f"contrastive 3.0 ± 0.0 (n=3) points; multi-similarity {last:.1f} ± 0.0",
+        f"R@1 at batch 64 minus that at batch 16: {wide - 6:.1f} ± 0.0 (n=3) points with memory, "
+        f"{wide:.1f} ± 0.0 (n=3) with no",
         f"{added:.1f} ± 0.0 (n=3) points, batch 16 to 256",
-        f"{added - as_many[16]:.1f} ± 0.0 (n=3) points with memory",
-        f"{-shuffled[1000]:.1f} ± 0.0 (n=3) points behind at batch 64 after 1,000 updates",
+        f"R@1 at batch 256 minus that at batch 16: {added - as_many[16]:.1f} ± 0.0 (n=3) points "
+        "with memory",
+        f"R@1 with PK batches minus that with shuffled batches: {-shuffled[1000]:.1f} ± 0.0 (n=3) "
+        "points at batch 64 after 1,000 updates of each",
     ]
     for verdict, start in zip(found, starts, strict=False):
         assert verdict.ours.startswith(start)
