@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pytorch_metric_learning import losses as peers
 from torch import nn
+from torch._dynamo.testing import CompileCounterWithBackend
 from torch.nn import functional as F
 
 from tests.losses.oracle import SETTINGS, brute_batch, listed
@@ -250,3 +251,20 @@ def test_its_state_is_all_in_state_dict():
     memory = {"memory.features", "memory.classes", "memory.instances", "memory._extra_state"}
     assert set(xbm.state_dict()) == {"_extra_state", *memory}
     assert "start=1000, weight=1.0, batch_loss=True" in repr(xbm)
+
+
+@pytest.mark.parametrize("batch_loss", [True, False])
+def test_compiled_for_the_warm_up_and_for_what_follows(batch_loss):
+    """Oracle: eager, to the last bit; Dynamo's count of compilations."""
+    torch._dynamo.reset()
+    counter = CompileCounterWithBackend("aot_eager")
+    ours = made(*SETTINGS[2], batch_loss=batch_loss, start=3)
+    wanted = copy.deepcopy(ours)
+    graph = torch.compile(ours, backend=counter, fullgraph=True)
+    for i, (v, labels) in enumerate(stream(7)):
+        for got, due in zip(step(graph, v, labels), step(wanted, v, labels), strict=True):
+            assert torch.equal(got, due)
+        assert ours.steps == wanted.steps == i + 1 and ours.warm == wanted.warm
+        assert torch.equal(ours.memory.embeddings, wanted.memory.embeddings)
+    assert counter.frame_count == 2
+    torch._dynamo.reset()

@@ -29,9 +29,19 @@ class Ring(CheckedState):
     def __init__(self, size: int) -> None:
         super().__init__()
         self.size = size
-        # Pointer and fill follow from this number. A Python int, so that neither costs a device
-        # synchronisation.
-        self._enqueued = 0
+        # Pointer and fill follow from this number. On the CPU wherever the entries are, so that
+        # neither costs a device synchronisation; a tensor, because a compiled graph would be
+        # compiled anew for each value of a Python int.
+        self._count = torch.zeros((), dtype=torch.int64, device="cpu")
+
+    @property
+    def _enqueued(self) -> int:
+        """Number of entries enqueued so far."""
+        return int(self._count)
+
+    @_enqueued.setter
+    def _enqueued(self, value: int) -> None:
+        self._count.fill_(value)
 
     def __len__(self) -> int:
         """Number of entries held, at most M."""
@@ -215,7 +225,7 @@ class CrossBatchMemory(Ring):
         batch = self.check(embeddings, labels, ids)
         device = self.features.device
         order = torch.arange(batch, device=device)
-        slots = (self._enqueued + order) % self.size
+        slots = (self._count + order) % self.size
         kept = slice(max(batch - self.size, 0), batch)
         slots[: kept.start] = -1
         written = slots[kept]
@@ -224,7 +234,7 @@ class CrossBatchMemory(Ring):
         ids = None if ids is None else as_labels("ids", ids)[kept].to(self.instances)
         self.instances[written] = -1 if ids is None else ids
         self._update_shadow(written)
-        self._enqueued += batch
+        self._count += batch
         return slots
 
     def check(self, embeddings: Tensor, labels: Tensor, ids: Tensor | None = None) -> int:

@@ -12,10 +12,11 @@ from torch import Tensor, nn
 from xbmlib.integers import whole_number
 from xbmlib.losses import MetricLearningLoss, PairLoss
 from xbmlib.queue import CrossBatchMemory, count_of
+from xbmlib.registry import Registered, registered
 from xbmlib.state import CheckedState, check_state
 
 
-class XBM(CheckedState):
+class XBM(Registered, CheckedState):
     """Wraps a pair-based loss to compare anchors with a memory of past mini-batches too.
 
     Each training call is one step of Algorithm 1. In the first ``start`` of them, while embeddings
@@ -92,13 +93,20 @@ class XBM(CheckedState):
         self.loss = loss if ours else MetricLearningLoss(loss)
         self.memory = CrossBatchMemory(size, dim, dtype=dtype, device=device, shadow=shadow)
         self.start, self.weight, self.batch_loss = start, weight, batch_loss
-        # A Python int, so that the warm-up costs no device synchronisation.
-        self.steps = 0
+        # On the CPU, so that the warm-up costs no device synchronisation; a tensor, because a
+        # compiled graph would be compiled anew for each value of a Python int.
+        self._count = torch.zeros((), dtype=torch.int64, device="cpu")
+        self._warm = start == 0
+
+    @property
+    def steps(self) -> int:
+        """Number of training calls so far."""
+        return int(self._count)
 
     @property
     def warm(self) -> bool:
         """Whether the warm-up is over, so that the memory takes part in the next call."""
-        return self.steps >= self.start
+        return self._warm
 
     def forward(self, anchors: Tensor, labels: Tensor, ids: Tensor | None = None) -> Tensor:
         """Loss of a mini-batch.
@@ -129,8 +137,15 @@ class XBM(CheckedState):
         if self.warm:
             own = self.memory.enqueue(anchors, labels, ids) if step else None
             total = total + self.weight * self.loss(anchors, labels, self.memory, own=own)
-        self.steps += step
+        if step and torch.compiler.is_compiling():
+            _count_step(self._count, self._number)
+        elif step:
+            self._count_call(self._count)
         return total
+
+    def _count_call(self, count: Tensor) -> None:
+        count += 1
+        self._warm = int(count) >= self.start
 
     def check_state(self, state: Mapping[str, Any], prefix: str, strict: bool) -> None:
         """Refuse a state that does not fit: of memory, loss and steps, all is taken or nothing.
@@ -150,8 +165,19 @@ class XBM(CheckedState):
 
     def set_extra_state(self, state: Tensor) -> None:
         """Restore the number of steps from :meth:`get_extra_state`."""
-        self.steps = count_of(state)
+        self._count.fill_(count_of(state))
+        self._warm = self.steps >= self.start
 
     def extra_repr(self) -> str:
         """Warm-up and weights for ``repr``."""
         return f"start={self.start}, weight={self.weight}, batch_loss={self.batch_loss}"
+
+
+@torch.library.custom_op(
+    "xbmlib::count_step", mutates_args=("count",), schema="(Tensor(a!) count, int number) -> ()"
+)
+def _count_step(count: Tensor, number: int) -> None:
+    """Count a training call of the registered module; one operator, so that a graph may hold it."""
+    xbm: Any = registered(number)
+    # The argument, not the module's own: a graph may pass a copy, and write it back later.
+    xbm._count_call(count)

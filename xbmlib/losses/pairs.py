@@ -12,14 +12,16 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from xbmlib.integers import as_labels
 from xbmlib.losses.candidates import TILE_ENTRIES, Block, blocks
 from xbmlib.losses.exchange import Sums
 from xbmlib.losses.inputs import References, references
+from xbmlib.losses.opaque import opaque_loss
 from xbmlib.losses.second import refuse_second_derivatives
 from xbmlib.queue import CrossBatchMemory
+from xbmlib.registry import Registered
 
 
 class Weighting(NamedTuple):
@@ -64,7 +66,7 @@ class ValidPairs(NamedTuple):
     positives: Tensor
 
 
-class PairLoss(nn.Module):
+class PairLoss(Registered):
     """Lets a pair-based loss see a memory of any size in bounded space, from its weights alone.
 
     Base of the losses here, and of custom ones: a subclass defines :meth:`weigh`, and
@@ -169,6 +171,12 @@ class PairLoss(nn.Module):
                 [-1, M). That last check would make a GPU wait, so there it is left out, and such a
                 slot matches no entry.
         """
+        if torch.compiler.is_compiling():
+            value, *valid = opaque_loss(
+                self._number, anchors, labels, memory, memory_labels, own, shadow
+            )
+            self.valid = ValidPairs(*valid)
+            return value
         refs = references(anchors, labels, memory, memory_labels, own, shadow)
         return self.compare(anchors, labels, refs)
 
@@ -176,6 +184,43 @@ class PairLoss(nn.Module):
         """The loss against checked references; see :meth:`forward`."""
         loss, self.valid = _PairSum.apply(anchors, as_labels("labels", labels), refs, self)
         return loss
+
+    @torch.no_grad()
+    def sums(
+        self, anchors: Tensor, labels: Tensor, refs: References
+    ) -> tuple[Tensor, Tensor, ValidPairs]:
+        """Value, its gradient and the valid pairs, against checked references.
+
+        Returns:
+            A scalar, (m, D), and counts; the first two in at least float32.
+        """
+        dtype = torch.promote_types(anchors.dtype, torch.float32)
+        grad = torch.zeros_like(anchors, dtype=dtype, memory_format=torch.contiguous_format)
+        total, terms = grad.new_zeros(()), grad.new_zeros(())
+        none = labels.new_zeros(0)
+        negatives, positives = [none], [none]
+        for block, weighting in self._weigh_blocks(anchors, labels, refs):
+            total += weighting.loss.sum()
+            terms += weighting.terms.sum()
+            away = weighting.negatives[:, block.local_negatives]  # (m, C)
+            towards = weighting.positives[:, block.local_positives]  # (m, P)
+            if block.dense:
+                signed = (away - towards).to(dtype)
+                _add_dense_gradient(grad, block.rows, signed, anchors, refs.memory)
+            else:
+                signed = torch.cat([away, towards.neg()], 1).to(dtype)
+                columns = torch.cat([block.negative_columns, block.positive_columns])
+                _add_gradient(grad, block.rows, signed, columns, anchors, refs.memory)
+            del signed
+            negatives.append((weighting.negatives > 0).sum(1))
+            positives.append((weighting.positives > 0).sum(1))
+            del block, weighting, away, towards
+        sums = refs.exchange.reduce(
+            Sums(grad, total, terms, len(anchors), torch.cat(negatives), torch.cat(positives))
+        )
+        mean = self.reduction == "mean"
+        scale = 1 / sums.terms.clamp_min(1) if mean else 1 / max(1, sums.anchors)
+        return sums.total * scale, sums.grad * scale, ValidPairs(sums.negatives, sums.positives)
 
     @torch.no_grad()
     def weights(
@@ -216,36 +261,11 @@ class _PairSum(torch.autograd.Function):
     def forward(
         ctx: Any, anchors: Tensor, labels: Tensor, refs: References, loss: PairLoss
     ) -> tuple[Tensor, ValidPairs]:
-        dtype = torch.promote_types(anchors.dtype, torch.float32)
-        grad = torch.zeros_like(anchors, dtype=dtype, memory_format=torch.contiguous_format)
-        total, terms = grad.new_zeros(()), grad.new_zeros(())
-        none = labels.new_zeros(0)
-        negatives, positives = [none], [none]
-        for block, weighting in loss._weigh_blocks(anchors, labels, refs):
-            total += weighting.loss.sum()
-            terms += weighting.terms.sum()
-            away = weighting.negatives[:, block.local_negatives]  # (m, C)
-            towards = weighting.positives[:, block.local_positives]  # (m, P)
-            if block.dense:
-                signed = (away - towards).to(dtype)
-                _add_dense_gradient(grad, block.rows, signed, anchors, refs.memory)
-            else:
-                signed = torch.cat([away, towards.neg()], 1).to(dtype)
-                columns = torch.cat([block.negative_columns, block.positive_columns])
-                _add_gradient(grad, block.rows, signed, columns, anchors, refs.memory)
-            del signed
-            negatives.append((weighting.negatives > 0).sum(1))
-            positives.append((weighting.positives > 0).sum(1))
-            del block, weighting, away, towards
-        sums = refs.exchange.reduce(
-            Sums(grad, total, terms, len(anchors), torch.cat(negatives), torch.cat(positives))
-        )
-        mean = loss.reduction == "mean"
-        scale = 1 / sums.terms.clamp_min(1) if mean else 1 / max(1, sums.anchors)
+        value, grad, valid = loss.sums(anchors, labels, refs)
         # Not yet in the anchors' dtype: a scaled gradient may fit float16 where the scale does not.
-        ctx.save_for_backward(sums.grad * scale)
+        ctx.save_for_backward(grad)
         ctx.dtype, ctx.name = anchors.dtype, type(loss).__name__
-        return sums.total * scale, ValidPairs(sums.negatives, sums.positives)
+        return value, valid
 
     @staticmethod
     def backward(ctx: Any, grad_loss: Tensor, _: Any) -> tuple[Tensor | None, ...]:
