@@ -19,7 +19,10 @@ EXCEPTIONS = {
     ("xbmlib.backbones.catalogue", "torchvision"): "GoogLeNet and ResNet50 are torchvision's",
     ("xbmlib.backbones.weights", "torchvision"): "their weights are fetched by torchvision",
     ("xbmlib.backbones.weights", "safetensors"): "the format of the file that is read or written",
+    ("xbmlib.losses.kernels", "triton"): "kernels for a GPU; every loss does without",
 }
+# Modules that only calls import, so that what they import at the top is imported by calls too.
+DEFERRED = {"xbmlib.losses.kernels", "xbmlib.losses.one_pass"}
 # A room is a folder or a single module; it imports from its own floor and from those below.
 FLOORS = (
     {*GROUND, "storage", "paper"},
@@ -59,6 +62,9 @@ def strangers(root):
         if room(module) not in GROUND or module.split(".")[0] != "xbmlib":
             continue
         package = target.split(".")[0]
+        lazy = lazy or module in DEFERRED
+        if not lazy and any(target.startswith(name) for name in DEFERRED):
+            found.append(f"{module} imports {target} before it is called")
         if lazy and (module, package) in EXCEPTIONS:
             used.add((module, package))
         elif package not in packages and (package != "xbmlib" or room(target) not in GROUND):

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from xbmlib.losses.pairs import PairLoss, Weighting
+from xbmlib.losses.stream import Statistics, Stream, Summary
 
 
 class ContrastiveLoss(PairLoss):
@@ -17,10 +18,10 @@ class ContrastiveLoss(PairLoss):
 
     Args:
         lam: λ in [-1, 1], the similarity above which a negative is valid (released code: 0.5).
-        reduction: see :class:`PairLoss`.
+        reduction, method: see :class:`PairLoss`.
 
     Raises:
-        ValueError: λ or reduction out of range.
+        ValueError: λ reduction or method out of range.
 
     Example:
         >>> import torch
@@ -35,8 +36,8 @@ class ContrastiveLoss(PairLoss):
                 [0., 1., 0.]])
     """
 
-    def __init__(self, lam: float = 0.5, reduction: str = "sum") -> None:
-        super().__init__(reduction)
+    def __init__(self, lam: float = 0.5, reduction: str = "sum", *, method: str = "search") -> None:
+        super().__init__(reduction, method=method)
         if not -1 <= lam <= 1:
             raise ValueError(f"lam={lam}: λ is a cosine similarity, give -1 to 1")
         self.lam = lam
@@ -52,6 +53,18 @@ class ContrastiveLoss(PairLoss):
     def bound(self, positives: Tensor) -> Tensor:
         """λ; see :meth:`PairLoss.bound`."""
         return positives.new_full((len(positives),), self.lam)
+
+    def stream(self) -> Stream:
+        """S_ij alone; see :meth:`PairLoss.stream`."""
+        return Stream("similarity")
+
+    def summarise(self, positives: Tensor, negatives: Statistics) -> Summary:
+        """The loss from the statistics; see :meth:`PairLoss.summarise`."""
+        pair = positives != torch.inf
+        weights = pair.to(positives.dtype)
+        loss = torch.where(pair, 1 - positives, 0).sum(1) + negatives.total
+        terms = weights.sum(1) + negatives.valid
+        return Summary(loss, weights, torch.zeros_like(loss), terms)
 
     def extra_repr(self) -> str:
         """Hyper-parameters for ``repr``."""

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from xbmlib.losses.pairs import PairLoss, Weighting
+from xbmlib.losses.stream import Statistics, Stream, Summary
 
 
 class MultiSimilarityLoss(PairLoss):
@@ -26,7 +27,7 @@ class MultiSimilarityLoss(PairLoss):
         beta: β > 0, weight of negatives (released code: 40).
         lam: λ in [-1, 1] (released code: 0.5).
         epsilon: ε >= 0, the mining margin (released code: 0.1).
-        reduction: see :class:`PairLoss`.
+        reduction, method: see :class:`PairLoss`.
 
     Raises:
         ValueError: a hyper-parameter out of range.
@@ -48,8 +49,10 @@ class MultiSimilarityLoss(PairLoss):
         lam: float = 0.5,
         epsilon: float = 0.1,
         reduction: str = "sum",
+        *,
+        method: str = "search",
     ) -> None:
-        super().__init__(reduction)
+        super().__init__(reduction, method=method)
         for name, value in (("alpha", alpha), ("beta", beta)):
             if not 0 < value < math.inf:
                 raise ValueError(f"{name}={value}: give more than 0, and a finite number")
@@ -82,6 +85,19 @@ class MultiSimilarityLoss(PairLoss):
         if not positives.shape[1]:
             return positives.new_full((len(positives),), torch.inf)
         return positives.amin(1) - self.epsilon
+
+    def stream(self) -> Stream:
+        """The log-sum-exp of β(S_ij - λ); see :meth:`PairLoss.stream`."""
+        return Stream("log_sum", self.beta, self.lam)
+
+    def summarise(self, positives: Tensor, negatives: Statistics) -> Summary:
+        """The loss from the statistics; see :meth:`PairLoss.summarise`."""
+        mined = ~(positives >= negatives.hardest[:, None] + self.epsilon)
+        positive_loss, weights = self._log_sum(positives, mined, -self.alpha)
+        # The 1 in the logarithm is one more term, of exponent 0.
+        offset = torch.logaddexp(negatives.total, torch.zeros_like(negatives.total))
+        loss = offset / self.beta + positive_loss
+        return Summary(loss, weights, offset, (negatives.valid > 0).to(loss.dtype))
 
     def _log_sum(self, s: Tensor, mined: Tensor, scale: float) -> tuple[Tensor, Tensor]:
         """log(1 + Σ exp(scale(S - λ)))/|scale| and its weights, safe for any scale."""

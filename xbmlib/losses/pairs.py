@@ -20,6 +20,7 @@ from xbmlib.losses.exchange import Sums
 from xbmlib.losses.inputs import References, references
 from xbmlib.losses.opaque import opaque_loss
 from xbmlib.losses.second import refuse_second_derivatives
+from xbmlib.losses.stream import Statistics, Stream, Summary
 from xbmlib.queue import CrossBatchMemory
 from xbmlib.registry import Registered
 
@@ -80,12 +81,16 @@ class PairLoss(Registered):
         reduction: "sum" divides the sum over pairs by m (Eq. 1). "mean" divides it by the number
             of its terms instead: pairs (contrastive), triplets (triplet), or anchors with a valid
             pair (multi-similarity, with one log-sum per anchor).
+        method: how a memory that one process holds whole is compared with: "search" on any device;
+            "one_pass" on a GPU, with Triton, which reads the entries once, never waits for the
+            device, and can be captured in a CUDA graph. It needs :meth:`stream`, and its value is
+            NaN where more than 16 m entries (and 1,024) are of the anchors' classes.
 
     Attributes:
         valid: :class:`ValidPairs` of the latest call; None before the first.
 
     Raises:
-        ValueError: another reduction.
+        ValueError: another reduction or method.
 
     Example:
         >>> import torch
@@ -102,11 +107,13 @@ class PairLoss(Registered):
                 [ 1.3333,  0.0000]])
     """
 
-    def __init__(self, reduction: str = "sum") -> None:
+    def __init__(self, reduction: str = "sum", *, method: str = "search") -> None:
         super().__init__()
         if reduction not in ("sum", "mean"):
             raise ValueError(f'reduction={reduction!r}: use "sum" or "mean"')
-        self.reduction = reduction
+        if method not in ("search", "one_pass"):
+            raise ValueError(f'method={method!r}: use "search" or "one_pass"')
+        self.reduction, self.method = reduction, method
         self.valid: ValidPairs | None = None
 
     def weigh(self, positives: Tensor, negatives: Tensor) -> Weighting:
@@ -130,6 +137,22 @@ class PairLoss(Registered):
             positives: as in :meth:`weigh`.
         """
         return positives.new_full((len(positives),), -torch.inf)
+
+    def stream(self) -> Stream | None:
+        """What one pass over the memory has to know to weigh a negative; None if it cannot.
+
+        With it and :meth:`summarise`, beside :meth:`bound`, a loss has ``method="one_pass"``.
+        """
+        return None
+
+    def summarise(self, positives: Tensor, negatives: Statistics) -> Summary:
+        """The loss, and the weights of its positives, from what one pass found.
+
+        Args:
+            positives: as in :meth:`weigh`; where :meth:`stream` needs "ranks", in ascending order.
+            negatives: of the negatives that :meth:`stream` calls valid.
+        """
+        raise NotImplementedError
 
     def forward(
         self,
@@ -194,6 +217,16 @@ class PairLoss(Registered):
         Returns:
             A scalar, (m, D), and counts; the first two in at least float32.
         """
+        found = refs.exchange.reduce(self._find_sums(anchors, labels, refs))
+        mean = self.reduction == "mean"
+        scale = 1 / found.terms.clamp_min(1) if mean else 1 / max(1, found.anchors)
+        valid = ValidPairs(found.negatives, found.positives)
+        return found.total * scale, found.grad * scale, valid
+
+    def _find_sums(self, anchors: Tensor, labels: Tensor, refs: References) -> Sums:
+        one_pass = self.method == "one_pass" and refs.memory is not None
+        if one_pass and refs.exchange.holds_all and anchors.numel() and len(refs.labels):
+            return _one_pass(self, anchors, labels, refs)
         dtype = torch.promote_types(anchors.dtype, torch.float32)
         grad = torch.zeros_like(anchors, dtype=dtype, memory_format=torch.contiguous_format)
         total, terms = grad.new_zeros(()), grad.new_zeros(())
@@ -215,12 +248,8 @@ class PairLoss(Registered):
             negatives.append((weighting.negatives > 0).sum(1))
             positives.append((weighting.positives > 0).sum(1))
             del block, weighting, away, towards
-        sums = refs.exchange.reduce(
-            Sums(grad, total, terms, len(anchors), torch.cat(negatives), torch.cat(positives))
-        )
-        mean = self.reduction == "mean"
-        scale = 1 / sums.terms.clamp_min(1) if mean else 1 / max(1, sums.anchors)
-        return sums.total * scale, sums.grad * scale, ValidPairs(sums.negatives, sums.positives)
+        counts = torch.cat(negatives), torch.cat(positives)
+        return Sums(grad, total, terms, len(anchors), *counts)
 
     @torch.no_grad()
     def weights(
@@ -252,6 +281,29 @@ class PairLoss(Registered):
             for block in blocks(anchors, labels, refs, self.bound):
                 yield block, self.weigh(block.positives, block.negatives)
                 del block
+
+
+def _one_pass(loss: PairLoss, anchors: Tensor, labels: Tensor, refs: References) -> Sums:
+    """The sums by the kernels, which are imported when they are first used.
+
+    Raises:
+        ValueError: a loss that declares no stream, or no Triton.
+    """
+    stream = loss.stream()
+    if stream is None:
+        raise ValueError(
+            f"{type(loss).__name__} declares no stream for method='one_pass': define `stream` and "
+            "`summarise`, or use method='search'"
+        )
+    try:
+        from xbmlib.losses.one_pass import one_pass
+    except ImportError as error:
+        raise ValueError(
+            f"method='one_pass' needs Triton, which torch for Linux comes with ({error}): use "
+            "method='search'"
+        ) from error
+    with torch.autocast(anchors.device.type, enabled=False), torch.cuda.device_of(anchors):
+        return one_pass(loss, stream, anchors, labels, refs)
 
 
 class _PairSum(torch.autograd.Function):

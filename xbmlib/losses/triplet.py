@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from xbmlib.losses.pairs import PairLoss, Weighting
+from xbmlib.losses.stream import Statistics, Stream, Summary
 
 
 class TripletLoss(PairLoss):
@@ -21,10 +22,10 @@ class TripletLoss(PairLoss):
 
     Args:
         eta: η >= 0 and finite, the margin (released code: 0.1).
-        reduction: see :class:`PairLoss`.
+        reduction, method: see :class:`PairLoss`.
 
     Raises:
-        ValueError: η negative or not finite, or another reduction.
+        ValueError: η negative or not finite, or another reduction or method.
 
     Example:
         >>> import torch
@@ -36,8 +37,8 @@ class TripletLoss(PairLoss):
         [0, 1, 0]
     """
 
-    def __init__(self, eta: float = 0.1, reduction: str = "sum") -> None:
-        super().__init__(reduction)
+    def __init__(self, eta: float = 0.1, reduction: str = "sum", *, method: str = "search") -> None:
+        super().__init__(reduction, method=method)
         if not 0 <= eta < math.inf:
             raise ValueError(f"eta={eta}: the margin η is at least 0 and finite")
         self.eta = eta
@@ -74,6 +75,20 @@ class TripletLoss(PairLoss):
         if not positives.shape[1]:
             return positives.new_full((len(positives),), torch.inf)
         return positives.amin(1) - self.eta
+
+    def stream(self) -> Stream:
+        """The positives in order, and η; see :meth:`PairLoss.stream`."""
+        return Stream("ranks", self.eta)
+
+    def summarise(self, positives: Tensor, negatives: Statistics) -> Summary:
+        """The loss from the statistics; see :meth:`PairLoss.summarise`."""
+        none = positives.isinf()  # (m, P)
+        # As in `weigh`: the positive of rank r has a valid triplet with each negative that has
+        # more than r positives below it.
+        counts = negatives.below.to(positives.dtype)
+        above = counts.flip(1).cumsum(1).flip(1)[:, 1:].masked_fill(none, 0)
+        loss = negatives.total - (above * positives.masked_fill(none, 0)).sum(1)
+        return Summary(loss, above, torch.zeros_like(loss), above.sum(1))
 
     def extra_repr(self) -> str:
         """Hyper-parameters for ``repr``."""
