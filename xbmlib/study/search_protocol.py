@@ -1,15 +1,22 @@
-"""Search for the learning rate and margin of each arm under the paper's protocol.
+"""Search for the settings of each arm under the paper's protocol.
 
     python -m xbmlib.study.search_protocol
 
-The verdicts of the README do not rest on it yet. PK batches have K = 4 in both arms, every batch
-size makes an equal number of updates, and the memory joins at iteration 1,000 (Section 3.3). D,
-pooling and schedule, which the paper does not state for our backbone, are the same in both arms.
-Both arms of a loss on a data set run the same trials, on the validation classes, for half of the
-12,000 updates that Table 1 will be measured at. An arm takes the trial with the highest MAP@R. If
-its learning rate lies at an edge of the grid, both arms get one more rate beyond that edge.
+PK batches have K = 4 in both arms, every batch size makes an equal number of updates, and the
+memory joins at iteration 1,000 (Section 3.3). D, pooling and schedule, which the paper does not
+state for our backbone, are the same in both arms. A trial is a run on the validation classes, for
+half of the updates that the arm will be measured at; a higher MAP@R is better. Both arms of a loss
+on a data set get equally many trials, in three stages:
 
-Writes results/search_protocol.csv: every trial that has finished.
+1. the grid of learning rate and margin, the same in both arms;
+2. where the best rate of an arm lies at an edge of the grid, one more rate beyond that edge, in
+   both arms;
+3. with memory, the three other forms of Section 3.3 at the best of the settings: a memory of
+   sampled features or filled during training, its loss alone or beside the batch's. With no memory,
+   three settings between those of the grid: a margin, and a rate on either side of the best.
+
+Writes results/search_protocol.csv, every trial that has finished, and protocol.json, the best of
+each arm whose stages have all finished.
 """
 
 from __future__ import annotations
@@ -20,88 +27,179 @@ from typing import Any
 
 import pandas as pd
 
-from xbmlib.storage import ROOT, write_csv
+from xbmlib.storage import ROOT, write_csv, write_json
 from xbmlib.study.parallel import run_all
 from xbmlib.study.profiles import DATA
+from xbmlib.study.protocol import CHOSEN_FILE, FORM, FORMS, RATIOS, SHARED_FIELDS, START, Arm
 from xbmlib.training.experiment import Experiment
 from xbmlib.training.run import identify_all
 from xbmlib.training.store import RunStore
 
-# The same in both arms.
-SHARED_FIELDS: dict[str, Any] = {
-    "batch": 64,
-    "k": 4,
-    "dim": 256,
-    "pooling": "max",
-    "schedule": "cosine",
-}
-# Filled during training, its loss added to the batch's, as in the released code; Section 3.3's
-# `sample`, and the memory's loss alone, are to be compared with it at the settings found.
-MEMORY_FIELDS: dict[str, Any] = {"start": 1000, "init": "fill", "batch_loss": True}
 UPDATES = 6_000
-# λ = 0.5 is the paper's; the rates surround what 12,000 updates were first tried at.
-GRID: dict[str, dict[str, tuple[float, ...]]] = {
-    "contrastive": {"lr": (4e-4, 8e-4, 1.6e-3), "lam": (0.5, 0.7)},
+Grid = dict[str, tuple[float, ...]]
+# By batch size and loss. λ = 0.5 is the paper's.
+GRIDS: dict[tuple[int, str], Grid] = {
+    (16, "contrastive"): {"lr": (2e-4, 4e-4, 8e-4), "lam": (0.5, 0.7)},
+    (64, "contrastive"): {"lr": (4e-4, 8e-4, 1.6e-3), "lam": (0.5, 0.7)},
 }
-RATIOS = (0.0, 1.0)
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One setting of one arm: ``ratio`` is R_M, 0 for no memory."""
+    """One setting of one arm: learning rate and margin, and the form of its memory."""
 
-    data: str
-    loss: str
-    ratio: float
-    settings: dict[str, float]
+    arm: Arm
+    settings: tuple[tuple[str, Any], ...]
+
+    @classmethod
+    def of(cls, arm: Arm, settings: dict[str, Any]) -> Trial:
+        """A trial of settings; equal ones are equal, whatever the order of their names."""
+        return cls(arm, tuple(sorted(settings.items())))
 
     @property
     def experiment(self) -> Experiment:
         """The trial as a run on the validation classes."""
-        fixed = SHARED_FIELDS | MEMORY_FIELDS | {"steps": UPDATES, "split": "validation"}
+        arm, settings = self.arm, dict(self.settings)
+        fixed = SHARED_FIELDS | {"start": START, "steps": UPDATES, "split": "validation"}
         return Experiment(
-            data=self.data, loss=self.loss, ratio=self.ratio, **fixed, **self.settings
-        )
+            data=arm.data, loss=arm.loss, batch=arm.batch, ratio=arm.ratio,
+            **fixed | FORM | settings,
+        )  # fmt: skip
 
 
-def trials() -> list[Trial]:
-    """Every trial: each data set, loss, setting of the grid, and arm."""
+Scores = dict[Trial, float]
+
+
+def arms(loss: str, batch: int, data: str) -> tuple[Arm, Arm]:
+    """No memory, and memory."""
+    none, memory = (Arm(data, loss, batch, ratio) for ratio in RATIOS)
+    return none, memory
+
+
+def grid_trials(arm: Arm, grid: Grid) -> list[Trial]:
+    """The first stage."""
     return [
-        Trial(data, loss, ratio, dict(zip(grid, values, strict=True)))
-        for data in DATA
-        for loss, grid in GRID.items()
-        for values in product(*grid.values())
-        for ratio in RATIOS
+        Trial.of(arm, dict(zip(grid, values, strict=True))) for values in product(*grid.values())
     ]
+
+
+def best(arm: Arm, among: list[Trial], scores: Scores) -> Trial:
+    """The trial of an arm with the highest MAP@R, the first of several."""
+    return max((t for t in among if t.arm == arm), key=lambda t: scores[t])
+
+
+def next_trials(pair: tuple[Arm, Arm], grid: Grid, scores: Scores) -> list[Trial]:
+    """All trials of the two arms as far as ``scores`` determines them.
+
+    Args:
+        pair: no memory, and memory.
+        grid: of the first stage.
+        scores: MAP@R of the trials that have finished.
+
+    Returns:
+        The first stage; with the second once the first has finished, with the third once both have.
+    """
+    first = [trial for arm in pair for trial in grid_trials(arm, grid)]
+    if any(trial not in scores for trial in first):
+        return first
+    rates = {dict(best(arm, first, scores).settings)["lr"] for arm in pair}
+    beyond = [edge * factor for edge, factor in ((min(grid["lr"]), 0.5), (max(grid["lr"]), 2.0))
+              if edge in rates]  # fmt: skip
+    second = [
+        trial
+        for lr in beyond
+        for arm in pair
+        for trial in grid_trials(arm, grid | {"lr": (lr,)})
+    ]
+    if any(trial not in scores for trial in second):
+        return first + second
+    none, memory = (dict(best(arm, first + second, scores).settings) for arm in pair)
+    forms = [Trial.of(pair[1], memory | form) for form in FORMS.values() if form != FORM]
+    return first + second + [Trial.of(pair[0], s) for s in between(none, grid)] + forms
+
+
+def between(settings: dict[str, float], grid: Grid) -> list[dict[str, float]]:
+    """Three settings between those of the grid: a margin, and a rate on either side."""
+    margin = next(name for name in grid if name != "lr")
+    middle = sum(grid[margin]) / len(grid[margin])
+    rates = [float(f"{settings['lr'] * factor:.3g}") for factor in (2**-0.5, 2**0.5)]
+    return [settings | {margin: middle}, *(settings | {"lr": rate} for rate in rates)]
+
+
+def scores(wanted: list[Trial], store: RunStore) -> Scores:
+    """MAP@R of those trials that have finished."""
+    ids = identify_all(trial.experiment for trial in wanted)
+    return {
+        trial: store.load(id).recall["MAP@R"]
+        for trial, id in zip(wanted, ids, strict=True)
+        if store.done(id)
+    }
+
+
+def trials(store: RunStore | None = None) -> list[list[Trial]]:
+    """The trials of each pair of arms, as far as the stored runs determine them."""
+    store = store or RunStore()
+    return [
+        _known(arms(loss, batch, data), grid, store)
+        for (batch, loss), grid in GRIDS.items()
+        for data in DATA
+    ]
+
+
+def _known(pair: tuple[Arm, Arm], grid: Grid, store: RunStore) -> list[Trial]:
+    found: list[Trial] = []
+    while (wanted := next_trials(pair, grid, scores(found, store))) != found:
+        found = wanted
+    return found
 
 
 def table(store: RunStore | None = None) -> pd.DataFrame:
     """The trials that have finished.
 
     Returns:
-        One row per trial: data, loss, ratio (R_M), its settings, R@1 and MAP@R in percent on the
-        validation classes, run.
+        One row per trial: data, loss, batch, ratio (R_M), the settings it tries, R@1 and MAP@R in
+        percent on the validation classes, run.
     """
     store = store or RunStore()
-    wanted = trials()
+    wanted = [trial for group in trials(store) for trial in group]
     ids = identify_all(trial.experiment for trial in wanted)
-    rows = [
-        {"data": trial.data, "loss": trial.loss, "ratio": trial.ratio}
-        | trial.settings
-        | {name: 100 * store.load(id).recall[name] for name in ("R@1", "MAP@R")}
-        | {"run": id}
-        for trial, id in zip(wanted, ids, strict=True)
-        if store.done(id)
-    ]
-    columns = ["data", "loss", "ratio", *GRID["contrastive"], "R@1", "MAP@R", "run"]
-    return pd.DataFrame(rows, columns=columns)
+    rows = []
+    for trial, id in zip(wanted, ids, strict=True):
+        if store.done(id):
+            e, recall = trial.experiment, store.load(id).recall
+            tried = {name: getattr(e, name) for name in ("lr", "lam", "init", "batch_loss")}
+            form = dict.fromkeys(FORM) if not trial.arm.ratio else {}
+            rows.append(
+                vars(trial.arm) | tried | form
+                | {name: 100 * recall[name] for name in ("R@1", "MAP@R")} | {"run": id}
+            )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def chosen(store: RunStore | None = None) -> list[dict[str, Any]]:
+    """The best settings of each arm whose trials have all finished, as in protocol.json."""
+    store = store or RunStore()
+    out = []
+    for group in trials(store):
+        found = scores(group, store)
+        if len(found) == len(group):
+            for arm in dict.fromkeys(trial.arm for trial in group):
+                settings = dict(best(arm, group, found).settings)
+                out.append(vars(arm) | {"settings": settings})
+    return out
 
 
 def main() -> None:
-    """Run what is missing, write the table and print it."""
-    run_all(trial.experiment for trial in trials())
+    """Run what is missing, write the two files and print the table."""
+    while True:
+        missing = [t.experiment for group in trials() for t in group]
+        before = len(missing)
+        run_all(missing)
+        if sum(map(len, trials())) == before:
+            break
     found = table()
     write_csv(ROOT / "results" / "search_protocol.csv", found)
+    write_json(CHOSEN_FILE, chosen())
     print(found.to_string(index=False))
 
 
