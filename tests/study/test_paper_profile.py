@@ -35,7 +35,7 @@ def root(tmp_path, monkeypatch):
     )
     small = replace(small, stated=small.stated | {"start": 1})
     monkeypatch.setitem(paper.SETTINGS, "paper", small)
-    monkeypatch.setitem(PROFILES, "paper", replace(PROFILES["paper"], images=8))
+    monkeypatch.setitem(PROFILES, "paper", replace(PROFILES["paper"], updates=2))
     monkeypatch.setattr(losses_with_memory, "BATCH", 4)
     torch.manual_seed(0)
     for net in NETS:

@@ -7,7 +7,7 @@ with needs("study"):
     from xbmlib.paper.protocols import PROTOCOLS, Part, Protocol
     from xbmlib.paper.settings import LOSS_FIELDS, SETTINGS, Setting, differences
     from xbmlib.paper.stated import *  # noqa: F403
-    from xbmlib.paper.tables import COST, LOSSES, RECALL, SETS, Cost, Row, table
+    from xbmlib.paper.tables import COST, LOSSES, RECALL, SETS, Cost, Row, first_measure, table
 
 __all__ = [
     "COST",
@@ -25,5 +25,6 @@ __all__ = [
     "claims",
     "differences",
     "disagreements",
+    "first_measure",
     "table",
 ]

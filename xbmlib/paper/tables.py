@@ -119,6 +119,11 @@ multi_similarity | w/ M | 76.2 89.3 95.4 98.6 | 87.1 97.1 98.0 98.4 98.7 98.9 | 
 SETS = {"SOP": SOP, "In-shop": IN_SHOP, "VehicleID": VEHICLE_ID}
 
 
+def first_measure(name: str) -> str:
+    """R@1 of one of SETS; of VehicleID's three test lists that of the largest."""
+    return next(measure for measure in reversed(SETS[name]) if measure.endswith("R@1"))
+
+
 def _cells(text: str) -> list[float | None]:
     return [None if cell == "-" else float(cell) for cell in text.split()]
 

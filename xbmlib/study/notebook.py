@@ -19,16 +19,13 @@ from xbmlib.datasets.published import VARIABLE
 from xbmlib.storage import ROOT, require_writable, write_atomically, write_csv, write_json
 from xbmlib.study.cells import parameters_of_cells
 from xbmlib.study.profiles import PROFILES, Profile
+from xbmlib.study.verdict import Verdict
 
 if TYPE_CHECKING:
     from IPython.display import Image, Markdown
     from pandas.io.formats.style import Styler
 
 ProfileName = Literal["smoke", "quick", "full", "paper", "released"]
-Outcome = Literal["agrees", "disagrees", "not testable here"]
-
-# How a verdict says that its numbers compare runs of equally many images, not updates.
-EQUAL_IMAGES = "at an equal number of training images"
 
 # Characters of a value in a message.
 SHOWN = 200
@@ -143,30 +140,6 @@ class StudyParameters(Checked):
         return range(self.seeds or self.size.seeds)
 
 
-class Verdict(BaseModel):
-    """One claim of the paper and what came out here.
-
-    Attributes:
-        claim: the paper's claim, in one sentence.
-        paper: the paper's number or quotation, with its place.
-        ours: our number: mean ± standard deviation over seeds.
-        rule: the condition under which the outcome is "agrees".
-        outcome: "agrees", "disagrees" or "not testable here".
-        data: data set, batch size and profile of our number.
-        seeds: how many seeds our number is of.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    claim: str
-    paper: str
-    ours: str
-    rule: str
-    outcome: Outcome
-    data: str
-    seeds: int
-
-
 class Named(Protocol):
     """Whatever names the files of a notebook's figures and verdicts."""
 
@@ -175,29 +148,6 @@ class Named(Protocol):
     @property
     def profile(self) -> str:
         """Name of the folder in figures/ and in results/verdicts/."""
-
-
-def mean_spread(values: pd.Series, unit: str = "", digits: int = 1) -> str:
-    """Format values as "mean ± standard deviation (n)"; the deviation needs two seeds."""
-    spread = f" ± {values.std(ddof=1):.{digits}f}" if len(values) > 1 else ""
-    return f"{values.mean():.{digits}f}{spread}{unit} (n={len(values)})"
-
-
-def judge(holds: bool | pd.Series, *measured: pd.Series) -> Outcome:
-    """Outcome of a rule that has to hold in every seed; not testable where ``measured`` is NaN."""
-    if any(values.isna().any() for values in measured):
-        return "not testable here"
-    return "agrees" if bool(pd.Series(holds).all()) else "disagrees"
-
-
-def clear(*gains: pd.Series) -> Outcome:
-    """Whether the mean of each series of paired gains exceeds twice its standard error over seeds.
-
-    One seed has no standard error: "not testable here".
-    """
-    if any(len(gain) < 2 for gain in gains):
-        return "not testable here"
-    return judge(all(bool(g.mean() > 2 * g.std(ddof=1) / len(g) ** 0.5) for g in gains))
 
 
 def export(figure: Figure, data: pd.DataFrame, parameters: Named, part: str = "") -> Image:

@@ -34,7 +34,7 @@ class Profile:
 
     Attributes:
         name: its name.
-        images: training images of one run; its steps are images / batch.
+        images: training images of one run; its steps are images / batch, unless ``updates`` is set.
         seeds: number of seeds per point.
         ratios: R_M of Fig. 1 right, in addition to the baseline with no memory.
         deltas: Δt of Fig. 3; the paper's 10, 100 and 1000, scaled like the schedule.
@@ -44,6 +44,7 @@ class Profile:
         data: the counterparts of SOP, In-shop and VehicleID, or those themselves.
         setting: name in :data:`xbmlib.paper.SETTINGS`; None for the settings of the search.
         ratio_seeds: number of seeds of Fig. 1 right, if it is not ``seeds``.
+        updates: steps of one run, at every batch size; None for an equal number of images.
         brief: whether to limit Fig. 7 and Table 1's triplet and multi-similarity loss to the first
             data set, and the composition of the batch to one baseline setting and two R_M.
     """
@@ -59,7 +60,17 @@ class Profile:
     data: tuple[str, ...] = DATA
     setting: str | None = None
     ratio_seeds: int | None = None
+    updates: int | None = None
     brief: bool = False
+
+    def steps(self, batch: int) -> int:
+        """Updates of a run at a batch size."""
+        return self.updates or max(2, self.images // batch)
+
+    @property
+    def equal(self) -> str:
+        """What runs at different batch sizes have in common."""
+        return f"at an equal number of {'updates' if self.updates else 'training images'}"
 
     @property
     def first(self) -> str:
@@ -76,12 +87,27 @@ class Profile:
         """The data sets of Fig. 7 and of Table 1's triplet and multi-similarity loss."""
         return self.data[:1] if self.brief else self.data
 
+    @property
+    def ratio_data(self) -> tuple[str, ...]:
+        """The data sets of Fig. 1 right; the first alone at an equal number of images."""
+        return self.data if self.updates else self.data[:1]
+
+    @property
+    def stands_for(self) -> dict[str, str]:
+        """The paper's data sets to what stands for them: themselves, or rendered ones."""
+        return dict(zip(paper.SETS, map(self.printed, self.data), strict=True))
+
+    @staticmethod
+    def printed(data: str) -> str:
+        """A data set as the paper prints it, if it is the paper's."""
+        return PRINTED.get(data, data)
+
     def name_data(self, *data: str) -> str:
         """Data sets as a verdict names them; all of the profile's if none is given."""
         data = data or self.data
         if self.setting is None:
             return f"{', '.join(data)} (rendered)"
-        return ", ".join(PRINTED[name] for name in data)
+        return ", ".join(map(self.printed, data))
 
 
 PROFILES = {
@@ -110,6 +136,7 @@ PROFILES = {
                 (16, 32, 64, 128, 256),
                 data=tuple(PRINTED),
                 setting=name,
+                updates=setting.fields["steps"],
             )
             for name, setting in paper.SETTINGS.items()
         ),
@@ -117,13 +144,12 @@ PROFILES = {
 }
 
 
-def sized(images: int, batch: int, settings: dict[str, Any], **fixed: Any) -> Experiment:
-    """A run of a number of training images.
+def sized(steps: int, batch: int, settings: dict[str, Any], **fixed: Any) -> Experiment:
+    """A run of a number of updates.
 
     "warm_up" in the settings is the share of the steps before the memory joins; with no memory it
     changes nothing but the id of the run.
     """
-    steps = max(2, images // batch)
     known = dict(settings)
     known.setdefault("start", round(known.pop("warm_up", 0.25) * steps))
     return Experiment(batch=batch, steps=steps, **known, **fixed)
@@ -193,4 +219,6 @@ def experiment(
         chosen = stated(profile.setting, space)
     if ratio is not None:
         chosen = chosen | {"ratio": ratio}
-    return sized(profile.images, batch, chosen, split=profile.split, seed=seed, data=data, **fixed)
+    return sized(
+        profile.steps(batch), batch, chosen, split=profile.split, seed=seed, data=data, **fixed
+    )

@@ -6,13 +6,9 @@ arm, come from :mod:`xbmlib.study.search_protocol`, which chooses on the validat
 
 from __future__ import annotations
 
-import json
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-from xbmlib.training.experiment import Experiment
 
 # Written by `python -m xbmlib.study.search_protocol`.
 CHOSEN_FILE = Path(__file__).with_name("protocol.json")

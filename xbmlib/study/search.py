@@ -119,7 +119,7 @@ def trials(space: str, arm: str, batch: int) -> list[dict[str, Any]]:
 
 def trial_experiment(batch: int, settings: dict[str, Any], data: str = DATA[0]) -> Experiment:
     """The run of a trial, on the validation classes."""
-    return sized(IMAGES, batch, {"warm_up": 0.0} | settings, split="validation", data=data)
+    return sized(IMAGES // batch, batch, {"warm_up": 0.0} | settings, split="validation", data=data)
 
 
 def search(store: RunStore | None = None) -> list[Trial]:

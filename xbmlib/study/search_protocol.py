@@ -106,10 +106,7 @@ def next_trials(pair: tuple[Arm, Arm], grid: Grid, scores: Scores) -> list[Trial
     beyond = [edge * factor for edge, factor in ((min(grid["lr"]), 0.5), (max(grid["lr"]), 2.0))
               if edge in rates]  # fmt: skip
     second = [
-        trial
-        for lr in beyond
-        for arm in pair
-        for trial in grid_trials(arm, grid | {"lr": (lr,)})
+        trial for lr in beyond for arm in pair for trial in grid_trials(arm, grid | {"lr": (lr,)})
     ]
     if any(trial not in scores for trial in second):
         return first + second

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from xbmlib.storage import ROOT, write_atomically, write_csv
-from xbmlib.study.notebook import Verdict
+from xbmlib.study.verdict import Verdict
 
 # Of each notebook the verdicts of the last of these profiles that has any.
 README_PROFILES = ("quick", "full", "benchmarks")

@@ -10,22 +10,31 @@ from xbmlib.study.figures import valid_negatives
 from xbmlib.training.store import RunStore
 
 
-def test_valid_negatives_over_all_iterations_and_the_last():
-    """Oracle: by hand: from the memory's start 505 against 10.5, after the decay 900 against 1."""
-    counts = {  # step: batch, memory, decays
-        0: (500, None, 0), 10: (20, 110, 0), 20: (1, 900, 1)}  # fmt: skip
-    rows = [
-        {"step": step, "source": source, "negatives": n, "decays": decays, "seed": s,
-         "updates": 30, "start": 10}
-        for step, (batch, memory, decays) in counts.items()
-        for source, n in (("batch", batch), ("memory", memory)) if n is not None
-        for s in SEEDS
-    ]  # fmt: skip
+def test_valid_negatives_in_every_tenth():
+    """Oracle: by hand: the memory gives 1,100 and more, the batch 9 and less; in one tenth of ten
+    the memory gives as few as the batch, which its mean does not show.
+    """
     parameters = valid_negatives.Parameters(profile="quick")
-    every, late = valid_negatives.verdicts(pd.DataFrame(rows), parameters)
-    assert every.outcome == "disagrees" and late.outcome == "agrees"
-    assert every.ours.startswith("505.0 ± 0.0 (n=3) from the memory, 10.50 ± 0.00")
-    assert late.ours.endswith(": 900 ± 0 (n=3) times")
+
+    def outcome(fewest):
+        rows = [
+            {"step": 10 + step, "source": source, "negatives": n, "seed": s, "updates": 110,
+             "start": 10}
+            for step in range(100)
+            for source, n in (
+                ("batch", 9 - step / 50), ("memory", 1100.0 if step // 10 != 5 else fewest)
+            )
+            for s in SEEDS
+        ]  # fmt: skip
+        early = [{"step": 0, "source": "batch", "negatives": 500, "seed": s, "updates": 110,
+                  "start": 10} for s in SEEDS]  # fmt: skip
+        (found,) = valid_negatives.verdicts(pd.DataFrame(rows + early), parameters)
+        assert found.name == "negatives_throughout"
+        return found
+
+    assert outcome(1050.0).outcome == "agrees"
+    assert outcome(1050.0).ours.startswith("memory over batch 1042.1 ± 0.0 pairs (n=3)")
+    assert outcome(500.0).outcome == "partly" and outcome(5.0).outcome == "disagrees"
 
 
 def test_hardest_pairs_and_their_figure(tmp_path):

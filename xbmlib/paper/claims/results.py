@@ -13,7 +13,7 @@ from xbmlib.paper.stated import (
     MS_OVER_CONTRASTIVE,
     OVER_LITERATURE,
 )
-from xbmlib.paper.tables import RECALL, SETS, Row
+from xbmlib.paper.tables import RECALL, SETS, Row, first_measure
 
 _GAIN = "R@1 with memory (R_M = 1) minus R@1 without"
 _IN_SHOP_GAIN, _VEHICLE_ID_GAIN = GAINS
@@ -23,7 +23,7 @@ _RISES_AT = LOSS_RISES["contrastive"].where
 
 def _surpassing(name: str, number: int) -> tuple[Bar, Bar]:
     """The best published R@1 of a table, and the paper's own with ResNet50-128."""
-    measure = next(m for m in reversed(SETS[name]) if m.endswith("R@1"))
+    measure = first_measure(name)
 
     def best(rows: list[Row]) -> float:
         return max(value for row in rows if (value := row.recall[measure]) is not None)

@@ -7,23 +7,20 @@ from typing import Any, ClassVar
 import pandas as pd
 
 from xbmlib import paper
-from xbmlib.paper.arms import NO_MEMORY, arm, loss_name
-from xbmlib.study.notebook import EQUAL_IMAGES, StudyParameters, Verdict, clear, mean_spread
+from xbmlib.paper import claims
+from xbmlib.paper.arms import NO_MEMORY, arm
+from xbmlib.study.notebook import StudyParameters
 from xbmlib.study.parallel import run_all
 from xbmlib.study.profiles import LOSSES, Profile, experiment
+from xbmlib.study.verdict import Verdict, judged
 from xbmlib.training.experiment import Experiment
 from xbmlib.training.store import RunStore
 
 RATIO = 1.0
 SAMPLERS = ("pk", "shuffle")
-# Margin in points of R@1 within which shuffled batches count as equal to PK batches.
-EQUAL = 1.0
-# The paper's numbers for a small batch with memory against a large one with no memory.
-SMALL_WITH_MEMORY = (
-    f"{paper.SOP_R1_BATCH_16_MEMORY.value} at batch 16 with memory, "
-    f"{paper.SOP_R1_BATCH_256.value} at batch 256 with {NO_MEMORY} (SOP, "
-    f"{paper.SOP_R1_BATCH_16_MEMORY.where})"
-)
+# The batch sizes that the paper compares.
+SMALL, LARGE = 16, 256
+LOSS = "contrastive"
 
 
 class Parameters(StudyParameters):
@@ -33,8 +30,8 @@ class Parameters(StudyParameters):
 
 
 def cases(profile: Profile) -> list[dict[str, Any]]:
-    """Every point as data, loss, ratio, sampler and batch; all see the same number of images."""
-    first = {"data": profile.first, "loss": "contrastive", "ratio": 0.0, "sampler": "pk"}
+    """Every point as data, loss, ratio, sampler and batch."""
+    first = {"data": profile.first, "loss": LOSS, "ratio": 0.0, "sampler": "pk"}
     left = [first | {"loss": loss} for loss in LOSSES]
     middle = [first | {"data": data} for data in profile.data]
     six = [first | {"ratio": r, "sampler": s} for r in (0.0, RATIO) for s in SAMPLERS]
@@ -81,84 +78,80 @@ def frame(parameters: Parameters, store: RunStore | None = None) -> pd.DataFrame
 
 
 def verdicts(data: pd.DataFrame, parameters: Parameters) -> list[Verdict]:
-    """The claims of Section 4.3, "Mini-batch Size", and of Fig. 1 and 6."""
+    """The claims of Section 3.1, of Section 4.3, "Mini-batch Size", and of Fig. 1 and 6."""
     r1 = data.set_index(["data", "loss", "ratio", "sampler", "batch", "seed"])["R@1"].sort_index()
-    first, name_data = parameters.size.first, parameters.size.name_data
+    profile = parameters.size
+    sop = profile.first
     least, most = data["batch"].min(), data["batch"].max()
-    common: Any = {"seeds": data["seed"].nunique()}
-    where = f"batch {least} to {most}, {EQUAL_IMAGES}, profile {parameters.profile}"
+    where = f"{profile.equal}, profile {parameters.profile}"
+    common: Any = {"names": profile.stands_for}
 
-    def gain(name: str, loss: str, ratio: float = 0.0) -> pd.Series:
-        curve = r1[name, loss, ratio, "pk"]
-        return curve[most] - curve[least]
+    def curve(name: str, loss: str, ratio: float = 0.0, sampler: str = "pk") -> pd.Series:
+        """R@1 by batch size and seed."""
+        return r1[name, loss, ratio, sampler]
 
-    losses = {loss: gain(first, loss) for loss in LOSSES}
-    sets = {name: gain(name, "contrastive") for name in data["data"].unique()}
-    none, memory = r1[first, "contrastive", 0.0], r1[first, "contrastive", RATIO]
-    with_memory = gain(first, "contrastive", RATIO)
-    by_sampler = {s: memory[s].groupby("seed").mean() for s in SAMPLERS}
-    baseline = {s: none[s].groupby("seed").mean() for s in SAMPLERS}
-    small, large = memory["pk"][least], none["pk"][most]
-    difference = f"R@1 at batch {most} minus that at batch {least}"
-    stated = f"{paper.SOP_GAIN_16_TO_256.value} points, contrastive, batch 16 to 256"
+    def change(*of: Any) -> pd.Series:
+        """R@1 at the paper's largest batch minus that at its smallest, where both are run."""
+        found = curve(*of)
+        return found[LARGE] - found[SMALL] if most == LARGE else found.iloc[:0]
+
+    larger = {f"SOP, {loss}": change(sop, loss) for loss in LOSSES} | {
+        f"{name}, {LOSS}": change(ours, LOSS)
+        for name, ours in zip(paper.SETS, profile.data, strict=True)
+    }
+    weighted = {
+        f"batch {batch}": curve(sop, "multi_similarity")[batch] - curve(sop, LOSS)[batch]
+        for batch in (16, 32)
+        if batch in profile.batches
+    }
+    none, memory = curve(sop, LOSS), curve(sop, LOSS, RATIO)
+    small = memory[SMALL] - none[LARGE] if most == LARGE else none.iloc[:0]
+    without, with_memory = change(sop, LOSS).abs(), change(sop, LOSS, RATIO).abs()
+    by_sampler = {
+        f"batch {batch}": curve(sop, LOSS, RATIO, "shuffle")[batch] - memory[batch]
+        for batch in profile.batches
+    }
+    at_sop = f"{profile.first_name}, batch {least} to {most}, {where}"
     return [
-        Verdict(
-            claim="R@1 with every pair-based loss is higher at a large batch than at a small one.",
-            paper=f"{stated} (SOP, {paper.SOP_GAIN_16_TO_256.where}; three losses in Fig. 1, left)",
-            ours=f"{difference}: "
-            + "; ".join(f"{loss_name(loss)} {mean_spread(g)} points" for loss, g in losses.items()),
-            rule=f"for every loss, R@1 at batch {most} exceeds that at batch {least} by more than "
-            "twice the standard error over seeds",
-            outcome=clear(*losses.values()),
-            data=f"{name_data(first)}, {NO_MEMORY}, {where}",
+        judged(
+            claims.LARGER_BATCH_HELPS,
+            larger,
+            data=f"{profile.name_data()}, {NO_MEMORY}, batch {least} to {most}, {where}",
+            detail=_levels("contrastive", none),
             **common,
         ),
-        Verdict(
-            claim="R@1 with the contrastive loss is higher at a large batch than at a small one, "
-            "on every data set.",
-            paper=paper.claims.LARGER_BATCH_HELPS.quoted,
-            ours=f"{difference}: "
-            + "; ".join(f"{name} {mean_spread(g)} points" for name, g in sets.items()),
-            rule=f"on every data set, R@1 at batch {most} exceeds that at batch {least} by more "
-            "than twice the standard error over seeds",
-            outcome=clear(*sets.values()),
-            data=f"{name_data(*sets)}, {NO_MEMORY}, {where}",
+        judged(
+            claims.WEIGHTING_HELPS_SMALL_BATCHES,
+            weighted,
+            data=f"{profile.first_name}, {NO_MEMORY}, {where}",
             **common,
         ),
-        Verdict(
-            claim="With memory, R@1 changes little with the batch size.",
-            paper=f"{paper.SOP_MEMORY_GAIN_16_TO_256.value} points with memory, {stated}, with "
-            f"{NO_MEMORY} (SOP, {paper.SOP_MEMORY_GAIN_16_TO_256.where})",
-            ours=f"{difference}: {mean_spread(with_memory)} points with {arm(RATIO)}, "
-            f"{mean_spread(losses['contrastive'])} with {NO_MEMORY}",
-            rule=f"half of the change with {NO_MEMORY} exceeds the change with memory by more than "
-            "twice the standard error over seeds",
-            outcome=clear(losses["contrastive"].abs() / 2 - with_memory.abs()),
-            data=f"{name_data(first)}, contrastive, {where}",
+        judged(
+            claims.BATCH_16_BEATS_256,
+            {"SOP": small},
+            data=at_sop,
+            detail=_levels(f"{arm(RATIO)}", memory) + "; " + _levels(NO_MEMORY, none),
             **common,
         ),
-        Verdict(
-            claim=f"R@1 is higher at batch {least} with memory than at batch {most} with "
-            f"{NO_MEMORY}.",
-            paper=SMALL_WITH_MEMORY,
-            ours=f"{mean_spread(small)} at batch {least}, {arm(RATIO)}; {mean_spread(large)} at "
-            f"batch {most}, {NO_MEMORY}",
-            rule="the difference exceeds twice the standard error over seeds",
-            outcome=clear(small - large),
-            data=f"{name_data(first)}, contrastive, {where}",
+        judged(
+            claims.BATCH_MATTERS_LITTLE,
+            {"SOP": without - with_memory},
+            sizes={"SOP": with_memory},
+            data=at_sop,
             **common,
         ),
-        Verdict(
-            claim="With memory, R@1 with shuffled batches is as high as with PK batches.",
-            paper=paper.claims.SHUFFLE_AS_GOOD.quoted,
-            ours=f"{arm(RATIO)}: {mean_spread(by_sampler['shuffle'])} with shuffled, "
-            f"{mean_spread(by_sampler['pk'])} with PK batches; {NO_MEMORY}: "
-            f"{mean_spread(baseline['shuffle'])} and {mean_spread(baseline['pk'])}; means over "
-            "batch sizes",
-            rule=f"with memory, R@1 with shuffled batches plus {EQUAL:g} point exceeds that with "
-            "PK batches by more than twice the standard error over seeds",
-            outcome=clear(by_sampler["shuffle"] + EQUAL - by_sampler["pk"]),
-            data=f"{name_data(first)}, contrastive, {where}",
+        judged(
+            claims.SHUFFLE_AS_GOOD,
+            by_sampler,
+            data=f"{at_sop}, {arm(RATIO)}",
             **common,
         ),
     ]
+
+
+def _levels(name: str, curve: pd.Series) -> str:
+    """R@1 at the smallest and the largest batch."""
+    batches = curve.index.get_level_values("batch")
+    least, most = batches.min(), batches.max()
+    r1 = [f"{curve[batch].mean():.1f} at batch {batch}" for batch in (least, most)]
+    return f"{name}: R@1 {', '.join(r1)}"

@@ -11,7 +11,8 @@ from pydantic import Field
 from xbmlib import paper
 from xbmlib.paper.arms import NO_MEMORY, arm
 from xbmlib.storage import CHECKOUT, ROOT
-from xbmlib.study.notebook import Checked, ParameterError, Verdict, judge
+from xbmlib.study.notebook import Checked, ParameterError
+from xbmlib.study.verdict import Verdict, judge
 
 
 class Parameters(Checked):

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pandas as pd
 
-from xbmlib import backbones, paper
-from xbmlib.paper.arms import NO_MEMORY, arm
+from xbmlib import datasets, paper
+from xbmlib.paper import claims
+from xbmlib.paper.arms import arm
 from xbmlib.study.figures import benchmarks
-from xbmlib.study.notebook import (
-    EQUAL_IMAGES,
-    StudyParameters,
-    Verdict,
-    clear,
-    judge,
-    mean_spread,
-)
+from xbmlib.study.notebook import StudyParameters
 from xbmlib.study.parallel import run_all
 from xbmlib.study.profiles import experiment
+from xbmlib.study.verdict import BY_TEST, Verdict, clear, judged, mean_spread
 from xbmlib.training.experiment import Experiment
 from xbmlib.training.store import RunStore
+from xbmlib.training.trainer import Trainer
 
 MIB = 2**20 / 1e9  # one MiB in GB
+# Network and device that the rules of the claims name, and their cases.
+JUDGED_ON, CASES = "googlenet, GPU", ("time, percent", "GPU memory, GB")
 
 
 class Parameters(StudyParameters):
@@ -53,7 +52,7 @@ def experiments(parameters: Parameters) -> list[Experiment]:
 
 
 def frame(parameters: Parameters, store: RunStore | None = None) -> pd.DataFrame:
-    """Run or load the four settings, at an equal number of training images.
+    """Run or load the four settings.
 
     Returns:
         One row per run: data, net, setting, batch, ratio, seed, R@1 (percent), run.
@@ -126,69 +125,108 @@ def table(data: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def computation() -> dict[str, pd.Series]:
+    """What the memory adds to an update and to inference, counted: for Section 3.3's claim.
+
+    Returns:
+        By case of the rule, with memory minus without: images through the network in one update
+        after the memory's start, and parameters of the embedder.
+    """
+    images, parameters = [], []
+    for ratio in (0.0, 1.0):
+        e = Experiment(batch=64, ratio=ratio, start=1, steps=3)
+        trainer = Trainer(e, datasets.load(e.data, e.split, e.view), Path("unused"))
+        seen: list[int] = []
+        trainer.model.register_forward_pre_hook(
+            lambda _, inputs, seen=seen: seen.append(len(inputs[0]))
+        )
+        for batch, _ in zip(trainer.batches(), range(e.start + 1), strict=False):
+            seen.clear()
+            trainer.update(*batch)
+        images.append(sum(seen))
+        parameters.append(sum(p.numel() for p in trainer.model.parameters()))
+    cases = zip(("images per update", "parameters at inference"), (images, parameters), strict=True)
+    return {case: pd.Series([float(after - before)]) for case, (before, after) in cases}
+
+
 def verdicts(data: pd.DataFrame, parameters: Parameters) -> list[Verdict]:
-    """The claims of Section 4.3, "Memory and Computational Cost"."""
-    first, larger, _, whole = paper.COST
-    # Sorted: pandas warns of a look-up in an index that is not.
+    """The claims of Sections 3.3 and 4.3, "Memory and Computational Cost"."""
+    _, larger, _, whole = paper.COST
     r1 = data.set_index(["batch", "ratio", "seed"])["R@1"].sort_index()
     gains = {row: r1[row.batch, row.ratio] - r1[64, 0.0] for row in (larger, whole)}
     found = measured()
-    at = {key: row for key, row in found.set_index(["name", "batch", "ratio"]).iterrows()}
-    nets = list(found["name"].unique())
-    time = {n: at[n, 64, 1.0]["images_ms"] / at[n, 64, 0.0]["images_ms"] for n in nets}
-    memory = {n: at[n, 64, 1.0]["extra_gb"] for n in nets}
-    batch = {n: at[n, 256, 0.0]["extra_gb"] for n in nets}
+    grown = {
+        name: growth(part)
+        for name, part in found.set_index(["batch", "ratio"]).groupby("name", sort=False)
+    }
+    judged_on = grown.get(JUDGED_ON, {})
+    little = {
+        case: judged_on[256, case] - judged_on[64, case]
+        for case in CASES
+        if (64, case) in judged_on
+    }
+    saved = {}
+    if (16, "peak") in judged_on:
+        saved = {"GPU memory": 100 - 100 * judged_on[16, "peak"] / judged_on[256, "peak"]}
+    others = "; ".join(
+        f"{name}: a step {values[64, CASES[0]].iloc[0]:+.0f}% with memory, "
+        f"{values[256, CASES[0]].iloc[0]:+.0f}% at batch 256"
+        for name, values in grown.items()
+        if name != JUDGED_ON
+    )
     machine = "; ".join(found["machine"].unique())
-    sizes = [
-        sum(p.numel() for p in backbones.build(e.backbone, e.dim, pooling=e.pooling).parameters())
-        for e in (experiment(parameters.size, 64, seed=0, ratio=r) for r in (0.0, 1.0))
-    ]
-    hours = whole.hours / first.hours
+    gpu = f"GoogLeNet at 224×224, M = 59,551, one measurement; {machine}"
     return [
-        Verdict(
-            claim="A memory of the whole training set adds little to the time of a step.",
-            paper=f"{hours:.2f} × ({first.hours} to {whole.hours} hours, Table 2; the text says "
-            f"{paper.EXTRA_TIME.value:g}%)",
-            ours="; ".join(f"{net} {t:.2f} ×" for net, t in time.items())
-            + f" a step with {NO_MEMORY}; one measurement",
-            rule="at most the paper's factor for both nets, on a CPU and on a GPU",
-            outcome=judge(all(t <= hours for t in time.values())),
-            data=f"batch 64, R_M = 1, GoogLeNet at 224×224 with M = 59,551; {machine}",
-            seeds=1,
+        judged(
+            claims.NO_EXTRA_COMPUTATION,
+            computation(),
+            names={},
+            unit="",
+            digits=0,
+            data="hanzi (rendered), batch 64, R_M = 1, compact network",
         ),
-        Verdict(
-            claim="The memory takes much less space than a batch four times as large.",
-            paper=f"memory {whole.gigabytes:+.2f} GB, batch 256 {larger.gigabytes:+.1f} GB "
-            "(Table 2)",
-            ours="; ".join(
-                f"{n}: memory {memory[n]:+.2f} GB, batch 256 {batch[n]:+.2f} GB" for n in nets
-            )
-            + "; one measurement",
-            rule="for both nets, on a CPU and on a GPU, the memory takes at most a tenth of what "
-            "batch 256 adds",
-            outcome=judge(all(memory[n] <= batch[n] / 10 for n in nets)),
-            data="peak of the process, or of the GPU's memory, beyond that of batch 64 with "
-            f"{NO_MEMORY}; {machine}",
-            seeds=1,
+        judged(
+            claims.LITTLE_EXTRA_COST,
+            little,
+            sizes={case: judged_on[64, case] for case in little},
+            names={},
+            unit="",
+            digits=2,
+            detail=f"other measurements: {others}",
+            data=gpu,
         ),
+        judged(claims.BATCH_16_SAVES_MEMORY, saved, names={}, unit="%", data=gpu),
         Verdict(
             claim="R@1 rises more with the memory than with a batch four times as large.",
             paper=f"{whole.gain:+.1f} against {larger.gain:+.1f} points (SOP, Table 2)",
             ours=f"{mean_spread(gains[whole])} against {mean_spread(gains[larger])} points",
-            rule="the difference exceeds twice its standard error over seeds",
+            rule=f"the difference of the two gains: {BY_TEST}",
             outcome=clear(gains[whole] - gains[larger]),
-            data=f"{parameters.size.first_name}, contrastive, {EQUAL_IMAGES}, "
+            data=f"{parameters.size.first_name}, contrastive, {parameters.size.equal}, "
             f"profile {parameters.profile}",
             seeds=data["seed"].nunique(),
         ),
-        Verdict(
-            claim="The memory adds nothing at inference.",
-            paper=f'"{paper.INFERENCE.text}" ({paper.INFERENCE.where})',
-            ours=f"{sizes[1]:,} parameters with memory, {sizes[0]:,} with {NO_MEMORY}; the queue "
-            "is no part of the embedder",
-            rule="the embedder trained with memory has no more parameters",
-            outcome=judge(sizes[1] <= sizes[0]),
-            data=f"{data['net'].iloc[0]} backbone, the settings of each arm",
-            seeds=1,
-        ),
     ]
+
+
+def growth(part: pd.DataFrame) -> dict[tuple[int, str], pd.Series]:
+    """What a step costs beyond batch 64 with no memory.
+
+    Args:
+        part: the rows of one network and device of :func:`measured`, by batch and ratio.
+
+    Returns:
+        (64, case) for the memory of R_M = 1, (256, case) for the batch with no memory, for each of
+        CASES; and (batch, "peak"), the peak memory in GB with R_M = 1 at batch 16 and with none
+        at 256, where they were measured.
+    """
+    base = part.loc[(64, 0.0)]
+    out = {}
+    for batch, ratio in ((64, 1.0), (256, 0.0)):
+        row = part.loc[(batch, ratio)]
+        out[batch, CASES[0]] = pd.Series([100 * (row["ms"] / base["ms"] - 1)])
+        out[batch, CASES[1]] = pd.Series([row["extra_gb"]])
+    for at in ((16, 1.0), (256, 0.0)):
+        if at in part.index:
+            out[at[0], "peak"] = pd.Series([part.loc[at, "peak_mib"] * MIB])
+    return out

@@ -8,11 +8,13 @@ from typing import Any, ClassVar
 import pandas as pd
 
 from xbmlib import paper
+from xbmlib.paper import claims
 from xbmlib.paper.arms import NO_MEMORY
 from xbmlib.study.figures import lemma
-from xbmlib.study.notebook import StudyParameters, Verdict, judge, mean_spread
+from xbmlib.study.notebook import StudyParameters
 from xbmlib.study.parallel import run_all
 from xbmlib.study.profiles import DATA, Profile, stated, tuned
+from xbmlib.study.verdict import Verdict, judged
 from xbmlib.training.experiment import Experiment
 from xbmlib.training.schedule import learning_rate
 from xbmlib.training.store import RunStore
@@ -101,58 +103,50 @@ def verdicts(data: pd.DataFrame, parameters: Parameters) -> list[Verdict]:
 
 
 def _drift_verdicts(data: pd.DataFrame, parameters: Parameters) -> list[Verdict]:
-    steps = int(data["steps"].iloc[0])
-    deltas = sorted(data["delta"].unique())
-    short = deltas[0]
-    # The largest Δt within the first fifth of the steps, to compare with later ones.
-    long = max((d for d in deltas[1:] if d <= 0.2 * steps), default=deltas[-1])
-    # The claim names 10 iterations: it is judged at that Δt if it was measured.
-    ten = paper.DRIFT_DELTAS[0] if paper.DRIFT_DELTAS[0] in set(data["delta"]) else short
+    seeds = data["seed"].unique()
+    stable = paper.DRIFT_STABLE_AFTER.value
     common: dict[str, Any] = {
-        "data": f"{parameters.size.first_name}, batch {BATCH}, from scratch, {steps:,} steps, "
+        "names": {},
+        "data": f"{parameters.size.first_name}, batch {BATCH}, from scratch, "
+        f"{int(data['steps'].iloc[0]):,} steps, {data['backbone'].iloc[0]} network, "
         f"profile {parameters.profile}",
-        "seeds": data["seed"].nunique(),
+        "unit": "",
     }
 
-    def mean(part: pd.DataFrame) -> pd.Series:
-        return part.groupby("seed")["drift"].mean().reindex(data["seed"].unique())
+    def by_seed(rows: pd.DataFrame, how: str) -> dict[str, pd.Series]:
+        """Of each Δt: a value per seed, NaN where no such step was logged."""
+        return {
+            f"Δt = {delta}": rows[rows["delta"] == delta]
+            .groupby("seed")["drift"]
+            .agg(how)
+            .reindex(seeds)
+            for delta in paper.DRIFT_DELTAS
+        }
 
-    # Intervals that span a decay belong to neither side of it.
+    # An interval that spans a decay belongs to neither side of it.
     settled = data[data["decays"] == data["decays_then"]]
     before = settled[settled["decays"] == 0]
-    early = mean(before[(before["delta"] == long) & (before["step"] <= 0.2 * steps)])
-    late = mean(before[(before["delta"] == long) & (before["step"] >= 0.4 * steps)])
-    within = mean(before[(before["delta"] == ten) & (before["step"] >= 0.1 * steps)])
-    first = mean(before[(before["delta"] == short) & (before["step"] >= 0.4 * steps)])
-    decayed = mean(settled[(settled["delta"] == short) & (settled["decays"] == 1)])
+    early, later = before[before["step"] <= stable], before[before["step"] > stable]
+    largest, largest_later = by_seed(data, "max"), by_seed(data[data["step"] > stable], "max")
+    first, then = by_seed(early, "mean"), by_seed(later, "mean")
+    decayed = by_seed(settled[settled["decays"] == 1], "mean")
+    short, middle, long = first
+
+    def only(values: dict[str, pd.Series], *cases: str) -> dict[str, pd.Series]:
+        return {case: values[case] for case in cases}
+
     return [
-        Verdict(
-            claim=f"Features drift little within {paper.DRIFT_DELTAS[0]} iterations.",
-            paper=paper.claims.DRIFT_SMALL.quoted,
-            ours=f"D = {mean_spread(within, digits=4)} at Δt = {ten}, after the first tenth",
-            rule="D at Δt = 10 (smoke: the smallest) is below 0.1; that of unrelated unit vectors "
-            "is 2",
-            outcome=judge(within < 0.1, within),
+        judged(claims.DRIFT_SMALL, only(largest, short), digits=4, **common),
+        judged(
+            claims.DRIFT_EARLY,
+            {case: first[case] - then[case] for case in (middle, long)},
+            digits=3,
             **common,
         ),
-        Verdict(
-            claim="Over a large Δt, features change drastically at first, then become stable.",
-            paper=f"stable after about {paper.DRIFT_STABLE_AFTER.value:,.0f} iterations "
-            f"({paper.DRIFT_STABLE_AFTER.where})",
-            ours=f"D(Δt = {long}) = {mean_spread(early, digits=3)} in the first fifth, "
-            f"{mean_spread(late, digits=3)} later, before any decay",
-            rule="in every seed D at the largest Δt that fits into the first 20% of the steps is "
-            "lower after 40% of the steps than in the first 20%",
-            outcome=judge(late < early, late, early),
-            **common,
-        ),
-        Verdict(
-            claim="When the learning rate decreases, the drift gets extremely slow.",
-            paper=paper.claims.DRIFT_SLOWS_WITH_LEARNING_RATE.quoted,
-            ours=f"D(Δt = {short}) falls from {mean_spread(first, digits=4)} to "
-            f"{mean_spread(decayed, digits=4)} when the rate is divided by 10",
-            rule="in every seed D at the smallest Δt falls at least threefold",
-            outcome=judge(decayed < first / 3, decayed, first),
-            **common,
+        judged(claims.DRIFT_SMALL_OVER_LARGE_DELTA, only(largest_later, long), digits=3, **common),
+        judged(
+            claims.DRIFT_SLOWS_WITH_LEARNING_RATE,
+            {case: then[case] / decayed[case] for case in then},
+            **common | {"unit": " times"},
         ),
     ]

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import pandas as pd
 
 from xbmlib import paper
-from xbmlib.paper.arms import MEMORY, NO_MEMORY, UNSTATED, arm, loss_name, side
-from xbmlib.study.notebook import StudyParameters, Verdict, clear, mean_spread
+from xbmlib.paper import claims
+from xbmlib.paper.arms import MEMORY, NO_MEMORY, UNSTATED, arm, side
+from xbmlib.study.notebook import StudyParameters
 from xbmlib.study.parallel import run_all
 from xbmlib.study.profiles import LOSSES, PRINTED, Profile, experiment
+from xbmlib.study.verdict import Verdict, judged, mean_spread
 from xbmlib.training.experiment import Experiment
 from xbmlib.training.store import RunStore
 
@@ -115,9 +116,8 @@ def stated(loss: str, beyond: tuple[str, str] | None = None) -> str:
     """
     other, memory = beyond or (loss, NO_MEMORY)
     parts = []
-    for name, measures in paper.SETS.items():
-        # Of VehicleID's three test lists the largest.
-        measure = next(m for m in reversed(measures) if m.endswith("R@1"))
+    for name in paper.SETS:
+        measure = paper.first_measure(name)
         gain = (
             paper.LOSSES[name, loss, MEMORY][measure] - paper.LOSSES[name, other, memory][measure]
         )
@@ -125,49 +125,89 @@ def stated(loss: str, beyond: tuple[str, str] | None = None) -> str:
     return f"{', '.join(parts)} points (Table 1)"
 
 
-def verdicts(data: pd.DataFrame, parameters: Parameters) -> list[Verdict]:
-    """The claims of Section 4.3, "With General Pair-based DML"."""
-    first = data[data["measure"] == "R@1"]
-    first = first.assign(side=first["arm"].map(side))
-    r1 = first.set_index(["data", "loss", "side", "seed"])["value"].sort_index()
-    where = f"batch {BATCH}, R_M as searched, profile {parameters.profile}"
+def by_arm(data: pd.DataFrame, profile: Profile) -> dict[tuple[str, str, str], pd.DataFrame]:
+    """R@1 and MAP@R of each arm, in percent.
 
-    def common(names: Sequence[str]) -> Any:
+    Args:
+        data: as returned by :func:`frame`.
+        profile: its data sets stand for the paper's.
+
+    Returns:
+        (the paper's data set, loss, "no memory" or "memory") to a frame with one row per seed.
+    """
+    papers = {shown: name for name, shown in profile.stands_for.items()}
+    names = data["data"].map(lambda name: papers[profile.printed(name)])
+    first = {name: paper.first_measure(name) for name in paper.SETS}
+    found = data.assign(name=names, side=data["arm"].map(side))
+    if profile.setting is not None:
+        large = found["measure"] == found["name"].map(first)
+        found = found[large | (found["measure"] == "MAP@R")].assign(
+            measure=found["measure"].where(~large, "R@1")
+        )
+    found = found[found["measure"].isin(("R@1", "MAP@R"))]
+    return {
+        (str(name), str(loss), str(arm)): part.pivot(
+            index="seed", columns="measure", values="value"
+        ).reindex(columns=["R@1", "MAP@R"])
+        for (name, loss, arm), part in found.groupby(["name", "loss", "side"], sort=False)
+    }
+
+
+def verdicts(data: pd.DataFrame, parameters: Parameters) -> list[Verdict]:
+    """The claims of the abstract and of Section 4.3, "With General Pair-based DML"."""
+    profile = parameters.size
+    cells = by_arm(data, profile)
+    pairs = {
+        (name, loss): (cells[name, loss, NO_MEMORY], cells[name, loss, MEMORY])
+        for name in paper.SETS
+        for loss in LOSSES
+        if (name, loss, MEMORY) in cells
+    }
+    gains = {key: after["R@1"] - before["R@1"] for key, (before, after) in pairs.items()}
+
+    def above(one: tuple[str, str], other: tuple[str, str]) -> dict[str, Any]:
+        """R@1 with one loss and arm minus that with another, by data set."""
         return {
-            "data": f"{parameters.size.name_data(*names)}, {where}",
-            "seeds": data["seed"].nunique(),
+            name: cells[name, *one]["R@1"] - cells[name, *other]["R@1"]
+            for name in paper.SETS
+            if (name, *one) in cells and (name, *other) in cells
         }
 
-    # A brief profile does not have every loss on every data set.
-    names = {loss: list(first[first["loss"] == loss]["data"].unique()) for loss in LOSSES}
-    gains = {
-        (d, loss): r1[d, loss, MEMORY] - r1[d, loss, NO_MEMORY]
-        for loss in LOSSES
-        for d in names[loss]
+    common: Any = {
+        "names": profile.stands_for,
+        "data": f"{profile.name_data()}, batch {BATCH}, R_M as searched, "
+        f"profile {parameters.profile}",
     }
-    out = [
-        Verdict(
-            claim=f"R@1 with the {loss_name(loss)} loss rises with the memory, on every data set.",
-            paper=stated(loss),
-            ours="; ".join(f"{d} {mean_spread(gains[d, loss])} points" for d in names[loss]),
-            rule="on every data set the gain of R@1 exceeds twice its standard error over seeds",
-            outcome=clear(*(gains[d, loss] for d in names[loss])),
-            **common(names[loss]),
-        )
-        for loss in LOSSES
+    ms = "multi_similarity"
+    contrastive = {name: pair for (name, loss), pair in pairs.items() if loss == "contrastive"}
+    without = above((ms, NO_MEMORY), ("contrastive", NO_MEMORY))
+    less = {
+        name: gains[name, "contrastive"] - gains[name, ms]
+        for name in paper.SETS
+        if (name, ms) in gains
+    }
+    return [
+        judged(
+            claims.CONTRASTIVE_GAINS,
+            {name: gains[name, "contrastive"] for name in contrastive},
+            arms=contrastive,
+            **common,
+        ),
+        judged(
+            claims.EVERY_LOSS_GAINS,
+            {f"{name}, {loss}": gain for (name, loss), gain in gains.items()},
+            arms={f"{name}, {loss}": pair for (name, loss), pair in pairs.items()},
+            **common,
+        ),
+        judged(
+            claims.MS_BEATS_CONTRASTIVE_WITHOUT_MEMORY,
+            {name: values for name, values in without.items() if name == "VehicleID"},
+            **common,
+        ),
+        judged(
+            claims.CONTRASTIVE_BEATS_MS,
+            above(("contrastive", MEMORY), (ms, NO_MEMORY)),
+            **common,
+        ),
+        judged(claims.MS_GAINS_LESS, less, **common),
     ]
-    both = names["multi_similarity"]
-    for other in (NO_MEMORY, MEMORY):
-        ahead = {d: r1[d, "contrastive", MEMORY] - r1[d, "multi_similarity", other] for d in both}
-        out.append(
-            Verdict(
-                claim="R@1 is higher with the contrastive loss and memory than with the "
-                f"multi-similarity loss and {other}.",
-                paper=stated("contrastive", beyond=("multi_similarity", other)),
-                ours="; ".join(f"{d} {mean_spread(a)} points" for d, a in ahead.items()),
-                rule="on every data set the difference exceeds twice its standard error over seeds",
-                outcome=clear(*ahead.values()),
-                **common(both),
-            )
-        )
-    return out

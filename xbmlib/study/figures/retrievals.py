@@ -12,9 +12,10 @@ from torch.nn.functional import cosine_similarity
 from xbmlib import datasets
 from xbmlib.datasets import Images
 from xbmlib.paper.arms import NO_MEMORY, arm
-from xbmlib.study.notebook import StudyParameters, Verdict, judge, mean_spread
+from xbmlib.study.notebook import StudyParameters
 from xbmlib.study.parallel import run_all
 from xbmlib.study.profiles import experiment
+from xbmlib.study.verdict import Verdict, judge, mean_spread
 from xbmlib.training.experiment import Experiment
 from xbmlib.training.store import RunStore
 

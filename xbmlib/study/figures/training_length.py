@@ -17,9 +17,10 @@ import pandas as pd
 
 from xbmlib.paper.arms import MEMORY, NO_MEMORY, arm, side
 from xbmlib.study.figures import losses_with_memory
-from xbmlib.study.notebook import StudyParameters, mean_spread
+from xbmlib.study.notebook import StudyParameters
 from xbmlib.study.parallel import run_all
 from xbmlib.study.profiles import LOSSES, Profile
+from xbmlib.study.verdict import mean_spread
 from xbmlib.training.experiment import Experiment
 from xbmlib.training.store import RunStore
 

@@ -1,0 +1,48 @@
+"""Tests of what verdicts share."""
+
+import pandas as pd
+import pytest
+
+from xbmlib.paper import claims
+from xbmlib.study.verdict import clear, judged
+
+
+@pytest.mark.parametrize(
+    ("gains", "outcome"),
+    [
+        (([1.0, 2.0, 3.5],), "agrees"),  # t = 2.99 > 2.92
+        (([1.0, 2.0, 3.7],), "undecided"),  # t = 2.84, above twice the standard error
+        (([-3.5, -2.0, -1.0],), "disagrees"),
+        (([1.0, 2.0, 3.5], [0.0, 2.0, 1.0]), "undecided"),
+        (([1.0, 2.0, 3.5], [-3.5, -2.0, -1.0]), "disagrees"),
+        (([5.0],), "undecided"),
+        (([],), "not testable here"),
+    ],
+)
+def test_clear_of_zero(gains, outcome):
+    """Oracle: the mean over its standard error, by hand, against 2.92: t of 2 degrees, 5%."""
+    assert clear(*(pd.Series(g, dtype=float) for g in gains)) == outcome
+
+
+def test_a_verdict_names_what_stands_for_the_papers_data():
+    """Oracle: by hand: figures, relative fall of the error, gain in MAP@R, the paper's figures."""
+    before = pd.DataFrame({"R@1": [80.0, 82.0], "MAP@R": [40.0, 41.0]})
+    after = pd.DataFrame({"R@1": [90.0, 91.0], "MAP@R": [45.0, 46.0]})
+    found = judged(
+        claims.SMALL_RATIO_HELPS,
+        {"In-shop": after["R@1"] - before["R@1"]},
+        data="emoji (rendered)",
+        names={"In-shop": "emoji"},
+        arms={"In-shop": (before, after)},
+    )
+    assert found.ours == "emoji 9.5 ± 0.7 points (n=2)"
+    assert found.paper == "In-shop: 27.4 (Section 4.3)"
+    assert (found.error, found.precision) == ("emoji 50.0 ± 0.0% (n=2)", "emoji 5.0 ± 0.0 (n=2)")
+    assert (found.seeds, found.name) == (2, "small_ratio_helps")
+    # t = 19 with one degree of freedom.
+    assert found.p == pytest.approx(0.0167, abs=1e-4) and found.outcome == "partly"
+    nothing = judged(claims.SMALL_RATIO_HELPS, {}, data="", names={})
+    assert (nothing.ours, nothing.outcome, nothing.p) == (
+        "not measured here", "not testable here", None)  # fmt: skip
+    with pytest.raises(ValueError, match="emoji"):
+        judged(claims.SMALL_RATIO_HELPS, {"emoji": after["R@1"]}, data="", names={})
