@@ -11,7 +11,7 @@ PYTHON = $(shell for python in python3.11 python3.12 python3.13 python3; do \
   $$python -c '$(SUITS)' 2>/dev/null && { command -v $$python; break; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce sweep report test lint search bench clean
+.PHONY: help setup reproduce sweep report test lint search verify bench clean
 
 help:
 	@echo "make reproduce [PROFILE=quick]  run the study: results/, figures/, verdicts"
@@ -22,6 +22,7 @@ help:
 	@echo "make lint                       set up, lint and check the types"
 	@echo "make setup                      build .venv from requirements.lock"
 	@echo "make search                     the search for the settings of each arm"
+	@echo "make verify                     train some stored runs anew and compare: 5 minutes"
 	@echo "make bench                      measure results/benchmarks*.csv, cost, input, scaling: 20 minutes"
 	@echo "make clean                      remove .venv and caches (results stay)"
 
@@ -63,6 +64,9 @@ bench: setup
 	$(BIN)/python -m benchmarks.cost
 	$(BIN)/python -m benchmarks.input
 	$(BIN)/python -m benchmarks.scaling
+
+verify: setup
+	$(BIN)/python -m xbmlib.study.verify
 
 lint: setup
 	$(BIN)/ruff check .

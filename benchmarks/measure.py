@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import gc
 import os
-import platform
 import resource
 import statistics
 import time
@@ -17,6 +16,7 @@ import pandas as pd
 import torch
 
 from xbmlib.storage import ROOT, write_csv
+from xbmlib.training.provenance import processor
 
 Row = dict[str, Any]
 
@@ -126,12 +126,7 @@ def machine() -> str:
     """The GPU, or else the processor and its cores, and the version of torch."""
     if torch.cuda.is_available():
         return f"{torch.cuda.get_device_name()}, torch {torch.__version__}"
-    cpu = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        names = [line for line in info.read_text().splitlines() if line.startswith("model name")]
-        cpu = names[0].split(":")[1].strip() if names else cpu
-    return f"{cpu}, {len(os.sched_getaffinity(0))} cores, torch {torch.__version__}"
+    return f"{processor()}, {len(os.sched_getaffinity(0))} cores, torch {torch.__version__}"
 
 
 def _kib(status: Path, name: str) -> int:

@@ -2,13 +2,15 @@
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import pandas as pd
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from tests.losses.oracle import case
-from xbmlib.study.summary import claims, rewrite_readme
+from xbmlib.study.statistics import Outcome
+from xbmlib.study.summary import claims, followups, rewrite_readme
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -79,5 +81,6 @@ def test_the_table_is_generated():
     stored = pd.read_csv(ROOT / "results" / "claims.csv")
     assert stored.equals(claims())
     assert text.count("| **") == len(stored) > 10
-    assert set(stored["outcome"]) <= {"agrees", "disagrees", "not testable here"}
-    assert stored[["claim", "paper", "ours", "data", "rule"]].notna().all(axis=None)
+    assert set(stored["outcome"]) <= set(get_args(Outcome))
+    assert stored[["claim", "paper", "ours", "rule"]].notna().all(axis=None)
+    assert pd.read_csv(ROOT / "results" / "followups.csv").equals(followups())

@@ -2,8 +2,10 @@
 
 import json
 
+import pandas as pd
 import pytest
 
+from xbmlib.paper.claims import CLAIMS
 from xbmlib.study import summary, sweep
 from xbmlib.training.experiment import Experiment
 from xbmlib.training.run import identify
@@ -33,6 +35,7 @@ def test_an_empty_root_has_no_summary(root):
 
 VERDICT = {"claim": "c", "paper": "p", "ours": "o", "rule": "r", "outcome": "agrees",
            "data": "d", "seeds": 1}  # fmt: skip
+CLAIM = VERDICT | {"name": "saturation", "p": 0.01, "error": "e", "precision": "m"}
 
 
 def stored(root, text, profile="quick"):
@@ -43,16 +46,26 @@ def stored(root, text, profile="quick"):
     return path
 
 
-def test_claims_are_the_stored_verdicts(root):
-    """Oracle: the one verdict that was stored, of the last profile that has any; no README is
-    needed.
+def test_claims_and_followups_are_the_stored_verdicts(root):
+    """Oracle: the verdicts that were stored, of the last profile that has any: a row for each claim
+    of the paper, measured or not, and for the question that is none. Of two tested claims, Holm
+    doubles the smaller p and leaves the larger. No README is needed.
     """
     stored(root, json.dumps([VERDICT | {"ours": "old"}]))
-    stored(root, json.dumps([VERDICT]), "full")
+    other = CLAIM | {"name": "drift_small", "p": 0.04}
+    stored(root, json.dumps([CLAIM, VERDICT, other]), "full")
     summary.main()
-    head, row = (root / "results" / "claims.csv").read_text().splitlines()
+    head, row = (root / "results" / "followups.csv").read_text().splitlines()
     assert head == "notebook,profile,claim,paper,ours,outcome,data,seeds,rule"
     assert row == "cost,full,c,p,o,agrees,d,1,r"
+    table = pd.read_csv(root / "results" / "claims.csv").set_index("name")
+    assert list(table.index) == [claim.name for claim in CLAIMS]
+    assert table.loc["saturation", ["ours", "p", "p_holm", "error"]].tolist() == [
+        "o", 0.01, 0.02, "e"]  # fmt: skip
+    assert table.loc["drift_small", "p_holm"] == 0.04
+    rest = table.drop(["saturation", "drift_small"])
+    assert set(rest["outcome"]) == {"not testable here"} and rest["p_holm"].isna().all()
+    assert set(rest["ours"]) == {"not measured here"}
 
 
 @pytest.mark.parametrize("text", ["", "{", "3", '[{"claim": 1}]', "[" * 99_999])

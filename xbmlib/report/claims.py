@@ -9,7 +9,13 @@ import pandas as pd
 from xbmlib.study.plan import NOTEBOOKS
 
 # The words state the outcome; mark and colour repeat it.
-MARKS = {"agrees": "✓", "disagrees": "✗", "not testable here": "–"}
+MARKS = {
+    "agrees": "✓",
+    "partly": "◐",
+    "disagrees": "✗",
+    "undecided": "?",
+    "not testable here": "–",
+}
 
 
 def summary(found: pd.DataFrame) -> str:

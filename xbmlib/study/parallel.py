@@ -16,6 +16,7 @@ import torch
 
 from xbmlib.storage import require_writable
 from xbmlib.study import preflight
+from xbmlib.study.estimate import announcement
 from xbmlib.study.progress import Progress
 from xbmlib.training.experiment import Experiment
 from xbmlib.training.run import identify_all, run_experiment
@@ -39,15 +40,16 @@ def run_all(experiments: Iterable[Experiment], store: RunStore | None = None) ->
     ids = identify_all(wanted)
     todo = {id: e for id, e in zip(ids, wanted, strict=True) if not store.done(id)}
     if todo:
-        _train(list(todo.values()), store)
+        _train(list(todo.values()), len(set(ids)), store)
     return [store.load(id) for id in ids]
 
 
-def _train(todo: list[Experiment], store: RunStore) -> None:
+def _train(todo: list[Experiment], total: int, store: RunStore) -> None:
     cuda = torch.cuda.is_available()
     workers = 1 if cuda else min(len(todo), len(os.sched_getaffinity(0)))
     require_writable(store.folder)
     preflight.check(todo, store.folder, workers)
+    print(announcement(todo, total, store, workers), flush=True)
     context = mp.get_context("spawn")
     with (
         context.Manager() as manager,

@@ -1,16 +1,26 @@
-"""Stored verdicts as results/claims.csv, as the README's table and as lines for a console."""
+"""Stored verdicts as results/claims.csv and followups.csv, in the README and on a console."""
 
 from __future__ import annotations
 
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
+from xbmlib.paper.claims import CLAIMS
+from xbmlib.paper.claims.claim import Claim
 from xbmlib.storage import ROOT, write_atomically, write_csv
-from xbmlib.study.verdict import Verdict
+from xbmlib.study.statistics import holm
+from xbmlib.study.verdict import Verdict, judged
 
+# Columns of the table of claims, and those that only it has.
+OF_CLAIMS = ("name", "p", "p_holm", "error", "precision")
+COLUMNS = [
+    *("name", "notebook", "profile", "claim", "paper", "ours", "outcome", "p", "p_holm"),
+    *("error", "precision", "data", "seeds", "rule"),
+]
 # Of each notebook the verdicts of the last of these profiles that has any.
 README_PROFILES = ("quick", "full", "benchmarks")
 BEGIN, END = "<!-- verdicts: python -m xbmlib.study.summary -->", "<!-- end of verdicts -->"
@@ -56,14 +66,40 @@ def verdict_lines(profile: str) -> list[str]:
 
 
 def claims(profiles: tuple[str, ...] = README_PROFILES) -> pd.DataFrame:
-    """The verdicts of each notebook at the last of the profiles that has any.
+    """What came out of every claim of the paper, at the last of the profiles that has a verdict.
 
     Returns:
-        One row per claim: notebook, profile, claim, paper, ours, outcome, data, seeds, rule.
+        One row per claim, in the paper's order: name, notebook, profile, claim, paper, ours,
+        outcome, p, p_holm, error, precision, data, seeds, rule; most as in
+        :class:`xbmlib.study.verdict.Verdict`. p_holm is p adjusted over all claims that are tested.
+        A claim that no notebook has judged is "not testable here".
 
     Raises:
-        SummaryError: no profile has any, or a file of them is damaged.
+        SummaryError: no profile has any verdict, or a file of them is damaged.
     """
+    found = {row["name"]: row for row in _latest(profiles) if row["name"]}
+    rows = [found.get(claim.name) or _open(claim) for claim in CLAIMS]
+    table = pd.DataFrame(rows)
+    tested = table["p"].notna()
+    table.loc[tested, "p_holm"] = holm(table.loc[tested, "p"].tolist())
+    return table.reindex(columns=COLUMNS)
+
+
+def followups(profiles: tuple[str, ...] = README_PROFILES) -> pd.DataFrame:
+    """What came out of the questions that go beyond the paper, and count as none of its claims.
+
+    Returns:
+        One row per question: notebook, profile, claim, paper, ours, outcome, data, seeds, rule.
+
+    Raises:
+        SummaryError: as :func:`claims`.
+    """
+    rows = [row for row in _latest(profiles) if not row["name"]]
+    return pd.DataFrame(rows, columns=[name for name in COLUMNS if name not in OF_CLAIMS])
+
+
+def _latest(profiles: tuple[str, ...]) -> list[dict[str, Any]]:
+    """The verdicts of each notebook at the last of the profiles that has any."""
     latest: dict[str, tuple[str, list[Verdict]]] = {}
     for profile in profiles:
         latest |= {name: (profile, found) for name, found in verdicts(profile).items()}
@@ -73,13 +109,17 @@ def claims(profiles: tuple[str, ...] = README_PROFILES) -> pd.DataFrame:
             "notebooks first (python -m xbmlib.study), or set XBM_ROOT to the folder that holds "
             "results/"
         )
-    return pd.DataFrame(
-        [
-            {"notebook": name, "profile": profile} | v.model_dump()
-            for name, (profile, found) in sorted(latest.items())
-            for v in found
-        ]
-    )[["notebook", "profile", "claim", "paper", "ours", "outcome", "data", "seeds", "rule"]]
+    return [
+        {"notebook": name, "profile": profile} | v.model_dump()
+        for name, (profile, found) in sorted(latest.items())
+        for v in found
+    ]
+
+
+def _open(claim: Claim) -> dict[str, Any]:
+    """The row of a claim that no notebook has judged."""
+    nothing = judged(claim, {}, data="", names={})
+    return {"notebook": "", "profile": ""} | nothing.model_dump()
 
 
 def table(rows: pd.DataFrame) -> str:
@@ -100,9 +140,10 @@ def rewrite_readme(text: str) -> str:
 
 
 def main() -> None:
-    """Write results/claims.csv, and the README's table where there is a README."""
+    """Write results/claims.csv and followups.csv, and the README's table if there is one."""
     try:
         write_csv(ROOT / "results" / "claims.csv", claims())
+        write_csv(ROOT / "results" / "followups.csv", followups())
     except SummaryError as error:
         sys.exit(str(error))
     if (readme := ROOT / "README.md").is_file():

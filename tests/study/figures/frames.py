@@ -26,8 +26,15 @@ def table_1(gain=0.0):
                 value += 0.01 if arm != "no memory" else 0
                 value += gain if arm != "no memory" and loss == "contrastive" else 0
                 rows += [
-                    {"data": data, "loss": loss, "arm": arm, "seed": s, "measure": "R@1",
-                     "value": value + 0.1 * s, "run": ""}
+                    {
+                        "data": data,
+                        "loss": loss,
+                        "arm": arm,
+                        "seed": s,
+                        "measure": "R@1",
+                        "value": value + 0.1 * s,
+                        "run": "",
+                    }
                     for s in SEEDS
                 ]
                 rows += [

@@ -1,0 +1,60 @@
+"""How long runs will take, by what stored runs have taken."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from statistics import median
+
+from xbmlib.training.experiment import Experiment
+from xbmlib.training.store import RunStore
+
+Rates = dict[tuple[str, int], float]
+
+
+def announcement(todo: Sequence[Experiment], total: int, store: RunStore, workers: int) -> str:
+    """One line on the runs that are about to be trained, such as "12 runs: 10 stored, 2 to train".
+
+    Args:
+        todo: the runs to train.
+        total: number of runs, stored or not.
+        store: where stored runs are.
+        workers: number of runs in parallel.
+    """
+    line = (
+        f"{total} run{'s' if total > 1 else ''}: {total - len(todo)} stored, {len(todo)} to train"
+    )
+    seconds = estimate(todo, rates(store), workers)
+    if seconds is None:
+        return line
+    minutes = max(1, round(seconds / 60))
+    return f"{line}, about {minutes:,} minute{'s' if minutes > 1 else ''}"
+
+
+def rates(store: RunStore) -> Rates:
+    """Seconds per update of the stored runs: the median of each backbone and batch size."""
+    found: dict[tuple[str, int], list[float]] = {}
+    for id in store.ids():
+        run = store.load(id)
+        key = run.experiment.backbone, run.experiment.batch
+        found.setdefault(key, []).append(run.provenance["seconds"] / run.experiment.steps)
+    return {key: median(values) for key, values in found.items()}
+
+
+def estimate(todo: Sequence[Experiment], rates: Rates, workers: int) -> float | None:
+    """Seconds until the last of the runs has finished.
+
+    A batch size that no stored run has takes the time of the nearest, in proportion to the images.
+
+    Returns:
+        None where no stored run has the backbone of one of them.
+    """
+    each = []
+    for e in todo:
+        known = [batch for backbone, batch in rates if backbone == e.backbone]
+        if not known:
+            return None
+        near = min(known, key=lambda batch: abs(math.log(batch / e.batch)))
+        each.append(e.steps * rates[e.backbone, near] * e.batch / near)
+    # No split over the workers is quicker than an even one, nor than the longest run.
+    return max(sum(each) / workers, max(each, default=0.0))
