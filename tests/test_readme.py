@@ -6,6 +6,7 @@ from typing import get_args
 
 import pandas as pd
 import torch
+from pandas.testing import assert_frame_equal
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from tests.losses.oracle import case
@@ -79,7 +80,8 @@ def test_the_table_is_generated():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert rewrite_readme(text) == text
     stored = pd.read_csv(ROOT / "results" / "claims.csv")
-    assert stored.equals(claims())
+    # A file has no empty words, and six digits of a number.
+    assert_frame_equal(stored.fillna(""), claims().fillna(""), check_dtype=False, rtol=1e-5)
     assert text.count("| **") == len(stored) > 10
     assert set(stored["outcome"]) <= set(get_args(Outcome))
     assert stored[["claim", "paper", "ours", "rule"]].notna().all(axis=None)
