@@ -81,7 +81,9 @@ def test_the_table_is_generated():
     assert rewrite_readme(text) == text
     stored = pd.read_csv(ROOT / "results" / "claims.csv")
     # A file has no empty words, and six digits of a number.
-    assert_frame_equal(stored.fillna(""), claims().fillna(""), check_dtype=False, rtol=1e-5)
+    words = ["notebook", "profile", "error", "precision", "data"]
+    stored[words] = stored[words].fillna("")
+    assert_frame_equal(stored, claims(), check_dtype=False, rtol=1e-5)
     assert text.count("| **") == len(stored) > 10
     assert set(stored["outcome"]) <= set(get_args(Outcome))
     assert stored[["claim", "paper", "ours", "rule"]].notna().all(axis=None)
