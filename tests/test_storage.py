@@ -1,5 +1,7 @@
 """Tests of where results lie, and of files that are written whole or not at all."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -63,3 +65,35 @@ def test_what_cannot_be_written_leaves_the_old(tmp_path):
     with pytest.raises(TypeError):
         write_json(tmp_path / "a.json", [2, object()])
     assert (tmp_path / "a.json").read_text() == "[\n 1\n]\n"
+
+
+def test_what_a_killed_writer_left_is_removed_and_a_live_one_keeps_its_file(tmp_path):
+    """Oracle: a process killed while it writes, and one that goes on writing."""
+    code = """
+import sys, time
+from pathlib import Path
+from xbmlib.storage import write_atomically
+def write(path):
+    path.write_text("half")
+    print("writing", flush=True)
+    sys.stdin.readline()
+write_atomically(Path(sys.argv[1]), write)
+"""
+    path, other = tmp_path / "a[1].json", tmp_path / "b.json"
+    writers = []
+    for at in (path, path, other):
+        command = [sys.executable, "-c", code, str(at)]
+        writer = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert writer.stdout.readline() == "writing\n"
+        writers.append(writer)
+    dead, live, elsewhere = writers
+    for writer in (dead, elsewhere):
+        writer.kill()
+        writer.wait()
+    write_json(path, 1)
+    left = {p.name for p in tmp_path.iterdir()}
+    assert left == {"a[1].json", f".a[1].json.{live.pid}.tmp", f".b.json.{elsewhere.pid}.tmp"}
+    live.communicate("\n")
+    assert live.returncode == 0 and path.read_text() == "half"
+    write_json(other, 1)
+    assert {p.name for p in tmp_path.iterdir()} == {"a[1].json", "b.json"}

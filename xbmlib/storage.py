@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import os
 import shutil
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
+from glob import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -86,7 +88,8 @@ def require_writable(folder: Path, room: int = 1 << 20) -> None:
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """Let ``write`` fill a temporary file beside ``path``, then rename it to ``path``.
 
-    Once this returns, the file survives a power failure too.
+    Once this returns, the file survives a power failure too, and no temporary file that a killed
+    process began for the same path is left.
 
     Raises:
         StorageError: a disk that is full or read-only, or a path that cannot be written.
@@ -94,10 +97,13 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_abandoned(path)
         try:
-            write(temporary)
-            _sync(temporary)
-            os.replace(temporary, path)
+            with temporary.open("wb") as held:
+                _hold(held)
+                write(temporary)
+                _sync(temporary)
+                os.replace(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
     except OSError as error:
@@ -105,6 +111,26 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     # Some file systems cannot sync a folder; the file is in place there all the same.
     with suppress(OSError):
         _sync(path.parent)
+
+
+def _hold(file: IO[bytes]) -> bool:
+    """Take a file's lock, which the system releases however the process ends; whether it was free.
+
+    A file system without locks has none to take.
+    """
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _remove_abandoned(path: Path) -> None:
+    """Remove the temporary files of a path whose writers have been killed."""
+    for temporary in path.parent.glob(f".{escape(path.name)}.*.tmp"):
+        with suppress(OSError), temporary.open("rb") as file:
+            if _hold(file):
+                temporary.unlink()
 
 
 def _sync(path: Path) -> None:

@@ -19,10 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from filelock import FileLock
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
-from tqdm import tqdm
 
 from xbmlib.datasets.disk import root
 from xbmlib.datasets.files import ImageFiles
@@ -39,7 +37,12 @@ from xbmlib.datasets.packed import (
 )
 from xbmlib.datasets.published import DISK
 from xbmlib.datasets.views import VIEWS
+from xbmlib.extras import needs
 from xbmlib.storage import write_atomically, write_json
+
+with needs("study"):
+    from filelock import FileLock
+    from tqdm import tqdm
 
 PER_SHARD = 1024
 SCHEMA = pa.schema([("path", pa.string()), ("label", pa.int64()), ("image", pa.large_binary())])
@@ -121,11 +124,13 @@ def pack(
     shards = [range(len(images))[at : at + per_shard] for at in range(0, len(images), per_shard)]
     into = pack_path(to, name, view)
     into.mkdir(parents=True, exist_ok=True)
-    with FileLock(into / ".lock"):
+    lock = into / ".lock"
+    with FileLock(lock):
         made = read_manifest(into)
         if made is not None and made["fingerprint"] != fingerprint:
             raise _other(into)
         if made is not None:
+            lock.unlink(missing_ok=True)
             return into
         for leftover in into.glob(".*.tmp"):  # from a process that was killed
             leftover.unlink()
@@ -145,6 +150,8 @@ def pack(
         sizes = [shard_path(into, i).stat().st_size for i in range(len(shards))]
         manifest = {"fingerprint": fingerprint, "per_shard": per_shard, "bytes": sizes}
         write_json(into / MANIFEST, manifest)
+        # Whoever waits for it finds the pack made.
+        lock.unlink(missing_ok=True)
     return into
 
 
