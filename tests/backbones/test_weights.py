@@ -12,7 +12,7 @@ import torch
 from torchvision import models
 from torchvision.transforms.functional import normalize
 
-from xbmlib.backbones import WeightsError, build, fingerprint, save_trunk
+from xbmlib.backbones import WeightsError, build, check_weights, fingerprint, save_trunk
 from xbmlib.backbones.weights import SHIPPED, _read, load_trunk
 
 
@@ -238,3 +238,23 @@ def test_bad_values(call, message, tmp_path):
     (tmp_path / "broken.safetensors").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(ValueError, match=message):
         call(tmp_path)
+
+
+def test_weights_are_checked_without_building(tmp_path):
+    """Oracle: what `build` refuses, in the same words; the global generator is left alone."""
+    sound, other = tmp_path / "t.safetensors", tmp_path / "other.pt"
+    save_trunk(build("compact", 4).trunk, sound)
+    torch.save({"0.0.weight": torch.ones(3)}, other)
+    before = torch.get_rng_state()
+    for weights in ("scripts", str(sound)):
+        for channels in (1, 3):
+            check_weights("compact", weights, channels)
+    check_weights("resnet50", "IMAGENET1K_V1", 3)  # named by torchvision, and not downloaded
+    assert torch.equal(torch.get_rng_state(), before)
+    for name, weights in (("compact", other), ("googlenet", sound), ("bninception", sound),
+                          ("resnet50", "IMAGENET"), ("compact", tmp_path / "none.pt")):  # fmt: skip
+        with pytest.raises(WeightsError) as checked:
+            check_weights(name, str(weights), 3)
+        with pytest.raises(WeightsError) as built:
+            build(name, 4, str(weights), channels=3)
+        assert str(checked.value) == str(built.value)

@@ -12,9 +12,10 @@ import pytest
 import torch
 
 from xbmlib import datasets
+from xbmlib.backbones import WeightsError
 from xbmlib.datasets import Retrieval
 from xbmlib.training.experiment import ConfigError, Experiment
-from xbmlib.training.run import main, read_experiment, run_experiment
+from xbmlib.training.run import identify_all, main, read_experiment, run_experiment
 from xbmlib.training.store import RunStore
 
 SMALL = {
@@ -154,6 +155,18 @@ def test_refused_before_any_work(small, tmp_path, values, error, message):
     with pytest.raises(error, match=message):
         run_experiment(Experiment(**SMALL | values), RunStore(tmp_path))
     assert RunStore(tmp_path).ids() == []
+
+
+def test_weights_that_do_not_fit_are_found_before_any_work(small, tmp_path, monkeypatch):
+    """Oracle: a trainer that must not be made; weights of another net are named with the file."""
+    torch.save({"0.0.weight": torch.ones(3)}, tmp_path / "w.pt")
+    monkeypatch.setattr("xbmlib.training.run.Trainer", None)
+    good, bad = Experiment(**SMALL), Experiment(**SMALL, weights=str(tmp_path / "w.pt"))
+    with pytest.raises(WeightsError, match=r"w\.pt: does not fit this backbone; missing"):
+        identify_all([good, bad])
+    with pytest.raises(WeightsError, match=r"w\.pt"):
+        run_experiment(bad, RunStore(tmp_path / "runs"))
+    assert len(identify_all([good, good.replace(seed=1)])) == 2
 
 
 @pytest.mark.parametrize(

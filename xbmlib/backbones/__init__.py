@@ -1,6 +1,6 @@
 """Backbones: images to embeddings of norm 1 (Section 4.1)."""
 
-from xbmlib.backbones.catalogue import BACKBONES, build
+from xbmlib.backbones.catalogue import BACKBONES, build, check_weights
 from xbmlib.backbones.embedder import Embedder
 from xbmlib.backbones.given import ModelError, normalised
 from xbmlib.backbones.weights import WeightsError, fingerprint, save_trunk
@@ -11,6 +11,7 @@ __all__ = [
     "ModelError",
     "WeightsError",
     "build",
+    "check_weights",
     "fingerprint",
     "normalised",
     "save_trunk",

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+import torch
 from torch import nn
 
 from xbmlib.backbones import bninception, compact, inputs
 from xbmlib.backbones.embedder import Embedder
-from xbmlib.backbones.weights import load_trunk
+from xbmlib.backbones.weights import check_trunk, load_trunk
 from xbmlib.extras import require
 
 
@@ -130,7 +131,7 @@ def build(
             f"channels={channels}: {name} takes images of {' or '.join(map(str, known))}"
         )
     embedder = Embedder(
-        backbone.trunk(channels) if len(known) > 1 else backbone.trunk(),
+        _trunk(backbone, channels),
         backbone.features,
         dim,
         pooling,
@@ -140,3 +141,23 @@ def build(
     if weights is not None:
         load_trunk(embedder.trunk, name, weights)
     return embedder
+
+
+def _trunk(backbone: Backbone, channels: int) -> nn.Module:
+    return backbone.trunk(channels) if len(backbone.channels) > 1 else backbone.trunk()
+
+
+def check_weights(name: str, weights: str, channels: int) -> None:
+    """Refuse weights that :func:`build` would refuse, without building the embedder.
+
+    Args:
+        name: of the backbone.
+        weights: as for :func:`build`; what torchvision offers by name is not downloaded.
+        channels: of the images, a number that the backbone takes.
+
+    Raises:
+        WeightsError, MissingExtra: as :func:`build`.
+    """
+    with torch.device("meta"):
+        trunk = _trunk(BACKBONES[name], channels)
+    check_trunk(trunk, name, weights)

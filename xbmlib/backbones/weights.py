@@ -38,15 +38,9 @@ def load_trunk(trunk: nn.Module, name: str, weights: str) -> None:
     """
     path = SHIPPED.get((name, weights), Path(weights))
     if path.suffix in FILES:
-        _fit(trunk, _read(path), str(path))
+        trunk.load_state_dict(_fitting(trunk, _read(path), str(path)))
         return
-    published = _published(name)
-    if weights not in published:
-        known = [w for n, w in SHIPPED if n == name] + list(published)
-        raise WeightsError(
-            f"weights={weights!r} for {name}: neither a .safetensors, .pt or .pth file nor a known "
-            f"name; known: {', '.join(known) or 'none, give a file'}"
-        )
+    published = _known(name, weights)
     try:
         state = dict(published[weights].get_state_dict(progress=False, check_hash=True))
     except (OSError, RuntimeError) as error:
@@ -54,7 +48,41 @@ def load_trunk(trunk: nn.Module, name: str, weights: str) -> None:
             f"weights={weights!r} for {name}: {error}; try again, or put the file from "
             f"{published[weights].url} into {Path(torch.hub.get_dir(), 'checkpoints')}"
         ) from None
-    _fit(trunk, state, weights)
+    trunk.load_state_dict(_fitting(trunk, state, weights))
+
+
+def check_trunk(trunk: nn.Module, name: str, weights: str) -> None:
+    """Refuse what :func:`load_trunk` would refuse, and load nothing.
+
+    Args:
+        trunk: of the backbone; on the "meta" device it costs no memory.
+        name: of the backbone.
+        weights: named weights; what torchvision offers is not downloaded for this.
+
+    Raises:
+        WeightsError, MissingExtra: as :func:`load_trunk`.
+    """
+    path = SHIPPED.get((name, weights), Path(weights))
+    if path.suffix in FILES:
+        _fitting(trunk, _read(path), str(path))
+    else:
+        _known(name, weights)
+
+
+def _known(name: str, weights: str) -> dict[str, Any]:
+    """What torchvision offers for a backbone, the named weights among it.
+
+    Raises:
+        WeightsError: they are not.
+    """
+    published = _published(name)
+    if weights not in published:
+        known = [w for n, w in SHIPPED if n == name] + list(published)
+        raise WeightsError(
+            f"weights={weights!r} for {name}: neither a .safetensors, .pt or .pth file nor a known "
+            f"name; known: {', '.join(known) or 'none, give a file'}"
+        )
+    return published
 
 
 def _published(name: str) -> dict[str, Any]:
@@ -136,7 +164,12 @@ def _no_tensors(path: Path, error: Exception) -> WeightsError:
     )
 
 
-def _fit(trunk: nn.Module, state: dict[str, Tensor], source: str) -> None:
+def _fitting(trunk: nn.Module, state: dict[str, Tensor], source: str) -> dict[str, Tensor]:
+    """The state in the trunk's names and shapes.
+
+    Raises:
+        WeightsError: it does not fit.
+    """
     wanted = trunk.state_dict()
     state = {key: value for key, value in wanted.items() if key.endswith(OPTIONAL)} | {
         key: value for key, value in state.items() if not key.startswith(CLASSIFIER)
@@ -153,11 +186,12 @@ def _fit(trunk: nn.Module, state: dict[str, Tensor], source: str) -> None:
     if faults:
         raise WeightsError(f"{source}: does not fit this backbone; {'; '.join(faults)}")
     for key, value in state.items():
-        if fault := _fault(value, wanted[key]):
+        # The trunk's own value may be on the "meta" device.
+        if value is not wanted[key] and (fault := _fault(value, wanted[key])):
             raise WeightsError(
                 f"{source}: {key} {fault}; save a state_dict of plain, finite tensors"
             )
-    trunk.load_state_dict(state)
+    return state
 
 
 def _fault(value: Tensor, wanted: Tensor) -> str:

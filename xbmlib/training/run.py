@@ -21,7 +21,7 @@ import torch.distributed as dist
 from tqdm import tqdm
 
 from xbmlib import datasets, distributed
-from xbmlib.backbones.weights import WeightsError
+from xbmlib.backbones import WeightsError, check_weights
 from xbmlib.datasets import DatasetError, Retrieval
 from xbmlib.storage import StorageError, require_writable
 from xbmlib.training.build import fingerprints
@@ -72,7 +72,7 @@ def run_experiment(
     A custom model or loss has no id: train it with :class:`xbmlib.training.trainer.Trainer`.
 
     Raises:
-        ConfigError, DatasetError: bad input, before any training.
+        ConfigError, DatasetError, WeightsError: bad input, before any training.
         StorageError: a store that is full, read-only or no folder, before any training; or a
             finished run whose files are damaged, which is not trained over.
         ImportError: ``$XBM_TENSORBOARD`` without TensorBoard.
@@ -113,13 +113,13 @@ def identify(experiment: Experiment) -> str:
     """The run's id in the store, after every check that needs no training.
 
     Raises:
-        ConfigError, DatasetError: as :func:`run_experiment`.
+        ConfigError, DatasetError, WeightsError: as :func:`run_experiment`.
     """
     return identify_all([experiment])[0]
 
 
 def identify_all(experiments: Iterable[Experiment]) -> list[str]:
-    """:func:`identify` for several, in their order; every data set is loaded once."""
+    """:func:`identify` for several, in their order; data sets and weights are read once."""
 
     @cache
     def load(name: str, split: str, view: str) -> Retrieval:
@@ -127,12 +127,16 @@ def identify_all(experiments: Iterable[Experiment]) -> list[str]:
         check_protocol(data)
         return data
 
-    return [_identify(e, load(e.data, e.split, e.view)) for e in experiments]
+    fit = cache(check_weights)
 
+    def one(e: Experiment) -> str:
+        data = load(e.data, e.split, e.view)
+        check_fit(e, data)
+        if e.weights is not None:
+            fit(e.backbone, e.weights, data.train.channels)
+        return run_id(e, *fingerprints(e, data))
 
-def _identify(experiment: Experiment, data: Retrieval) -> str:
-    check_fit(experiment, data)
-    return run_id(experiment, *fingerprints(experiment, data))
+    return [one(e) for e in experiments]
 
 
 def read_experiment(path: Path) -> Experiment:
