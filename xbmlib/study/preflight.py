@@ -15,6 +15,8 @@ from torch.nn.functional import normalize
 from xbmlib import datasets
 from xbmlib.training.checkpoint import checkpoint_size
 from xbmlib.training.experiment import Experiment
+from xbmlib.training.loading import TESTED, batch_bytes
+from xbmlib.training.shared_memory import room_for
 from xbmlib.training.trainer import Trainer
 
 WARM, MEASURED = 1, 2  # steps of a probe that are not timed, and that are
@@ -45,7 +47,9 @@ class Probe:
 
 
 def check(todo: Sequence[Experiment], folder: Path, workers: int = 1) -> None:
-    """Print the cost of runs: images, hours, disk, GPU memory; nothing for runs on bundled data.
+    """Print the cost of runs: images, hours, disk, memory; nothing for runs on bundled data.
+
+    A second line says where shared memory has too little room for the processes that read ahead.
 
     Args:
         todo: experiments that are about to run.
@@ -73,6 +77,8 @@ def check(todo: Sequence[Experiment], folder: Path, workers: int = 1) -> None:
         f"disk {disk / GIB:.1f} of {free / GIB:.0f} GiB free; {_memory(probes)}",
         flush=True,
     )
+    if shortage := _shared_memory(large, workers):
+        print(shortage, flush=True)
     if disk > free:
         raise PreflightError(
             f"{disk / GIB:.1f} GiB are needed in {folder} and {free / GIB:.1f} are free: make "
@@ -85,6 +91,16 @@ def _work(e: Experiment) -> float:
     data = datasets.load(e.data, e.split, e.view)
     tested = len(data.query) + (0 if data.gallery is None else len(data.gallery))
     return e.steps * e.batch + FORWARD * e.evaluations * tested
+
+
+def _shared_memory(large: Iterable[Experiment], runs: int) -> str:
+    """What :func:`xbmlib.training.shared_memory.room_for` says of the largest batch of any run."""
+    held = 0
+    for e in large:
+        data = datasets.load(e.data, e.split, e.view)
+        batches = [(data.train, e.batch), (data.query, TESTED)]
+        held = max(held, *(batch_bytes(images, size) for images, size in batches))
+    return room_for(held, runs)[1]
 
 
 def _largest(experiments: Iterable[Experiment], backbone: str) -> Experiment:

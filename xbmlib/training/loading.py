@@ -16,6 +16,7 @@ from xbmlib.training.shared_memory import reading_processes
 
 Batch = tuple[Tensor, Tensor, Tensor]  # images (m, C, H, W) uint8, labels (m,), rows (m,)
 WHOLE = slice(None)
+TESTED = 512  # images of a batch in an evaluation
 
 
 def training_batches(
@@ -39,9 +40,9 @@ def test_batches(images: Images, size: int) -> Iterator[Batch]:
 
 
 def sampled_batches(images: Images, count: int, seed: int) -> Iterator[Batch]:
-    """``count`` images sampled without replacement, 512 at a time, under their rows as ids."""
+    """``count`` images sampled without replacement, in batches, under their rows as ids."""
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))[:count]
-    batches = test_batches(images.select(order), 512)
+    batches = test_batches(images.select(order), TESTED)
     return ((x, labels, order[rows]) for x, labels, rows in batches)
 
 
@@ -49,10 +50,8 @@ def _read(
     images: Images, sampler: Any, size: int, seed: int, share: slice = WHOLE
 ) -> Iterator[Batch]:
     """Images in memory are indexed by this process; files are read ahead by workers."""
-    workers = 0
-    if not isinstance(images, ImageSet) and len(images):
-        one = images.fetch(torch.arange(1))
-        workers = reading_processes(min(size, len(images)) * one.nbytes)
+    held = batch_bytes(images, size)
+    workers = reading_processes(held) if held else 0
     # Without a variable that holds it, the loader ends its processes once an error is raised.
     for batch in DataLoader(
         _Rows(images, seed, share),
@@ -67,6 +66,13 @@ def _read(
         if isinstance(batch, DatasetError):
             raise batch
         yield batch
+
+
+def batch_bytes(images: Images, size: int) -> int:
+    """Bytes of a batch that other processes pass to this one; 0 for images in memory."""
+    if isinstance(images, ImageSet) or not len(images):
+        return 0
+    return min(size, len(images)) * images.fetch(torch.arange(1)).nbytes
 
 
 def _as_it_is(batch: Any) -> Any:

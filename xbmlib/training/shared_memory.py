@@ -29,20 +29,34 @@ def reading_processes(batch_bytes: int) -> int:
     Warns:
         UserWarning: there is room for fewer than one per core.
     """
+    workers, shortage = room_for(batch_bytes)
+    if shortage:
+        warnings.warn(shortage, stacklevel=2)
+    return workers
+
+
+def room_for(batch_bytes: int, runs: int = 1) -> tuple[int, str]:
+    """The number of processes that can read images, and one line where it is below the cores'.
+
+    Args:
+        batch_bytes: size of one batch.
+        runs: that share the memory, at least 1.
+
+    Returns:
+        The number, from 0 to that of the cores; and a sentence, empty where it is the latter.
+    """
     wanted = len(os.sched_getaffinity(0))
     if not FOLDER.is_dir():  # another system: its shared memory has no such limit
-        return wanted
+        return wanted, ""
     usage = shutil.disk_usage(FOLDER)
     # The processes of one machine under torchrun share it.
-    room = usage.free // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    room = usage.free // (runs * int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
     fitting = (room // max(batch_bytes, 1) - IN_USE) // AHEAD
     if fitting >= wanted:
-        return wanted
+        return wanted, ""
     workers = max(0, fitting)
-    warnings.warn(
+    return workers, (
         f"{FOLDER} of {usage.total // MIB} MiB has room for the batches of {workers} reading "
         f"processes, not of {wanted}: reading images takes longer; give it more (docker run "
-        "--shm-size=8g)",
-        stacklevel=2,
+        "--shm-size=8g)"
     )
-    return workers
