@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import os
 import sys
-from collections import Counter
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from xbmlib.storage import require_writable, write_atomically
-from xbmlib.training.callbacks import Callback, Training
+from xbmlib.training.callbacks import Training, states
 from xbmlib.training.experiment import ConfigError
 
 # What a checkpoint ends with: its digest. torch reads over it.
@@ -39,7 +36,6 @@ def save_checkpoint(run: Training, path: Path, id: str) -> None:
         TypeError: a logged row or a callback's state that :func:`load_checkpoint` could not read.
         StorageError: a disk that is full or read-only.
     """
-    states = {name: callback.state_dict() for name, callback in _named(run.callbacks)}
     state = {
         "id": id,
         "step": run.step,
@@ -50,11 +46,10 @@ def save_checkpoint(run: Training, path: Path, id: str) -> None:
         "schedule": run.schedule.state_dict(),
         "memory": run.ranks.memory_state(run.memory) if run.memory is not None else {},
         "rows": run.rows,
-        "callbacks": {name: state for name, state in states.items() if state},
+        "callbacks": run.absent | states.of(run.callbacks),
         "rng": torch.get_rng_state(),
     }
-    for name in ("rows", "callbacks"):
-        _check(state[name], name)
+    states.check(run.rows, "rows")
     if run.ranks.is_main:
         write_atomically(path, lambda temporary: write_state(state, temporary))
 
@@ -83,16 +78,20 @@ def write_state(state: dict[str, Any], path: Path) -> None:
 def load_checkpoint(run: Training, path: Path, id: str) -> None:
     """Bring a run to the state in a file; a callback without a state there starts anew.
 
-    A file that is refused leaves the run and its callbacks as they were.
+    A file that is refused leaves the run and its callbacks as they were. The state of a callback
+    that is not among the run's is kept for the checkpoints that follow.
 
     Raises:
-        ConfigError: no checkpoint, a damaged one, that of another run, or a state that a callback
-            refuses.
+        ConfigError: no checkpoint, a damaged one, that of another run, a state that a callback
+            refuses, or states of more callbacks of a class than the run has.
+
+    Warns:
+        UserWarning: a callback that the file has a state of is not among the run's.
     """
     state = read_checkpoint(path, id, run.device)
     for name in ("model", "loss"):
         _check_fit(getattr(run, name), state[name], f"{path}: {name}")
-    _load_callbacks(run.callbacks, state["callbacks"], path)
+    run.absent = states.load(run.callbacks, state["callbacks"], path)
     run.step, run.seconds, run.rows = state["step"], state["seconds"], state["rows"]
     run.model.load_state_dict(state["model"])
     run.loss.load_state_dict(state["loss"])
@@ -174,46 +173,4 @@ def _check_fit(module: nn.Module, state: dict[str, Tensor], where: str) -> None:
         raise ConfigError(
             f"{where} has {name} of shape {found.get(name)}, here it is {wanted.get(name)}: "
             "remove it, or name another file"
-        )
-
-
-def _load_callbacks(callbacks: Iterable[Callback], states: dict[str, Any], path: Path) -> None:
-    """Load the callbacks' states; all of them, or none where one is refused."""
-    loaded: list[tuple[Callback, dict[str, Any]]] = []
-    for name, callback in _named(callbacks):
-        if name not in states:
-            continue
-        before = copy.deepcopy(callback.state_dict())
-        try:
-            callback.load_state_dict(states[name])
-        except Exception as error:
-            for other, state in loaded:
-                other.load_state_dict(state)
-            raise ConfigError(
-                f"{path}: the state of the callback {name} is refused ({error}): remove the file, "
-                "or give the callback that it was written with"
-            ) from error
-        loaded.append((callback, before))
-
-
-def _named(callbacks: Iterable[Callback]) -> Iterator[tuple[str, Callback]]:
-    """Each under the name of its class, the second of a class as "Name 2" and so on."""
-    seen: Counter[str] = Counter()
-    for callback in callbacks:
-        name = type(callback).__name__
-        seen[name] += 1
-        yield name if seen[name] == 1 else f"{name} {seen[name]}", callback
-
-
-def _check(value: Any, where: str) -> None:
-    """Refuse what ``torch.load(weights_only=True)`` does not read: instances of other classes."""
-    if type(value) in (list, tuple, dict):
-        items = value.items() if isinstance(value, dict) else enumerate(value)
-        for key, item in items:
-            _check(item, f"{where}[{key!r}]")
-    elif not isinstance(value, Tensor) and type(value) not in (bool, int, float, str, type(None)):
-        kind = f"{type(value).__module__}.{type(value).__name__}"
-        raise TypeError(
-            f"checkpoint of {where}, a {kind}: give tensors, plain Python numbers, strings, and "
-            "lists and dicts of them"
         )

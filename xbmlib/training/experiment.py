@@ -14,6 +14,8 @@ Positive = Annotated[int, Field(ge=1)]
 # Far above any use, and low enough for a refusal here rather than an allocation that fails.
 Sized = Annotated[int, Field(ge=1, le=1 << 20)]
 Cosine = Annotated[float, Field(ge=-1, le=1)]
+# Characters of a name or of a value in a message.
+SHOWN = 200
 
 
 class ConfigError(ValueError):
@@ -224,8 +226,24 @@ def _explain(error: Any) -> str:
         hint = (
             f"did you mean {close[0]}?" if close else f"known: {', '.join(Experiment.model_fields)}"
         )
-        return f"{name}={error['input']!r}: no such hyper-parameter; {hint}"
+        return f"{name[:SHOWN]}={shown(error['input'])}: no such hyper-parameter; {hint}"
     message = error["msg"].removeprefix("Value error, ")
     if not name:
         return message
-    return f"{name}={error['input']!r}: {message[0].lower()}{message[1:]}"
+    return f"{name}={shown(error['input'])}: {message[0].lower()}{message[1:]}"
+
+
+def shown(value: Any) -> str:
+    """A value as its ``repr``, cut to ``SHOWN`` characters.
+
+    Example:
+        >>> shown([0.5, "a"])
+        "[0.5, 'a']"
+    """
+    try:
+        text = repr(value)
+    except ValueError:  # an integer of thousands of digits, or what holds one
+        if isinstance(value, int):
+            return f"an integer of {value.bit_length():,} bits"
+        return f"a {type(value).__name__} with an integer of thousands of digits"
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}… ({len(text):,} characters)"

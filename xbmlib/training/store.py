@@ -7,7 +7,6 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from filelock import FileLock
 from xbmlib.storage import ROOT, StorageError, explain, write_atomically, write_json
 from xbmlib.training.digests import file_digest, read_file, read_sealed, sealed
 from xbmlib.training.experiment import ConfigError, Experiment
+from xbmlib.training.tables import read_table
 
 # Raise it when a change makes the same experiment give other numbers: stored runs then no longer
 # stand for it.
@@ -151,7 +151,8 @@ class RunStore:
         """Read a finished run, every file of it checked against its digest.
 
         Raises:
-            StorageError: a file is missing, damaged or that of another run.
+            StorageError: a file is missing, damaged or that of another run, or a table has more
+                rows than a run logs.
             ConfigError: a field of the experiment had another default when the run was made.
         """
         self.tidy(id)
@@ -168,7 +169,7 @@ class RunStore:
             )
         tables = {name: f"{name}.parquet" for name in FRAMES}
         frames = {
-            name: pd.read_parquet(BytesIO(read_file(folder / file, record["files"][file])))
+            name: read_table(folder / file, read_file(folder / file, record["files"][file]))
             if file in record["files"]
             else pd.DataFrame()
             for name, file in tables.items()

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import torch
@@ -17,12 +18,13 @@ from xbmlib.datasets.transforms import random_resized_crop, to_float
 from xbmlib.losses import check_call
 from xbmlib.queue import Queue, initialise
 from xbmlib.training import build
-from xbmlib.training.callbacks import Callback, LossPart, Row, Step, measurements
+from xbmlib.training.callbacks import Callback, LossPart, Row, Step, measurements, states
 from xbmlib.training.callbacks.evaluation import evaluate
 from xbmlib.training.checkpoint import load_checkpoint, save_checkpoint
 from xbmlib.training.checks import check_checkpoint_steps, check_fit, check_protocol
 from xbmlib.training.experiment import Experiment
 from xbmlib.training.loading import (
+    TESTED,
     Batch,
     crop_generator,
     sampled_batches,
@@ -33,6 +35,7 @@ from xbmlib.training.provenance import provenance
 from xbmlib.training.ranks import ranks_of_run
 from xbmlib.training.schedule import Schedule
 from xbmlib.training.store import Run, run_id
+from xbmlib.training.tables import MEASURED, Tables
 
 CHECKPOINT_STEPS = 500
 
@@ -86,8 +89,9 @@ class Trainer:
         self.schedule = Schedule(e, self.optimiser)
         self.memory = build.build_memory(e, len(data.train), self.device, self.ranks)
         self.callbacks: Sequence[Callback] = [*measurements(e, data), *callbacks]
-        self.rows: dict[str, list[Row]] = {"step": [], "drift": [], "evaluation": []}
-        self.tables: dict[str, pd.DataFrame] = {}
+        self.rows: dict[str, list[Row]] = {table: [] for table in MEASURED}
+        self.tables: dict[str, pd.DataFrame] = Tables()
+        self.absent: dict[str, Any] = {}
         self.step, self.seconds = 0, 0.0
         # Before the first step: nothing after the last may lose a run.
         self.provenance = provenance(self.device)
@@ -101,6 +105,8 @@ class Trainer:
         self.model.train()
         for callback in self.callbacks:
             callback.on_start(self)
+        # Refused before the first step rather than at the first checkpoint.
+        states.of(self.callbacks)
         for images, labels, ids in self.batches():
             step = self.update(images, labels, ids)
             for callback in self.callbacks:
@@ -157,7 +163,20 @@ class Trainer:
         """Keep a row with the run, under its "step", and pass a copy of it to every callback.
 
         Raises:
+            ValueError: a table of the run itself, whose rows would be taken for measurements.
             TypeError: a value that is no plain Python number, which could not be stored.
+        """
+        if table in MEASURED:
+            raise ValueError(
+                f"table={table!r}: {', '.join(MEASURED)} are the run's own; give another name"
+            )
+        self.measured(table, row)
+
+    def measured(self, table: str, row: Row) -> None:
+        """:meth:`log` for the callbacks that measure what the run consists of.
+
+        Raises:
+            TypeError: as :meth:`log`.
         """
         for name, value in row.items():
             # Refused now: stored, it would fail after the last step, and the run be lost.
@@ -170,7 +189,7 @@ class Trainer:
             callback.on_log(self, table, dict(row))
 
     @torch.no_grad()
-    def embed(self, images: Images, batch: int = 512) -> Tensor:
+    def embed(self, images: Images, batch: int = TESTED) -> Tensor:
         """Embeddings (n, D) of images, in evaluation mode; every rank has to call it."""
         self.model.eval()
         batches = test_batches(self.ranks.shard(images), batch)
@@ -222,12 +241,10 @@ class Trainer:
     def result(self, id: str) -> Run:
         """What the finished run measured."""
         history = self.rows["evaluation"]
-        # A callback may have logged to the same table.
-        final = next(row for row in reversed(history) if "R@1" in row)
         return Run(
             id=id,
             experiment=self.experiment,
-            recall={k: v for k, v in final.items() if k != "step"},
+            recall={k: v for k, v in history[-1].items() if k != "step"},
             history=history,
             metrics=pd.DataFrame(self.rows["step"]),
             drift=pd.DataFrame(self.rows["drift"]),

@@ -80,6 +80,7 @@ class Training(Protocol):
         seconds: spent on them, evaluations included.
         rows: what was logged, by table.
         tables: frames to keep with the finished run: "mined" and "neighbours".
+        absent: states in the checkpoint of callbacks that are not among the run's, by name.
     """
 
     experiment: Experiment
@@ -96,9 +97,13 @@ class Training(Protocol):
     seconds: float
     rows: dict[str, list[Row]]
     tables: dict[str, pd.DataFrame]
+    absent: dict[str, Any]
 
     def log(self, table: str, row: Row) -> None:
-        """Keep a row with the run and pass a copy of it to every callback."""
+        """Keep a row of your own table with the run and pass a copy of it to every callback."""
+
+    def measured(self, table: str, row: Row) -> None:
+        """The same for a table of the run itself: "step", "drift" or "evaluation"."""
 
     def embed(self, images: Images) -> Tensor:
         """Embeddings (n, D) of images, in evaluation mode; every rank has to call it."""
@@ -139,8 +144,8 @@ class Callback:
         """After ``trainer.log(table, row)``, by whichever callback.
 
         The run itself logs the tables "step", "drift" and "evaluation", which are
-        :attr:`xbmlib.training.store.Run.metrics`, ``drift`` and ``history``. Every row has its
-        "step".
+        :attr:`xbmlib.training.store.Run.metrics`, ``drift`` and ``history``, and which no other
+        callback may log to. Every row has its "step".
         """
 
     def on_evaluation(self, trainer: Training, row: Row) -> None:
@@ -150,7 +155,11 @@ class Callback:
         """After the last step."""
 
     def state_dict(self) -> dict[str, Any]:
-        """What to resume from: tensors, numbers, strings, and lists and dicts of them."""
+        """What to resume from: tensors, numbers, strings, and lists and dicts of them.
+
+        A module's ``state_dict()`` is one. Called before the first step too, so that what could
+        not be stored is refused then.
+        """
         return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

@@ -53,7 +53,7 @@ class DriftProbes(Callback):
             errors if trainer.experiment.lemma else None,
         )
         for row in rows:
-            trainer.log("drift", row | {"lr": trainer.schedule.rate(trainer.step)})
+            trainer.measured("drift", row | {"lr": trainer.schedule.rate(trainer.step)})
 
     def _gradient_errors(self, trainer: Training, differences: Tensor) -> dict[str, Tensor]:
         """Lemma 1, the x_i of each v_j being the next probe."""

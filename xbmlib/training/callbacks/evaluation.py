@@ -28,7 +28,7 @@ class Evaluation(Callback):
             return
         row = {"step": trainer.step, **trainer.evaluate()}
         trainer.schedule.observe(row["R@1"])
-        trainer.log("evaluation", row)
+        trainer.measured("evaluation", row)
         for callback in trainer.callbacks:
             callback.on_evaluation(trainer, dict(row))
 

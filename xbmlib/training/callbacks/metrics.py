@@ -39,4 +39,4 @@ class Metrics(Callback):
             if valid is not None:
                 row[f"{name}_negatives"] = int(valid.negatives.sum())
                 row[f"{name}_positives"] = int(valid.positives.sum())
-        trainer.log("step", row)
+        trainer.measured("step", row)
