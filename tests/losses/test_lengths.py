@@ -27,6 +27,24 @@ def test_any_norm(norm, dtype, kind, named):
     assert value.item() == pytest.approx(total / len(anchors), rel=rel)
 
 
+@pytest.mark.parametrize("norm", [1e-2, 1.0, 3.0, 30.0, 1e3])
+@pytest.mark.parametrize(("kind", "named"), [(TripletLoss, {"eta": 0.1}),
+                                             (ContrastiveLoss, {"lam": 0.5})])  # fmt: skip
+@pytest.mark.parametrize("scaled", ["anchors", "memory", "both"])
+def test_a_bfloat16_memory_of_any_norm(norm, kind, named, scaled):
+    """Oracle: the float64 loops on the same rounded entries. 5,000 entries: several tiles, and more
+    than a bound that is off by bfloat16's rounding at norm 1 would find.
+    """
+    anchors, labels, memory, memory_labels, own = case(24, 5000, 16, 40, dtype=torch.float32)
+    anchors = anchors * (norm if scaled != "memory" else 1)
+    memory = (memory * (norm if scaled != "anchors" else 1)).bfloat16()
+    wide = (tensor.double() for tensor in (anchors, memory))
+    first, second = wide
+    total, *_ = brute_batch(kind, named, first, labels, second, memory_labels, own)
+    value = kind(**named)(anchors, labels, memory, memory_labels, own=own)
+    assert value.item() == pytest.approx(total / len(anchors), rel=2e-5)
+
+
 def test_two_batches_enqueued_before_one_backward():
     """Oracle: the gradient of the same loss on a copy of the entries as they were.
 

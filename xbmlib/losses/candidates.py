@@ -195,8 +195,8 @@ def _search_above(
         return None
     # If a shadow holds a NaN, so does its norm, and the bounds are NaN too.
     finite = shadow is not None
-    if shadow is None and entries.dtype == torch.bfloat16:
-        shadow = Shadow(entries, v.new_tensor(1.01))
+    if shadow is None and entries.dtype == torch.bfloat16 and lowest > -torch.inf:
+        shadow = Shadow(entries, _largest_norm(entries))
     searched, query = entries, v  # (M, D), (m, D)
     if shadow is not None and lowest > -torch.inf:
         searched, query = shadow.entries, v.bfloat16()
@@ -229,6 +229,14 @@ def _search_above(
     none = torch.zeros(0, dtype=torch.int64, device=v.device)
     found = torch.cat([v.new_empty(0, len(v)), *kept])  # (C, m)
     return torch.cat([none, *columns]), found.T.contiguous()
+
+
+def _largest_norm(entries: Tensor) -> Tensor:
+    """The largest norm of the entries (M, D), scalar, at least 1: what it is for unit vectors."""
+    tiles = entries.split(TILE_ENTRIES) if len(entries) else ()
+    norms = [torch.linalg.vector_norm(tile, dim=1, dtype=torch.float32).amax() for tile in tiles]
+    # The rounding to bfloat16 takes some from 1 in either direction.
+    return torch.stack([*norms, torch.ones((), device=entries.device) * 1.01]).amax()
 
 
 def _gpu_scale(v: Tensor) -> int:
