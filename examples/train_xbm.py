@@ -33,6 +33,8 @@ def own(folder):
     view = [transforms.Grayscale(), transforms.Resize((32, 32)), transforms.PILToTensor()]
     images, labels = zip(*ImageFolder(folder, transforms.Compose(view)), strict=True)
     images, labels = torch.stack(images), torch.tensor(labels)
+    if labels.max() < 3:
+        raise ValueError(f"{folder}: {labels.max() + 1} classes; give 4 or more, half for the test")
     train = labels < (labels.max() + 1) // 2
     return (images[train], labels[train]), (images[~train], labels[~train])
 
@@ -75,9 +77,10 @@ def main():
     parser.add_argument("--lr", type=float, default=4e-4)
     parser.add_argument("--memory", type=float, default=1.0, help="R_M = M / N; 0: no memory")
     given = parser.parse_args()
-    if given.batch % given.k or not 0 <= given.memory <= 1:
-        sys.exit(f"batch={given.batch}, k={given.k}, memory={given.memory}: give a batch that is a "
-                 "multiple of k, and a memory in [0, 1]")  # fmt: skip
+    if min(given.steps, given.k) < 1 or given.batch % given.k or not 0 <= given.memory <= 1:
+        sys.exit(f"steps={given.steps}, batch={given.batch}, k={given.k}, memory={given.memory}: "
+                 "give steps and k of at least 1, a batch that is a multiple of k, and a memory in "
+                 "[0, 1]")  # fmt: skip
 
     torch.manual_seed(0)
     training, test = own(given.images) if given.images else bundled(given.data)
@@ -90,4 +93,7 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except (OSError, ValueError) as error:
+        sys.exit(str(error))

@@ -50,10 +50,26 @@ def test_own_images(folder):
     assert not done.stderr
 
 
-def test_bad_arguments_are_refused(folder):
-    """Oracle: a message that names the values."""
-    done = run(folder, "--images", "images", "--batch", "5")
-    assert done.returncode == 1 and "batch=5, k=2" in done.stderr
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--images", "images", "--batch", "5"), "batch=5, k=2"),
+        (("--images", "images", "--k", "0"), "k=0"),
+        (("--images", "images", "--steps", "0"), "steps=0"),
+        (("--images", "three"), "three: 3 classes; give 4 or more"),
+        (("--images", "missing"), "missing"),
+        (("--images", "images", "--batch", "16"), "8"),
+        (("--data", "hanzy"), "hanzy"),
+    ],
+)
+def test_bad_arguments_are_refused(folder, arguments, message):
+    """Oracle: one line that names the value."""
+    (folder / "three").mkdir()
+    for name in "012":
+        (folder / "three" / name).symlink_to(folder / "images" / name)
+    done = run(folder, *arguments)
+    assert done.returncode == 1 and message in done.stderr
+    assert done.stderr.count("\n") == 1, done.stderr
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from importlib import import_module
 
 import pytest
 import torch
@@ -69,6 +70,24 @@ def test_each_call_names_its_extra(package, extra, call, tmp_path, monkeypatch):
     assert str(caught.value).startswith(f"{package} is not installed")
     assert str(caught.value).endswith(f"pip install 'xbmlib[{extra}]'")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("module", "package"),
+    [("xbmlib.plots", "seaborn"), ("xbmlib.plots.cost", "matplotlib"), ("xbmlib.plots", "pandas"),
+     ("xbmlib.study.notebook", "matplotlib"), ("xbmlib.study.notebook", "pydantic"),
+     ("xbmlib.study.statistics", "pandas"), ("xbmlib.datasets.pack", "filelock"),
+     ("xbmlib.datasets.pack", "tqdm"), ("xbmlib.datasets.pack", "pyarrow")],
+)  # fmt: skip
+def test_each_room_names_its_extra(module, package, monkeypatch):
+    """Oracle: one line with the package and the command that installs it, from a fresh import."""
+    for name in [name for name in sys.modules if name.split(".")[0] == "xbmlib"]:
+        monkeypatch.delitem(sys.modules, name)
+    hide(monkeypatch, package)
+    with pytest.raises(ModuleNotFoundError) as caught:
+        import_module(module)
+    assert str(caught.value).endswith("is not installed: pip install 'xbmlib[study]'")
+    assert str(caught.value).startswith(package)
 
 
 def test_the_rest_works_without_any_extra():

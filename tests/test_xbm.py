@@ -206,6 +206,8 @@ def test_ids_and_storage_are_passed_on():
         ({"start": True}, "start=True"),
         ({"weight": 0}, "weight=0: give a finite number above 0"),
         ({"weight": float("nan")}, "weight=nan"),
+        ({"weight": "1"}, "weight='1': give a finite number"),
+        ({"weight": True}, "weight=True: give a finite number"),
         ({"weight": float("inf")}, "weight=inf"),
         ({"dtype": torch.int32}, "int32"),
         ({"dtype": torch.float16, "shadow": True}, "shadow"),
@@ -226,6 +228,7 @@ def test_bad_settings(change, message):
     ("change", "message"),
     [
         ({"anchors": torch.zeros(8, 3)}, r"\(8, 3\).*\(B, 5\)"),
+        ({"anchors": torch.zeros(8, D).numpy()}, "embeddings of type ndarray: give a tensor"),
         ({"labels": torch.zeros(3, dtype=torch.int64)}, r"labels.*\(3,\)"),
         ({"labels": torch.zeros(8)}, "labels of torch.float32: give integers"),
         ({"ids": torch.zeros(2, dtype=torch.int64)}, r"ids.*\(2,\)"),

@@ -243,6 +243,8 @@ class CrossBatchMemory(Ring):
         Raises:
             ValueError: as :meth:`enqueue`.
         """
+        if not isinstance(embeddings, Tensor):
+            raise ValueError(f"embeddings of type {type(embeddings).__name__}: give a tensor")
         batch = embeddings.shape[0] if embeddings.ndim == 2 else -1
         if batch < 0 or embeddings.shape[1] != self.dim:
             raise ValueError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from numbers import Real
 from typing import Any
 
 import torch
@@ -83,7 +84,8 @@ class XBM(Registered, CheckedState):
     ) -> None:
         super().__init__()
         start = whole_number("start", start, 0)
-        if not 0 < weight < math.inf:
+        number = isinstance(weight, Real) and not isinstance(weight, bool)
+        if not number or not 0 < weight < math.inf:
             raise ValueError(f"weight={weight!r}: give a finite number above 0")
         if not isinstance(loss, nn.Module):
             raise ValueError(

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from pytorch_metric_learning.utils.accuracy_calculator import AccuracyCalculator
 from torch.nn import functional as F
 
-from xbmlib.recall import ahead, map_at_r, r_precision, recall_at_k, tiles
+from xbmlib.recall import ahead, map_at_r, one_per_class, r_precision, recall_at_k, tiles
 
 KS = (1, 2, 5)
 
@@ -150,6 +150,8 @@ def test_queries_without_a_match_are_misses():
     [
         (lambda q, y: recall_at_k(q, y, []), "K"),
         (lambda q, y: recall_at_k(q, y, [0, 1]), r"ks=\(0, 1\)"),
+        (lambda q, y: recall_at_k(q, y, 1), r"ks=1: give a list of K, such as \[1, 10\]"),
+        (lambda q, y: one_per_class(q, y, 1), r"ks=1: give a list of K"),
         (lambda q, y: recall_at_k(q[:0], y[:0], [1]), "at least 1"),
         (lambda q, y: recall_at_k(q, y[:2], [1]), "labels"),
         (lambda q, y: recall_at_k(q, y, [1], gallery=q), "both"),

@@ -80,6 +80,7 @@ else:
         (["a = 1", f"p = P{TAKES}\ndata = 3", "data = 4\ndata.tail()"], {}, {"a": 1}),
         (["a = 1", f"p = P{TAKES}", "x = f(data)", "a = 3\nb = 1"], {}, {"a": 3, "b": 1}),
         (["a = ", "b.c = 1\nb[0] = 2", "def f(): x = 1"], {}, {}),
+        (["# Parameters\nclass = 7\na = 1\nNone = 'x'  # y"], {}, {"class": 7, "None": "x"}),
     ],
 )
 def test_assigned(cells, namespace, wanted):
@@ -99,8 +100,9 @@ def test_every_notebook_takes_its_parameters_where_the_check_looks():
 
 @pytest.mark.parametrize(
     "values",
-    [{"_secret": 1}, {"study": 1}, {"open": 1}, {"In": 1}, {"rato": 0.1}],
-)
+    [{"_secret": 1}, {"study": 1}, {"open": 1}, {"In": 1}, {"rato": 0.1}, {"class": 1},
+     {"__builtins__": 1}],
+)  # fmt: skip
 def test_a_mapping_is_refused_by_the_same_rule(values):
     """Oracle: the name and the value."""
     ((name, value),) = values.items()

@@ -7,9 +7,8 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from xbmlib.integers import whole_number
 from xbmlib.recall.ahead import images_ahead
-from xbmlib.recall.tiles import checked_labels, tiles
+from xbmlib.recall.tiles import checked_ks, checked_labels, tiles
 
 
 def recall_at_k(
@@ -48,9 +47,7 @@ def recall_at_k(
         >>> recall_at_k(embeddings, torch.tensor([0, 0, 1, 0]), [1, 2])
         {1: 0.25, 2: 0.75}
     """
-    ks = [whole_number("a K of ks", k) for k in ks]
-    if not ks or min(ks) < 1:
-        raise ValueError(f"ks={tuple(ks)}: give at least one K, each at least 1")
+    ks = checked_ks(ks)
     query_labels, target_labels = checked_labels(query, query_labels, gallery, gallery_labels)
     targets = None if gallery is None else target_labels
     counts = images_ahead(query, query_labels, gallery, targets, max(ks))

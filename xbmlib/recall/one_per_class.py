@@ -9,6 +9,7 @@ from torch import Tensor
 
 from xbmlib.integers import as_labels, whole_number
 from xbmlib.recall.measures import recall_at_k
+from xbmlib.recall.tiles import checked_ks
 
 DRAWS, SEED = 10, 2020
 
@@ -41,7 +42,7 @@ def one_per_class(
     draws = whole_number("draws", draws, 1)
     labels = as_labels("labels", labels)
     generator = torch.Generator().manual_seed(SEED)
-    ks = tuple(whole_number("a K of ks", k) for k in ks)
+    ks = checked_ks(ks)
     total = dict.fromkeys(ks, 0.0)
     for _ in range(draws):
         gallery = first_of_each(labels, torch.randperm(len(labels), generator=generator))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from xbmlib.integers import as_labels
+from xbmlib.integers import as_labels, whole_number
 
 # Entries up to this factor from 1 have products that float32 holds.
 SAFE = 2.0**40
@@ -17,6 +17,20 @@ SAFE = 2.0**40
 SMALLEST = 2.0**-480
 # Similarities of one tile: 8 Mi of float32 are 32 MiB.
 TILE = 1 << 23
+
+
+def checked_ks(ks: Iterable[int]) -> list[int]:
+    """The K of R@K as Python's integers.
+
+    Raises:
+        ValueError: no list of whole numbers of at least 1.
+    """
+    if not isinstance(ks, Iterable):
+        raise ValueError(f"ks={ks!r}: give a list of K, such as [1, 10]")
+    found = [whole_number("a K of ks", k) for k in ks]
+    if not found or min(found) < 1:
+        raise ValueError(f"ks={tuple(found)}: give at least one K, each at least 1")
+    return found
 
 
 class Tile(NamedTuple):

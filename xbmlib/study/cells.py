@@ -8,12 +8,17 @@ be distinguished from its own.
 from __future__ import annotations
 
 import ast
+import keyword
+import re
 import sys
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 # In the cell that takes the parameters; what is assigned before it was meant as one.
 TAKES = ".of(globals())"
+# A name and a value on a line of their own.
+ASSIGNED = re.compile(r"^(\w+) *=(?!=) *(.+?) *(?:#.*)?$", re.MULTILINE)
 
 
 def parameters_of_cells(namespace: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -53,6 +58,7 @@ def assigned(cells: Iterable[str], namespace: Mapping[str, Any]) -> dict[str, An
         try:
             statements = ast.parse(cell).body
         except SyntaxError:  # the cell has failed
+            found |= _keywords(cell)
             continue
         values = [pair for statement in statements for pair in _assignments(statement)]
         literals = all(
@@ -77,6 +83,16 @@ def _assignments(statement: ast.stmt) -> list[tuple[str, ast.expr]]:
         for node in names
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
     ]
+
+
+def _keywords(cell: str) -> dict[str, Any]:
+    """Python's keywords that a cell assigns, as ``class = 1``, which no parameter can be named."""
+    found = {}
+    for name, value in ASSIGNED.findall(cell):
+        if keyword.iskeyword(name):
+            with suppress(ValueError, SyntaxError):
+                found[name] = ast.literal_eval(value)
+    return found
 
 
 def _literal(value: ast.expr | None) -> bool:

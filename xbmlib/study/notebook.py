@@ -20,15 +20,13 @@ from xbmlib.storage import ROOT, require_writable, write_atomically, write_csv, 
 from xbmlib.study.cells import parameters_of_cells
 from xbmlib.study.profiles import PROFILES, Profile
 from xbmlib.study.verdict import Verdict
+from xbmlib.training.experiment import SHOWN, shown
 
 if TYPE_CHECKING:
     from IPython.display import Image, Markdown
     from pandas.io.formats.style import Styler
 
 ProfileName = Literal["smoke", "quick", "full", "paper", "released"]
-
-# Characters of a value in a message.
-SHOWN = 200
 
 
 class ParameterError(ValueError):
@@ -82,18 +80,10 @@ class Checked(BaseModel):
         if error["type"] == "extra_forbidden":
             close = difflib.get_close_matches(name, cls.model_fields, n=1)
             hint = f"did you mean {close[0]}? " if close else ""
-            return f"{name}={_shown(error['input'])}: no such parameter; {hint}Known: {known}"
+            given = f"{name[:SHOWN]}={shown(error['input'])}"
+            return f"{given}: no such parameter; {hint}Known: {known}"
         message = error["msg"].removeprefix("Value error, ")
-        return f"{name}={_shown(error['input'])}: {message[0].lower()}{message[1:]}"
-
-
-def _shown(value: Any) -> str:
-    """A value as its ``repr``, cut to ``SHOWN`` characters."""
-    try:
-        text = repr(value)
-    except ValueError:  # an integer of thousands of digits
-        return f"an integer of {value.bit_length():,} bits"
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]}… ({len(text):,} characters)"
+        return f"{name}={shown(error['input'])}: {message[0].lower()}{message[1:]}"
 
 
 class StudyParameters(Checked):
