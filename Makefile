@@ -11,7 +11,7 @@ PYTHON = $(shell for python in python3.11 python3.12 python3.13 python3; do \
   $$python -c '$(SUITS)' 2>/dev/null && { command -v $$python; break; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce sweep report test lint search verify bench clean
+.PHONY: help setup reproduce sweep report test lint search verify bench storm clean
 
 help:
 	@echo "make reproduce [PROFILE=quick]  run the study: results/, figures/, verdicts"
@@ -24,6 +24,7 @@ help:
 	@echo "make search                     the search for the settings of each arm"
 	@echo "make verify                     train some stored runs anew and compare: 5 minutes"
 	@echo "make bench                      measure results/benchmarks*.csv, cost, input, scaling: 20 minutes"
+	@echo "make storm                      kill, fill up and damage it at random: results/storm.csv, 20 minutes"
 	@echo "make clean                      remove .venv and caches (results stay)"
 
 # The stamp is the lock that .venv was built from, and comes last. Where there is none, or another,
@@ -67,6 +68,10 @@ bench: setup
 
 verify: setup
 	$(BIN)/python -m xbmlib.study.verify
+
+# Faults of every kind from one seed; `python -m tools.storm --help` for a part of them.
+storm: setup
+	OMP_NUM_THREADS=1 $(BIN)/python -m tools.storm
 
 lint: setup
 	$(BIN)/ruff check .

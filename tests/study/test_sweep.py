@@ -6,8 +6,6 @@ import json
 import os
 import re
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -16,6 +14,8 @@ import pytest
 import torch
 import yaml
 
+from tools.storm.sweep import NOTEBOOK, snakemake
+from tools.storm.trials import contents
 from xbmlib.study import sweep
 from xbmlib.study.parallel import run_all
 from xbmlib.study.plan import STUDIES, experiments, plan
@@ -26,8 +26,6 @@ from xbmlib.training.run import identify
 from xbmlib.training.store import RunStore
 
 ROOT = Path(__file__).resolve().parents[2]
-# Two runs of seven steps at the profile smoke.
-NOTEBOOK = "recall_sop"
 
 
 def of_notebook(path):
@@ -123,21 +121,6 @@ def test_a_run_that_was_planned_otherwise_is_refused():
         sweep.train_planned(planned, "0" * 16)
 
 
-def snakemake(root, *arguments):
-    """Start a sweep over one notebook at the profile smoke, in a separate session."""
-    command = [sys.executable, "-m", "snakemake", "-c2", "--snakefile", "workflow/Snakefile"]
-    config = ["--config", "profile=smoke", f"notebooks={NOTEBOOK}", "checkpoint_steps=1"]
-    return subprocess.Popen(
-        [*command, *arguments, *config],
-        cwd=ROOT,
-        env=os.environ | {"XBM_ROOT": str(root), "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-
-
 def kill_in_training(root):
     """Kill a sweep with its processes once a run has a checkpoint; return its folders."""
     process = snakemake(root)
@@ -147,13 +130,6 @@ def kill_in_training(root):
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     return [path.parent for path in found if path.is_file()]
-
-
-def without_clock(folder):
-    """The bytes of a finished run's files, apart from seconds, commit and the digest of these."""
-    out = {path.name: path.read_bytes() for path in folder.iterdir()}
-    without = {"seconds": 0, "commit": "", "digest": ""}
-    return out | {"provenance.json": json.loads(out["provenance.json"]) | without}
 
 
 def test_killed_it_goes_on_to_the_same_bits(tmp_path):
@@ -184,7 +160,7 @@ def test_killed_it_goes_on_to_the_same_bits(tmp_path):
     # The notebook found all of its runs done, and trained no other.
     assert sorted(path.name for path in swept.folder.iterdir()) == sorted(r.id for r in wanted)
     for run in wanted:
-        assert without_clock(swept.path(run.id)) == without_clock(undisturbed.path(run.id))
+        assert contents(swept.path(run.id)) == contents(undisturbed.path(run.id))
         resumed = swept.path(run.id) in cut
         assert (swept.load(run.id).provenance["seconds"] >= 1e6) == resumed
 

@@ -1,0 +1,44 @@
+"""The storm's table: results/storm.csv, the console's lines and the README's section."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from xbmlib.storage import ROOT, write_csv
+
+CSV = ROOT / "results" / "storm.csv"
+COLUMNS = ["kind", "tried", "survived", "seconds", "reach", "seed", "share"]
+BEGIN, END = "<!-- storm: make storm -->", "<!-- end of storm -->"
+
+
+def stored(path: Path, seed: int, share: float, order: list[str]) -> pd.DataFrame:
+    """The rows of a file that belong to the same storm, in a given order of the kinds."""
+    if not path.is_file():
+        return pd.DataFrame(columns=COLUMNS)
+    rows = pd.read_csv(path)
+    same = rows[(rows["seed"] == seed) & (rows["share"] == share) & rows["kind"].isin(order)]
+    return same.sort_values("kind", key=lambda kinds: kinds.map(order.index), ignore_index=True)
+
+
+def keep(path: Path, row: dict[str, object], order: list[str]) -> None:
+    """Put a row in place of that of its kind, whole or not at all; rows of another storm go."""
+    rows = stored(path, int(str(row["seed"])), float(str(row["share"])), order)
+    rows = pd.concat([rows[rows["kind"] != row["kind"]], pd.DataFrame([row])])
+    rows = rows.sort_values("kind", key=lambda kinds: kinds.map(order.index))
+    write_csv(path, rows[COLUMNS])
+
+
+def markdown(rows: pd.DataFrame) -> str:
+    """The rows as a table in Markdown."""
+    lines = ["| fault | tried | survived | what it hit |", "|---|---|---|---|"]
+    lines += [f"| {r.kind} | {r.tried:,} | {r.survived:,} | {r.reach} |" for r in rows.itertuples()]
+    return "\n".join(lines)
+
+
+def rewritten(readme: str, rows: pd.DataFrame) -> str:
+    """The README with its table generated from the rows."""
+    head, _, rest = readme.partition(BEGIN)
+    _, _, tail = rest.partition(END)
+    return f"{head}{BEGIN}\n{markdown(rows)}\n{END}{tail}"
