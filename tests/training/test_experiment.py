@@ -89,6 +89,9 @@ def test_every_field_is_listed_here():
     [
         ({"rato": 0.1}, r"rato=0\.1: no such hyper-parameter; did you mean ratio\?"),
         ({"Loss": "triplet"}, "Loss='triplet': no such hyper-parameter; did you mean loss"),
+        ({"self": 1}, "self=1: no such hyper-parameter"),
+        ({"data": "a" * 5000, "split": 10**5000}, r"^split=an integer of 16,610 bits: input"),
+        ({"n" * 5000: [10**5000]}, r"^n{200}=a list with an integer of thousands of digits: no"),
         ({"zzz": 1}, "zzz=1: no such hyper-parameter; known: data, .*probes"),
         ({"drift": (0,)}, r"drift.*=0: .*greater than or equal to 1"),
         ({"drift": (10, -3)}, r"drift.*=-3: .*greater than or equal to 1"),

@@ -27,12 +27,12 @@ def stated(name: str, texts: list[str]) -> set[Image]:
 def _sop(rows: list[list[str]]) -> Iterator[Image]:
     for part, lines in zip(("train", "query"), rows, strict=True):
         for line in lines[1:]:
-            _, label, _, path = line.split(None, 3)
+            _, label, _, path = line.strip().split(None, 3)
             yield part, path, int(label)
 
 
 def _inshop(rows: list[list[str]]) -> Iterator[Image]:
-    columns = [line.rsplit(None, 2) for line in rows[0][2:]]
+    columns = [line.strip().rsplit(None, 2) for line in rows[0][2:]]
     items = sorted({item for _, item, _ in columns})
     for path, item, part in columns:
         yield part, path, items.index(item)
@@ -49,7 +49,7 @@ def _cub(rows: list[list[str]]) -> Iterator[Image]:
     for line, its_class in zip(*rows, strict=True):
         label = int(its_class.split()[1])
         part = "train" if label <= 100 else "query"
-        yield part, f"images/{line.split(None, 1)[1]}", label
+        yield part, f"images/{line.strip().split(None, 1)[1]}", label
 
 
 _READ = {"sop": _sop, "inshop": _inshop, "vehicleid": _vehicleid, "cub": _cub}

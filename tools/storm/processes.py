@@ -29,6 +29,8 @@ def start(target: Callable[..., None], log: Path, *arguments: Any) -> Any:
 
 def _in_session(target: Callable[..., None], log: Path, arguments: tuple[Any, ...]) -> None:
     os.setsid()
+    # As in a command: its own processes are forked, and not children of another server.
+    mp.set_start_method("fork", force=True)
     with log.open("ab", buffering=0) as file:
         for stream in (1, 2):
             os.dup2(file.fileno(), stream)

@@ -115,7 +115,7 @@ class Experiment(BaseModel):
         "none",
     )
 
-    def __init__(self, **values: Any) -> None:
+    def __init__(self, /, **values: Any) -> None:  # "self" is an unknown name as any other
         try:
             super().__init__(**{name: _plain(value) for name, value in values.items()})
         except ValidationError as error:
