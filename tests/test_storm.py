@@ -111,7 +111,8 @@ def test_a_process_that_outlives_its_session_is_seen(tmp_path):
 
 
 def test_a_place_that_changes_the_numbers_is_seen(tmp_path, monkeypatch):
-    """Oracle: a command that trains nothing."""
+    """Oracle: a command that trains nothing, where an ordinary one leaves a file."""
+    monkeypatch.setattr(places, "_ordinary", lambda of_files: {"run/recall.json": b"1"})
     monkeypatch.setattr(places.Command, "run", lambda self: places.subprocess.run(
         ["sh", "-c", "echo odd >&2"], capture_output=True, text=True, check=False))  # fmt: skip
     assert places.odd("no git", tmp_path, Random(0), 1).survived == 0

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from random import Random
+from tempfile import TemporaryDirectory
 
 from tests.datasets.trees import sop_tree
 from tools.storm.processes import ISOLATED, PATIENCE, can_mount
@@ -19,14 +22,8 @@ from xbmlib.storage import CHECKOUT
 # A short run on the bundled images, and one on 600 files in batches too large for 64 MiB.
 BUNDLED = {"split": "validation", "steps": 12, "start": 3, "batch": 8, "k": 2, "ratio": 0.001,
            "dim": 16, "log_every": 1}  # fmt: skip
-FILES = BUNDLED | {
-    "data": "sop",
-    "split": "test",
-    "view": "paper",
-    "batch": 6,
-    "ratio": 0.1,
-    "steps": 4,
-}
+FILES = BUNDLED | {"data": "sop", "split": "test", "view": "paper", "batch": 6, "ratio": 0.1,
+                   "steps": 4}  # fmt: skip
 PHOTOS = 100  # of each of 6 classes
 
 
@@ -80,15 +77,18 @@ def _strange_path(command: Command) -> None:
     command.store = command.store.with_name("a path 数 ü 'quoted' $HOME")
 
 
+def _read_only(folder: Path) -> str:
+    at = shlex.quote(str(folder))
+    return f"mount --bind {at} {at} && mount -o remount,ro,bind {at}"
+
+
 def _read_only_checkout(command: Command) -> None:
-    command.mounts = f"mount --bind {CHECKOUT} {CHECKOUT} && " \
-                     f"mount -o remount,ro,bind {CHECKOUT}"  # fmt: skip
+    command.mounts = _read_only(CHECKOUT)
 
 
 def _read_only_store(command: Command) -> None:
     command.store.mkdir()
-    at = command.store
-    command.mounts = f"mount --bind {at} {at} && mount -o remount,ro,bind {at}"
+    command.mounts = _read_only(command.store)
     command.refused = "read-only file system"
 
 
@@ -109,39 +109,53 @@ PLACES: dict[str, Callable[[Command], None]] = {
 OF_FILES = {"/dev/shm of 64 MiB"}
 
 
+@cache
+def _ordinary(of_files: bool) -> dict[str, object]:
+    """The files of the run in an ordinary place."""
+    with TemporaryDirectory(prefix="storm-") as place:
+        command = _command(of_files, Path(place), "plain")
+        done = command.run()
+        if done.returncode:
+            raise RuntimeError(done.stderr[-500:])
+        return contents(command.store)
+
+
+def _command(of_files: bool, place: Path, store: str) -> Command:
+    """The run on the bundled images, or on files of its own."""
+    (place / "e.json").write_text(json.dumps(FILES if of_files else BUNDLED))
+    command = Command(place / "e.json", place / store)
+    if of_files:
+        command.environment["XBM_DATA"] = str(sop_tree(place / "data", 6, PHOTOS))
+    return command
+
+
 def odd(name: str, place: Path, chance: Random, count: int) -> Trials:
-    """Run once in an ordinary place, and so often in an odd one.
+    """Run in an odd place, so often, for the numbers of an ordinary one.
 
     Args:
         name: key of :data:`PLACES`.
         place: folder for all files.
-        chance: of the seeds of the runs.
+        chance: nothing here is random.
         count: number of runs.
     """
-    trials = Trials()
+    trials, of_files = Trials(), name in OF_FILES
     for number in range(count):
-        values = (FILES if name in OF_FILES else BUNDLED) | {"seed": chance.randrange(1000)}
-        (place / "e.json").write_text(json.dumps(values))
-        command = Command(place / "e.json", place / f"odd {number}")
-        if name in OF_FILES:
-            command.environment["XBM_DATA"] = str(sop_tree(place / "data", 6, PHOTOS))
+        command = _command(of_files, place, f"odd {number}")
         PLACES[name](command)
         if command.mounts and not can_mount():
             return Trials("not testable here: a process may not mount")
         done = command.run()
         if command.refused:
-            line = done.stderr.strip().splitlines()[-1:]
+            line = done.stderr.strip().splitlines()[-1:] or [""]
             one = done.returncode == 1 and "Traceback" not in done.stderr
             fine = one and command.refused in line[0] and str(command.store) in line[0]
-            trials.add("" if fine else done.stderr[-500:])
+            trials.add("" if fine else f"not refused: {done.stderr[-500:]}")
             trials.reach = "refused in one line with the path"
             continue
-        plain = Command(command.experiment, place / f"plain {number}", command.environment)
-        plain.run()
-        fault = difference(command.store, contents(plain.store)) if plain.store.is_dir() else "none"
+        fault = difference(command.store, _ordinary(of_files)) if not done.returncode else "failed"
         trials.add(fault and f"{fault}: {done.stderr[-500:]}")
         said = [
             row.partition("Warning: ")[2] for row in done.stderr.splitlines() if name[:8] in row
         ]
-        trials.reach = said[0].partition(";")[0] if said else "the numbers of an ordinary place"
+        trials.reach = said[0].partition(":")[0] if said else "the numbers of an ordinary place"
     return trials
