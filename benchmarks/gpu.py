@@ -1,8 +1,9 @@
-"""The same on a GPU: the losses against a memory, a training step, a very large memory.
+"""The same on a GPU: the losses against one read of the memory, recall, a step, a large memory.
 
     python -m benchmarks.gpu
 
-Writes results/losses_gpu.csv, cost_gpu.csv and scaling_gpu.csv, in two minutes.
+Prints microseconds, bytes, and the share of the bandwidth; writes results/losses_gpu.csv,
+recall_gpu.csv, cost_gpu.csv and scaling_gpu.csv. The first call of each kernel compiles it.
 """
 
 from __future__ import annotations
@@ -14,18 +15,12 @@ from typing import Any
 import pandas as pd
 import torch
 
-from benchmarks import cost, scaling
-from benchmarks.losses import BATCH, DIM, ENTRIES, PEER, TRAINED, case, steps
-from benchmarks.measure import Row, faster, finish, machine, medians, row, write
+from benchmarks import cost, gpu_losses, gpu_recall, scaling
+from benchmarks.losses import BATCH, DIM, ENTRIES, PEER, TRAINED, Case, case, ours, steps
+from benchmarks.measure import Row, finish, machine, row, write
 
-ROUNDS = 50
-NAMES = {
-    "contrastive": "contrastive, fp32",
-    "bf16": "contrastive, bf16 memory",
-    "shadow": "contrastive, fp32 with bf16 shadow",
-    "ms": "multi-similarity",
-    "triplet": "triplet",
-}
+# MiB beyond the queue that the one pass may take (aim).
+EXTRA = 16
 
 
 def extra_mib(call: Callable[[], Any]) -> float:
@@ -38,32 +33,47 @@ def extra_mib(call: Callable[[], Any]) -> float:
     return (torch.cuda.max_memory_allocated() - before) / 2**20
 
 
-def rows() -> Iterator[Row]:
-    """Every loss at the paper's sizes, compared with the bare product and the peer library."""
-    calls = steps(case(TRAINED, on="cuda"))
-    t = medians(ROUNDS, **calls)
-    yield row("bare product, bf16", "bare product, fp32", t["bare16"], t["bare"])
-    for key, what in NAMES.items():
-        yield row(what, "bare product, fp32", t[key], t["bare"])
-    for key in ("contrastive", "bf16", "shadow"):
-        yield faster(NAMES[key], f"{PEER}, fp32", t[key], t["peer"], None)
-    yield faster(NAMES["ms"], f"{PEER} with its miner", t["ms"], t["peer_ms"], None)
-    peers = {"peer": f"{PEER}, contrastive", "peer_ms": f"{PEER}, multi-similarity"}
-    for key, what in (NAMES | peers).items():
-        yield row(f"extra memory: {what}", "the similarities, fp32", extra_mib(calls[key]),
-                  BATCH * ENTRIES * 4 / 2**20, unit="MiB")  # fmt: skip
+def memory_rows(data: Case) -> Iterator[Row]:
+    """What each loss takes beyond the queue."""
+    for name, make in gpu_losses.LOSSES.items():
+        for method, bar in (("search", None), ("one_pass", EXTRA)):
+            mib = extra_mib(ours(make(method=method), data))
+            yield row(f"extra memory: {name}, {method}", "1 MiB", mib, 1.0,
+                      sense="<=" if bar else "", bar=bar, unit="MiB")  # fmt: skip
+    for name in ("peer", "peer_ms"):
+        mib = extra_mib(steps(data)[name])
+        yield row(f"extra memory: {PEER}, {name}", "1 MiB", mib, 1.0, unit="MiB")
+
+
+def line(found: Row) -> str:
+    """One row for the console: time, bytes, share of the bandwidth, and the aim."""
+    text = f"{found['what']:<58} {found['ours']:>9.1f} {found['unit']}"
+    if "bytes" in found:
+        text += f"  {found['bytes'] / 1e6:.1f} MB  {found['share']:.0%} of the bandwidth"
+    text += f"  {found['ratio']:.3g} × {found['against']}"
+    short = "  FALLS SHORT" if found["holds"] is False else ""
+    return text + (f" (aim {found['sense']} {found['bar']:g}){short}" if found["sense"] else "")
 
 
 def main() -> None:
     """Measure and write the tables."""
     if not torch.cuda.is_available():
         sys.exit("no GPU: `make bench` measures on the CPU")
+    data = case(TRAINED, on="cuda")
+    rate = gpu_losses.bandwidth("cuda")
+    print(f"{machine()}: reads {rate / 1e12:.2f} TB/s", flush=True)
     named = {"m": BATCH, "M": ENTRIES, "D": DIM, "machine": machine()}
-    # No bars: a ratio on one GPU says little about another.
-    table = pd.DataFrame([found | named for found in rows()])
-    table = table.drop(columns=["sense", "bar", "holds"])
-    print(table[["what", "against", "unit", "ours", "reference", "ratio"]].to_string(), flush=True)
-    write("losses", table)
+
+    def table(rows: Iterator[Row]) -> pd.DataFrame:
+        found = []
+        for each in rows:
+            print(line(each), flush=True)
+            found.append(each | named)
+        return pd.DataFrame(found)
+
+    losses = [table(gpu_losses.rows(data, rate)), table(memory_rows(data))]
+    write("losses", pd.concat(losses, ignore_index=True))
+    write("recall", table(gpu_recall.rows("cuda")).drop(columns=["m", "M"]))
     cost.main()
     scaling.main()
 

@@ -4,7 +4,17 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from xbmlib.recall import ahead, recall_at_k
+from xbmlib.recall import ahead, recall_at_k, screen
+
+
+@pytest.fixture(params=["float32", "screened", "screened in vain"], autouse=True)
+def product(request, monkeypatch):
+    """A CPU's product; a GPU's in bfloat16, decided pair by pair; and tile by tile in float32."""
+    if request.param != "float32":
+        monkeypatch.setattr(screen, "DEVICES", {"cpu", "cuda"})
+        monkeypatch.setattr(screen, "PAIRS", 7)
+        monkeypatch.setattr(screen, "RARE", 0 if request.param == "screened" else 1 << 40)
+        monkeypatch.setattr(ahead, "SCREENED_SIDE", 1)
 
 
 @pytest.mark.parametrize("side", [16, 48, 2048])

@@ -3,7 +3,8 @@
 Nothing is sorted. One float32 product, of which leave-one-out needs half (S_ij = S_ji), decides
 for all but the few images whose similarity equals the best match's up to rounding; a float64
 product of the embeddings as they were given decides for those, so that the counts are those of
-float64 throughout. Similarities no further apart than float64 may round them count as ties.
+float64 throughout. Similarities no further apart than float64 may round them count as ties. On a
+GPU a bfloat16 product comes first (:mod:`xbmlib.recall.screen`), with the same counts.
 
 Shapes: Q queries, G gallery images, D dimensions; q and g of them in one tile.
 """
@@ -15,10 +16,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from xbmlib.losses.candidates import BF16_ERROR
+from xbmlib.recall import screen
 from xbmlib.recall.tiles import comparable
 
-# Queries and gallery images of one tile: 4 Mi float32 similarities are 16 MiB.
-TILE_SIDE = 2048
+# Queries and gallery images of one tile: 4 Mi float32 similarities are 16 MiB. Of one that is
+# screened in bfloat16, so many times more: 128 MiB.
+TILE_SIDE, SCREENED_SIDE = 2048, 4
 
 
 class Labelled(NamedTuple):
@@ -54,12 +58,14 @@ class Thresholds(NamedTuple):
         surely_less: a float32 similarity below this is less than ``best`` in float64.
         surely_more: a float32 similarity of this or above is more than ``best`` in float64.
         tie: float64 similarities that differ by no more than this count as equal.
+        half: float64 bound of the error of a bfloat16 similarity.
     """
 
     best: Tensor
     surely_less: Tensor
     surely_more: Tensor
     tie: Tensor
+    half: Tensor
 
     def rows(self, at: slice) -> Thresholds:
         """Those of some of the queries."""
@@ -102,16 +108,15 @@ def _count_ahead(queries: Labelled, images: Labelled, max_rank: int) -> Tensor:
     q_all, g_all = len(queries.labels), len(images.labels)
     thresholds = _thresholds(queries, images)
     counts = torch.zeros_like(thresholds.best)  # (Q,) float64
-    buffer = queries.vectors.new_empty(min(TILE_SIDE, q_all) * min(TILE_SIDE, g_all))
-    for i in range(0, q_all, TILE_SIDE):
-        for j in range(i if leave_one_out else 0, g_all, TILE_SIDE):
-            a = queries.rows(slice(i, i + TILE_SIDE))
-            b = images.rows(slice(j, j + TILE_SIDE))
-            s = buffer[: len(a.labels) * len(b.labels)].view(len(a.labels), -1)  # (q, g)
-            torch.mm(a.vectors, b.vectors.T, out=s)
-            # Sorted labels: the two ranges share a class only where they overlap.
-            if a.labels[-1] >= b.labels[0] and b.labels[-1] >= a.labels[0]:
-                s.masked_fill_(a.labels[:, None] == b.labels, -torch.inf)
+    screened = queries.vectors.device.type in screen.DEVICES
+    side = TILE_SIDE * (SCREENED_SIDE if screened else 1)
+    dtype = torch.bfloat16 if screened else torch.float32
+    buffer = queries.vectors.new_empty(min(side, q_all) * min(side, g_all), dtype=dtype)
+    for i in range(0, q_all, side):
+        for j in range(i if leave_one_out else 0, g_all, side):
+            a = queries.rows(slice(i, i + side))
+            b = images.rows(slice(j, j + side))
+            s = _compare(a, b, buffer)  # (q, g)
             passes = [(i, a, b, s)]
             if leave_one_out and j > i:
                 # Off the diagonal the transposed tile counts for its columns as queries.
@@ -123,6 +128,16 @@ def _count_ahead(queries: Labelled, images: Labelled, max_rank: int) -> Tensor:
                     similarities, tile_queries, others, thresholds.rows(at), unfinished
                 )
     return counts.masked_fill_(thresholds.best == -torch.inf, torch.inf)
+
+
+def _compare(a: Labelled, b: Labelled, buffer: Tensor) -> Tensor:
+    """Similarities (q, g) in the buffer's dtype and memory; -inf where the two are of one class."""
+    s = buffer[: len(a.labels) * len(b.labels)].view(len(a.labels), -1)
+    torch.mm(a.vectors.to(s.dtype), b.vectors.to(s.dtype).T, out=s)
+    # Sorted labels: the two ranges share a class only where they overlap.
+    if a.labels[-1] >= b.labels[0] and b.labels[-1] >= a.labels[0]:
+        s.masked_fill_(a.labels[:, None] == b.labels, -torch.inf)
+    return s
 
 
 def _thresholds(queries: Labelled, images: Labelled) -> Thresholds:
@@ -139,7 +154,7 @@ def _thresholds(queries: Labelled, images: Labelled) -> Thresholds:
     # Rounded away from the best match, so that float32 thresholds cannot lose what they bound.
     low, high = (best - error32).float(), (best + error32).float()
     low, high = low - 2e-7 * low.abs(), high + 2e-7 * high.abs()
-    return Thresholds(best, low, high, error64)
+    return Thresholds(best, low, high, error64, BF16_ERROR * norms + error32)
 
 
 def _best_match(queries: Labelled, images: Labelled) -> Tensor:
@@ -170,12 +185,19 @@ def _count_in_tile(
     """(q,) float64 number of the others at least as similar as the query's best match.
 
     Args:
-        s: (q, g) float32 similarities; -inf where the two are of one class.
+        s: (q, g) float32 or bfloat16 similarities; -inf where the two are of one class.
         queries: q of them.
         others: g of them.
         thresholds: of the queries.
         unfinished: (q,) bool, queries to count for; the number is of no use for the rest.
     """
+    if s.dtype == torch.bfloat16:
+        best, _, _, tie, half = thresholds
+        given = queries.exact, others.exact
+        found = screen.count_screened(s, *given, best, half, tie, unfinished)
+        if found is not None:
+            return found
+        s = _compare(queries, others, queries.vectors.new_empty(s.numel()))
     counts = torch.zeros_like(thresholds.best)
     # Rows in which anything can be ahead; where they are few, only these are gone through.
     rows = ((s.amax(1) >= thresholds.surely_less) & unfinished).nonzero().squeeze(1)  # (r,)
