@@ -14,6 +14,10 @@ from tools.storm.processes import PATIENCE, ended, start, wait
 from tools.storm.trials import Trials, contents, difference, half_written
 from tools.storm.victims import IMAGES, work
 
+# What the victims mark.
+UNITS = {"training": "updates", "evaluation": "evaluations", "saving": "checkpoints",
+         "packing": "files", "export": "files"}  # fmt: skip
+
 
 def killed(name: str, place: Path, chance: Random, count: int) -> Trials:
     """Kill one of :data:`tools.storm.victims.VICTIMS` at random moments of its work.
@@ -44,7 +48,7 @@ def killed(name: str, place: Path, chance: Random, count: int) -> Trials:
     left = [s for s in sessions if s and not ended(s)]
     trials.faults += [f"processes of session {s} left" for s in left]
     trials.reach = (
-        f"{len(cut)} different of {len(marks) - 1} marks, {writing} in the midst of a write"
+        f"in {len(cut)} of {len(marks) - 1} {UNITS[name]}, {writing} in the midst of a write"
     )
     late = sessions.count(0)
     if late:

@@ -18,13 +18,12 @@ from xbmlib.training.trainer import Trainer
 STEPS = 20_000
 # A tenth of the steps, after which nothing new is loaded or compiled; then MiB that may be added.
 WARM, SLACK = 0.1, 8.0
-MIB = 2**20
 
 
 def resident() -> float:
-    """Resident memory of this process in MiB."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / MIB
+    """Resident memory of this process in MiB, without that of files, which the system may drop."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("RssAnon:")[2].split()[0]) / 1024
 
 
 class Memory(Callback):
