@@ -18,6 +18,7 @@ from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
 from tests.datasets.trees import inshop_tree, sop_tree
+from tools.storm.processes import ended
 from xbmlib import datasets
 from xbmlib.datasets import DatasetError, ImageFiles, Packed
 from xbmlib.datasets.pack import main, pack
@@ -227,19 +228,24 @@ def test_any_reader_of_arrow_reads_a_shard(base):
 
 
 def test_a_killed_packing_resumes(tmp_path):
-    """Oracle: an undisturbed packing, file by file; finished shards are not made again."""
+    """Oracle: an undisturbed packing, file by file; finished shards are not made again. The system's
+    list of processes: those that read for the killed one end too.
+    """
     base = sop_tree(tmp_path / "data", classes=40, images=4)
     command = [sys.executable, "-m", "xbmlib.datasets.pack", "sop", "--original"]
     command += ["--root", str(base), "--per-shard", "2", "--to"]
     settings = {**os.environ, "PYTHONPATH": str(CHECKOUT), "OMP_NUM_THREADS": "1"}
     killed, whole = tmp_path / "killed", tmp_path / "whole"
     folder = killed / "sop-original.pack"
-    with subprocess.Popen([*command, str(killed)], env=settings, stderr=subprocess.DEVNULL) as run:
+    with subprocess.Popen(
+        [*command, str(killed)], env=settings, stderr=subprocess.DEVNULL, start_new_session=True
+    ) as run:
         while not (folder / "00002.arrow").is_file():
             assert run.poll() is None, "it ended before it could be killed"
             time.sleep(0.001)
         run.send_signal(signal.SIGKILL)
     assert run.returncode == -signal.SIGKILL and not (folder / "manifest.json").exists()
+    assert ended(run.pid, 60)
     made = {path: path.stat().st_mtime_ns for path in folder.glob("*.arrow")}
     assert 3 <= len(made) < 80
     (folder / ".00070.arrow.1.tmp").write_bytes(b"half of it")

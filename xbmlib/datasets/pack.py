@@ -25,6 +25,7 @@ from torch.utils.data import DataLoader, Dataset
 from xbmlib.datasets.disk import root
 from xbmlib.datasets.files import ImageFiles
 from xbmlib.datasets.images import DatasetError
+from xbmlib.datasets.orphans import follow_parent
 from xbmlib.datasets.packed import (
     MANIFEST,
     ORIGINAL,
@@ -79,10 +80,15 @@ def _contents(
         batch_size=None,
         sampler=rows,
         num_workers=len(os.sched_getaffinity(0)) if workers is None else workers,
+        worker_init_fn=_follow_parent,
     ):
         if isinstance(content, DatasetError):
             raise content
         yield content
+
+
+def _follow_parent(worker: int) -> None:
+    follow_parent()
 
 
 def pack(

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import multiprocessing as mp
 import os
-import threading
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
-from multiprocessing import connection
 from queue import Empty, SimpleQueue
 from typing import Any
 
 import torch
 
+from xbmlib.datasets.orphans import follow_parent
 from xbmlib.storage import require_writable
 from xbmlib.study import preflight
 from xbmlib.study.estimate import announcement
@@ -94,15 +93,7 @@ def _start_worker(steps_done: Any) -> None:
     global _steps_done
     _steps_done = steps_done
     single_threaded()
-    parent = mp.parent_process()
-    if parent is not None:
-        threading.Thread(target=_follow, args=(parent.sentinel,), daemon=True).start()
-
-
-def _follow(sentinel: int) -> None:
-    """Exit when the parent exits, even if it was killed."""
-    connection.wait([sentinel])
-    os._exit(1)
+    follow_parent()
 
 
 def _work(experiment: Experiment, store: RunStore) -> None:
