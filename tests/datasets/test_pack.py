@@ -228,8 +228,8 @@ def test_any_reader_of_arrow_reads_a_shard(base):
 
 
 def test_a_killed_packing_resumes(tmp_path):
-    """Oracle: an undisturbed packing, file by file; finished shards are not made again. The system's
-    list of processes: those that read for the killed one end too.
+    """Oracle: an undisturbed packing, file by file; finished shards are not made again; by the
+    system's list of processes, those that read for the killed one end too.
     """
     base = sop_tree(tmp_path / "data", classes=40, images=4)
     command = [sys.executable, "-m", "xbmlib.datasets.pack", "sop", "--original"]
