@@ -65,7 +65,7 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"    {fault}", flush=True)
     if given.out == table.CSV and (readme := ROOT / "README.md").is_file():
         rows = table.stored(given.out, given.seed, given.share, order)
-        text = table.rewritten(readme.read_text(encoding="utf-8"), rows)
+        text = table.rewritten(readme.read_text(encoding="utf-8"), rows, order)
         write_atomically(readme, lambda path: path.write_text(text, encoding="utf-8"))
     return 1 if lost else 0
 

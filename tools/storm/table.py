@@ -30,15 +30,17 @@ def keep(path: Path, row: dict[str, object], order: list[str]) -> None:
     write_csv(path, rows[COLUMNS])
 
 
-def markdown(rows: pd.DataFrame) -> str:
-    """The rows as a table in Markdown."""
+def markdown(rows: pd.DataFrame, order: list[str]) -> str:
+    """The rows as a table in Markdown, and the kinds that have none."""
     lines = ["| fault | tried | survived | what it hit |", "|---|---|---|---|"]
     lines += [f"| {r.kind} | {r.tried:,} | {r.survived:,} | {r.reach} |" for r in rows.itertuples()]
+    if missing := [kind for kind in order if kind not in set(rows["kind"])]:
+        lines += ["", f"Not tried yet: {'; '.join(missing)}."]
     return "\n".join(lines)
 
 
-def rewritten(readme: str, rows: pd.DataFrame) -> str:
+def rewritten(readme: str, rows: pd.DataFrame, order: list[str]) -> str:
     """The README with its table generated from the rows."""
     head, _, rest = readme.partition(BEGIN)
     _, _, tail = rest.partition(END)
-    return f"{head}{BEGIN}\n{markdown(rows)}\n{END}{tail}"
+    return f"{head}{BEGIN}\n{markdown(rows, order)}\n{END}{tail}"
