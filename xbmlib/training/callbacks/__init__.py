@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from xbmlib.datasets import Retrieval
 from xbmlib.training.callbacks.base import Callback, LossPart, Row, Step, Training
+from xbmlib.training.callbacks.diagnosis import Diagnose
 from xbmlib.training.callbacks.drift import DriftProbes
 from xbmlib.training.callbacks.evaluation import Evaluation
 from xbmlib.training.callbacks.metrics import Metrics
@@ -15,6 +16,7 @@ from xbmlib.training.experiment import Experiment
 
 __all__ = [
     "Callback",
+    "Diagnose",
     "DriftProbes",
     "Evaluation",
     "LossPart",
