@@ -12,7 +12,7 @@ from tests.imports import imports, sources
 # torch and the others. `extras` is among them because it is what reports a missing extra, and
 # `xbmlib` itself because importing it imports torch and no more.
 GROUND = {"queue", "losses", "sampler", "backbones", "recall", "drift", "extras", "xbm", "xbmlib"}
-GROUND |= {"integers", "registry", "state"}
+GROUND |= {"integers", "registry", "state", "diagnose"}
 # Other packages that a call on the ground floor may import, and why.
 EXCEPTIONS = {
     ("xbmlib.recall.nearest", "faiss"): "exact nearest neighbours; Recall@K does without",
@@ -38,6 +38,7 @@ HELPERS = {
     "xbmlib/study/figures": {
         "lemma": "Lemma 1, the part of drift_curves that Fig. 3 does not show",
         "cost_model": "what scaling predicts, apart from what it measures",
+        "small": "classes and network of xbm_in_one_page and diagnosis",
         "training_length_claims": "the claims of training_length, apart from its runs",
     },
     "xbmlib/plots": {
