@@ -49,6 +49,18 @@ class ShardedMemory(Ring):
     Raises:
         ValueError: M below R, or as ``CrossBatchMemory``.
         DistributedError: no process group, or arguments that differ between ranks.
+
+    Example:
+        Of one rank; with ``torchrun`` each holds its share.
+
+        >>> store = dist.HashStore()
+        >>> dist.init_process_group("gloo", store=store, rank=0, world_size=1)
+        >>> memory = ShardedMemory(size=3, dim=2)
+        >>> memory.enqueue(torch.eye(2), torch.tensor([7, 9]))
+        tensor([0, 1])
+        >>> len(memory), memory.shard.labels
+        (2, tensor([7, 9]))
+        >>> dist.destroy_process_group()
     """
 
     def __init__(

@@ -24,6 +24,13 @@ class Schedule:
     Args:
         experiment: names the schedule.
         optimiser: its learning rate is set.
+
+    Example:
+        >>> import torch
+        >>> optimiser = torch.optim.Adam(torch.nn.Linear(2, 2).parameters())
+        >>> e = Experiment(steps=100, lr=4e-4, schedule="constant")
+        >>> Schedule(e, optimiser).set(0), optimiser.param_groups[0]["lr"]
+        (0.0004, 0.0004)
     """
 
     def __init__(self, experiment: Experiment, optimiser: Optimizer) -> None:

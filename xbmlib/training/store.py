@@ -74,6 +74,13 @@ class RunStore:
 
     Args:
         folder: made when the first run is written.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     store = RunStore(Path(folder) / "runs")
+        ...     store.ids(), store.done("0" * 16), store.path("0" * 16).name
+        ([], False, '0000000000000000')
     """
 
     def __init__(self, folder: Path | None = None) -> None:

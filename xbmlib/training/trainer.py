@@ -58,6 +58,20 @@ class Trainer:
 
     Raises:
         ValueError: data, weights, a model, a loss or a checkpoint that do not fit.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> from xbmlib.datasets import ImageSet
+        >>> images = torch.arange(40 * 1024).reshape(40, 1, 32, 32).to(torch.uint8)
+        >>> part = ImageSet(images, torch.arange(40) // 4)
+        >>> data = Retrieval("mine", part, part, None, ks=(1,), fingerprint="example")
+        >>> e = Experiment(data="mine", dim=8, ratio=1.0, batch=16, steps=2, start=1, evaluations=1)
+        >>> net = nn.Sequential(nn.Flatten(), nn.Linear(1024, 8))
+        >>> with TemporaryDirectory() as folder:
+        ...     trainer = Trainer(e, data, Path(folder) / "state.pt", model=net)
+        ...     trainer.train()
+        >>> trainer.step, len(trainer.memory), sorted(trainer.result("mine").recall)
+        (2, 16, ['MAP@R', 'R@1'])
     """
 
     def __init__(
