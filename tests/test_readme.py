@@ -1,36 +1,98 @@
-"""Tests of what the README shows."""
+"""Tests of what the README and the pages that it links to show."""
 
+import ast
 import re
 from pathlib import Path
 from typing import get_args
+from urllib.parse import unquote
 
 import pandas as pd
+import pytest
 import torch
 from pandas.testing import assert_frame_equal
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch.nn.functional import normalize
 
 from tests.losses.oracle import case
+from xbmlib import XBM, ContrastiveLoss
+from xbmlib.diagnose import Health
+from xbmlib.study import claims_page
+from xbmlib.study.readme import HEADLINES, calibration, conclusion, headlines, rewrite
 from xbmlib.study.statistics import Outcome
 from xbmlib.study.summary import claims, followups, rewrite_readme
 
 ROOT = Path(__file__).resolve().parents[1]
+PAGES = ("README.md", "CONTRIBUTING.md", "docs/claims.md", "docs/paper_scale.md",
+         "docs/results.md", "docs/training.md")  # fmt: skip
 
 
-def example(name):
-    """The README's one example in Python that mentions a name."""
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
+def example(name, page="docs/training.md"):
+    """A page's one example in Python that mentions a name."""
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text("utf-8"), re.S)
     (found,) = [block for block in blocks if name in block]
     return found
+
+
+def test_one_screen_then_depth():
+    """Oracle: the number of lines; the conclusion, the figure and the table before any command."""
+    text = (ROOT / "README.md").read_text("utf-8")
+    assert len(text.splitlines()) <= 250
+    first = text[: text.index("make reproduce")]
+    assert "photographs" in first and ".png)" in first and first.count("| **") == len(HEADLINES)
+    assert 6 <= len(HEADLINES) <= 8
+
+
+def anchors(text):
+    """The fragments that GitHub gives to a page's headings."""
+    titles = re.findall(r"^#+ (.*)$", re.sub(r"```.*?```", "", text, flags=re.S), re.M)
+    shown = [re.sub(r"\[(.*?)\]\(.*?\)", r"\1", title).lower() for title in titles]
+    return {re.sub(r"[^\w\- ]", "", title).replace(" ", "-") for title in shown}
+
+
+def links(page):
+    """The relative links and images of a page."""
+    text = re.sub(r"```.*?```", "", (ROOT / page).read_text("utf-8"), flags=re.S)
+    found = re.findall(r"\]\(([^()\s]+)\)", text)
+    return [unquote(link) for link in found if not link.startswith(("https://", "http://"))]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_hold(page):
+    """Oracle: the file system, and the headings of the page that a fragment points into."""
+    for link in links(page):
+        path, _, fragment = link.partition("#")
+        target = (ROOT / page).parent / path if path else ROOT / page
+        assert target.exists(), link
+        assert not fragment or fragment in anchors(target.read_text("utf-8")), link
+
+
+def test_every_page_and_every_notebook_is_linked():
+    """Oracle: the files of docs/ and notebooks/."""
+    assert {str(p.relative_to(ROOT)) for p in (ROOT / "docs").iterdir()} <= {*PAGES}
+    there = {link.partition("#")[0] for link in links("README.md")}
+    assert {p for p in PAGES if p.startswith("docs/")} <= there
+    assert {f"notebooks/{p.name}" for p in (ROOT / "notebooks").glob("*.ipynb")} <= there
+
+
+def test_three_lines():
+    """Oracle: the names that they use, given here: a loss with a gradient; no more than 3 lines."""
+    net = torch.nn.Linear(4, 128)
+    names = {"XBM": XBM, "ContrastiveLoss": ContrastiveLoss, "normalize": normalize, "net": net}
+    names |= {"dataset": range(50), "images": torch.randn(8, 4), "labels": torch.arange(8) // 2}
+    code = example("len(dataset)", "README.md")
+    exec(code, names)
+    assert len(code.splitlines()) == 3 and net.weight.grad.any()
+    assert names["xbm"].memory.size == 50
 
 
 def test_the_training_loops_run():
     """Oracle: each ends, with its memory full and a finite loss; "several lines of code"."""
     names = {}
-    code = example("import XBM")
+    code = example("import XBM", "README.md")
     exec(code, names)
     assert names["xbm"].memory.full and names["value"].isfinite()
     assert len(code.splitlines()) < 15
-    del names["value"]
+    names = {}
     exec(example("memory.enqueue"), names)
     assert names["memory"].full and names["value"].isfinite()
 
@@ -75,7 +137,25 @@ def test_your_own_model_loss_and_logger(tmp_path, monkeypatch, capsys):
     names["trainer"].model.load_state_dict(torch.load("best.pt"))
 
 
-def test_the_table_is_generated():
+def test_the_diagnosis_is_shown(capsys):
+    """Oracle: the names of a `Health`, measured at the steps 20 and 40."""
+    exec(example("import Diagnosis"), {})
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith("20 {") and second.startswith("40 {")
+    assert set(ast.literal_eval(second[3:])) == {*Health._fields} - {"drift", "drift_age"}
+
+
+def test_your_own_images(tmp_path, monkeypatch, capsys):
+    """Oracle: the recall that is printed, of the run's own result, and a row of the memory."""
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    exec(example('"mine"'), names)
+    trainer = names["trainer"]
+    assert ast.literal_eval(capsys.readouterr().out) == trainer.result("mine").recall
+    assert [row["step"] for row in trainer.rows["memory"]] == [20]
+
+
+def test_the_tables_are_generated():
     """Oracle: the stored verdicts, rendered anew, and results/claims.csv, a row for each."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert rewrite_readme(text) == text
@@ -84,7 +164,65 @@ def test_the_table_is_generated():
     words = ["notebook", "profile", "error", "precision", "data"]
     stored[words] = stored[words].fillna("")
     assert_frame_equal(stored, claims(), check_dtype=False, rtol=1e-5)
-    assert text.count("| **") == len(stored) > 10
-    assert set(stored["outcome"]) <= set(get_args(Outcome))
+    further = pd.read_csv(ROOT / "results" / "followups.csv")
+    assert further.equals(followups())
+    page = (ROOT / "docs" / "claims.md").read_text("utf-8")
+    assert page == claims_page.page(claims(), followups())
+    assert page.count("\n| **") == len(stored) + len(further) and len(stored) > 10
+    assert set(stored["outcome"]) <= set(get_args(Outcome)) == set(claims_page.MARKS)
     assert stored[["claim", "paper", "ours", "rule"]].notna().all(axis=None)
-    assert pd.read_csv(ROOT / "results" / "followups.csv").equals(followups())
+
+
+ROW = {"name": "saturation", "notebook": "cost", "claim": "A small cost; here b.", "paper": "p|q"}
+ROW |= {"ours": "1.0", "outcome": "agrees", "data": "d", "seeds": 3, "rule": "at most 2."}
+ROW |= {"p": 0.012, "p_holm": 0.3, "error": "40%", "precision": ""}
+
+
+def test_the_page_groups_what_is_one_claim():
+    """Oracle: by hand: one heading, two rows, a rule once; a bar does not end a cell."""
+    rows = [ROW, ROW | {"claim": "A small cost; here c.", "outcome": "disagrees", "p": None}]
+    without = pd.DataFrame([ROW]).drop(columns=["name", "p", "p_holm", "error", "precision"])
+    found = claims_page.page(pd.DataFrame(rows), without)
+    assert found[found.index("## The paper's claims") :] == (
+        "## The paper's claims\n\n2 verdicts: ✓ agrees 1, ✗ disagrees 1.\n\n"
+        "### A small cost\n\n"
+        "| verdict | paper | ours | data | n |\n|---|---|---|---|---|\n"
+        "| **✓ agrees** | p\\|q | 1.0; fall of the error: 40%; p = 0.012 (0.3) | b; d | 3 |\n"
+        "| **✗ disagrees** | p\\|q | 1.0; fall of the error: 40% | c; d | 3 |\n\n"
+        "Rule: at most 2. Notebook: [`cost`](../notebooks/cost.ipynb).\n\n"
+        "## Beyond the paper\n\n1 verdicts: ✓ agrees 1.\n\n"
+        "### A small cost\n\n"
+        "| verdict | paper | ours | data | n |\n|---|---|---|---|---|\n"
+        "| **✓ agrees** | p\\|q | 1.0 | b; d | 3 |\n\n"
+        "Rule: at most 2. Notebook: [`cost`](../notebooks/cost.ipynb).\n"
+    )
+
+
+def test_the_conclusion_says_what_came_out():
+    """Oracle: by hand: every headline once, under its outcome; three sentences."""
+    names = [claim.name for claim in HEADLINES]
+    rows = pd.DataFrame([ROW | {"name": name} for name in reversed(names)])
+    rows.loc[rows["name"] == names[1], "outcome"] = "undecided"
+    assert list(headlines(rows).index) == names
+    found = conclusion(rows)
+    phrases = list(HEADLINES.values())
+    agreeing = ", ".join([phrases[0], *phrases[2:]])
+    assert found.startswith(
+        f"Of the main claims came out *as in the paper*, {agreeing}; *undecided*, {phrases[1]}. "
+        f"Of all {len(names)} claims of the paper: ✓ agrees {len(names) - 1}, ? undecided 1 ("
+    )
+    assert found.count(". ") == 2
+
+
+def test_the_calibration_counts_warnings():
+    """Oracle: by hand."""
+    judged = [("hurt", True), ("hurt", False), ("between", True), ("healthy", False)]
+    rows = [("setting", "hurt", True), *(("calibration", *row) for row in judged)]
+    found = calibration(pd.DataFrame(rows, columns=["use", "outcome", "warned"]))
+    assert "warned of 1 of 2 that a memory hurt and of 0 of 1 healthy" in found
+
+
+def test_a_part_without_its_marks_is_refused():
+    """Oracle: the name of the part."""
+    with pytest.raises(ValueError, match="give the part 'storm' its marks"):
+        rewrite("<!-- storm: python -m xbmlib.study.summary -->", {"storm": "x"})

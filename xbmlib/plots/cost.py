@@ -14,7 +14,7 @@ from xbmlib.plots.style import COLOURS
 
 # Column of the table to the label of its panel's axis.
 PANELS = {
-    "gain": "gain of R@1 (points)",
+    "gain": "gain in R@1 (points)",
     "time": "time, relative to batch 64",
     "extra_gb": "memory beyond batch 64 (GB)",
 }

@@ -1,4 +1,4 @@
-"""Stored verdicts as results/claims.csv and followups.csv, in the README and on a console."""
+"""Stored verdicts as tables in results/, in docs/claims.md, in the README and on a console."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pandas as pd
 from xbmlib.paper.claims import CLAIMS
 from xbmlib.paper.claims.claim import Claim
 from xbmlib.storage import ROOT, write_atomically, write_csv
+from xbmlib.study import claims_page, readme
 from xbmlib.study.statistics import holm
 from xbmlib.study.verdict import Verdict, judged
 
@@ -23,7 +24,6 @@ COLUMNS = [
 ]
 # Of each notebook the verdicts of the last of these profiles that has any.
 README_PROFILES = ("quick", "full", "benchmarks")
-BEGIN, END = "<!-- verdicts: python -m xbmlib.study.summary -->", "<!-- end of verdicts -->"
 
 
 class SummaryError(ValueError):
@@ -122,33 +122,35 @@ def _open(claim: Claim) -> dict[str, Any]:
     return {"notebook": "", "profile": ""} | nothing.model_dump()
 
 
-def table(rows: pd.DataFrame) -> str:
-    """The claims as a table in Markdown."""
-    lines = ["| claim | paper | ours | verdict | data |", "|---|---|---|---|---|"]
-    lines += [
-        f"| {v.claim} | {v.paper} | {v.ours} | **{v.outcome}** | {v.data} |"
-        for v in rows.itertuples()
-    ]
-    return "\n".join(lines)
-
-
 def rewrite_readme(text: str) -> str:
-    """The README with its table of verdicts generated from the stored ones."""
-    head, _, rest = text.partition(BEGIN)
-    _, _, tail = rest.partition(END)
-    return f"{head}{BEGIN}\n{table(claims())}\n{END}{tail}"
+    """The README with its parts generated from results/."""
+    found = claims()
+    runs = pd.read_csv(ROOT / "results" / "diagnosis.csv")
+    return readme.rewrite(
+        text,
+        {
+            "conclusion": readme.conclusion(found),
+            "headlines": readme.table(found),
+            "calibration": readme.calibration(runs),
+        },
+    )
 
 
 def main() -> None:
-    """Write results/claims.csv and followups.csv, and the README's table if there is one."""
+    """Write results/claims.csv and followups.csv; in a checkout, README and docs/claims.md too."""
     try:
-        write_csv(ROOT / "results" / "claims.csv", claims())
-        write_csv(ROOT / "results" / "followups.csv", followups())
+        found, further = claims(), followups()
+        write_csv(ROOT / "results" / "claims.csv", found)
+        write_csv(ROOT / "results" / "followups.csv", further)
     except SummaryError as error:
         sys.exit(str(error))
-    if (readme := ROOT / "README.md").is_file():
-        text = rewrite_readme(readme.read_text(encoding="utf-8"))
-        write_atomically(readme, lambda path: path.write_text(text, encoding="utf-8"))
+    if (path := ROOT / "README.md").is_file():
+        _write(path, rewrite_readme(path.read_text(encoding="utf-8")))
+        _write(ROOT / "docs" / "claims.md", claims_page.page(found, further))
+
+
+def _write(path: Path, text: str) -> None:
+    write_atomically(path, lambda part: part.write_text(text, encoding="utf-8"))
 
 
 if __name__ == "__main__":

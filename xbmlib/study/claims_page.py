@@ -1,0 +1,103 @@
+"""The page of all verdicts, docs/claims.md: one block per claim."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from xbmlib.study.plan import NOTEBOOKS
+from xbmlib.study.statistics import Outcome
+
+# The words state the outcome; the mark repeats it.
+MARKS: dict[Outcome, str] = {
+    "agrees": "✓",
+    "partly": "◐",
+    "disagrees": "✗",
+    "undecided": "?",
+    "not testable here": "–",
+}
+
+_HEAD = """\
+# Claims and verdicts
+
+Every claim of the paper, under the notebook whose figure shows it; the questions that go beyond the
+paper follow at the end and count as none of its claims. n is the number of seeds, ± the standard
+deviation over them, p that of the rule's test, adjusted by Holm over all claims in brackets. All
+numbers are measured on rendered images, not on the paper's photographs.
+
+This page is written by `python -m xbmlib.study.summary` from `results/verdicts/`;
+`results/claims.csv` and `results/followups.csv` are the same as tables.
+"""
+_COLUMNS = ("| verdict | paper | ours | data | n |", "|---|---|---|---|---|")
+
+
+def badge(outcome: Outcome) -> str:
+    """An outcome with its mark, in bold."""
+    return f"**{MARKS[outcome]} {outcome}**"
+
+
+def counts(rows: pd.DataFrame) -> str:
+    """The number of verdicts of each outcome that occurs, in words."""
+    found = rows["outcome"].value_counts()
+    return ", ".join(
+        f"{mark} {name} {found[name]}" for name, mark in MARKS.items() if name in found
+    )
+
+
+def cell(text: str) -> str:
+    """Text that ends neither its cell of a Markdown table nor its row."""
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def page(claims: pd.DataFrame, followups: pd.DataFrame) -> str:
+    """The page in Markdown.
+
+    Args:
+        claims: as returned by :func:`xbmlib.study.summary.claims`.
+        followups: as returned by :func:`xbmlib.study.summary.followups`.
+    """
+    parts = [_HEAD]
+    for title, rows in (("The paper's claims", claims), ("Beyond the paper", followups)):
+        parts.append(f"## {title}\n\n{len(rows)} verdicts: {counts(rows)}.\n")
+        for name in (*NOTEBOOKS, *sorted(set(rows["notebook"]) - set(NOTEBOOKS))):
+            parts += _section(name, rows[rows["notebook"] == name])
+    return "\n".join(parts)
+
+
+def _section(name: str, rows: pd.DataFrame) -> list[str]:
+    if rows.empty:
+        return []
+    link = f"[`{name}`](../notebooks/{name}.ipynb)" if name else "not judged by any notebook"
+    lines = []
+    for claim, group in rows.groupby(rows["claim"].map(_stem), sort=False):
+        lines += [f"### {claim}", "", *_COLUMNS]
+        for v in group.to_dict("records"):
+            part = _particular(v["claim"])
+            data = f"{part}; {v['data']}" if part else v["data"]
+            cells = (badge(v["outcome"]), v["paper"], v["ours"] + _beside(v), data, str(v["seeds"]))
+            lines.append(f"| {' | '.join(map(cell, cells))} |")
+        rules = "; ".join(dict.fromkeys(group["rule"])).rstrip(".")
+        lines += ["", f"Rule: {rules}. Notebook: {link}.", ""]
+    return lines
+
+
+def _beside(verdict: dict[str, Any]) -> str:
+    """What a claim of a gain gives beside R@1, and the p of its test."""
+    out = ""
+    if verdict.get("error"):
+        out += f"; fall of the error: {verdict['error']}"
+    if verdict.get("precision"):
+        out += f"; gain in MAP@R: {verdict['precision']}"
+    if not pd.isna(verdict.get("p")):
+        out += f"; p = {verdict['p']:.2g} ({verdict['p_holm']:.2g})"
+    return out
+
+
+def _stem(claim: str) -> str:
+    """A claim without what is particular to one of several verdicts on it."""
+    return claim.partition("; here ")[0].rstrip(".")
+
+
+def _particular(claim: str) -> str:
+    return claim.partition("; here ")[2].rstrip(".")

@@ -1,0 +1,110 @@
+"""The parts of README.md that follow from results/: conclusion, headline claims, calibration.
+
+Each stands between ``<!-- NAME: python -m xbmlib.study.summary -->`` and ``<!-- end of NAME -->``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from xbmlib.paper import claims
+from xbmlib.study.claims_page import badge, cell, counts
+from xbmlib.study.statistics import Outcome
+
+# The claims that the README shows, by name, and what each says.
+HEADLINES = {
+    claims.GAINS_AT_BATCH_16: "a gain of over 20 points at batch 16, at every R_M",
+    claims.CONTRASTIVE_GAINS: "a gain of 12 to 22.5 points with the contrastive loss at batch 64",
+    claims.EVERY_LOSS_GAINS: "a gain with each of three losses on each of three data sets",
+    claims.BATCH_16_BEATS_256: "batch 16 with memory above batch 256 with no memory",
+    claims.BATCH_MATTERS_LITTLE: "a small effect of the batch size with memory",
+    claims.DRIFT_SMALL: "a small feature drift",
+    claims.NEGATIVES_THROUGHOUT: "valid negatives from the memory throughout the training",
+    claims.LITTLE_EXTRA_COST: "little extra time and memory",
+}
+# How the conclusion speaks of each outcome.
+_SAID: dict[Outcome, str] = {
+    "agrees": "as in the paper",
+    "partly": "in part",
+    "disagrees": "not as in the paper",
+    "undecided": "undecided",
+    "not testable here": "not tested by these runs",
+}
+
+
+def headlines(rows: pd.DataFrame) -> pd.DataFrame:
+    """The verdicts on :data:`HEADLINES`, in this order, with what they say as "phrase".
+
+    Args:
+        rows: as returned by :func:`xbmlib.study.summary.claims`.
+    """
+    phrases = {claim.name: phrase for claim, phrase in HEADLINES.items()}
+    return rows.set_index("name").loc[list(phrases)].assign(phrase=phrases.values())
+
+
+def conclusion(rows: pd.DataFrame) -> str:
+    """Three sentences: what came out of the headline claims, what of all, and on which data.
+
+    Args:
+        rows: as returned by :func:`xbmlib.study.summary.claims`.
+    """
+    shown = headlines(rows)
+    parts = []
+    for outcome, said in _SAID.items():
+        phrases = shown.loc[shown["outcome"] == outcome, "phrase"]
+        if len(phrases):
+            parts.append(f"*{said}*, {', '.join(phrases)}")
+    return (
+        f"Of the main claims came out {'; '.join(parts)}. Of all {len(rows)} claims of the paper: "
+        f"{counts(rows)} ([each with its rule](docs/claims.md)). Every number is measured on "
+        "rendered characters and emoji, with a compact network where no other is named; none is "
+        "one on the paper's photographs."
+    )
+
+
+def table(rows: pd.DataFrame) -> str:
+    """The headline claims in Markdown: claim, paper, ours, verdict, notebook."""
+    lines = ["| claim | paper | ours | verdict | notebook |", "|---|---|---|---|---|"]
+    for v in headlines(rows).itertuples():
+        link = f"[{v.notebook}](notebooks/{v.notebook}.ipynb)" if v.notebook else ""
+        cells = (cell(v.claim), cell(v.paper), cell(v.ours), badge(v.outcome), link)
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def calibration(runs: pd.DataFrame) -> str:
+    """How often the diagnosis is right, in one sentence.
+
+    Args:
+        runs: results/diagnosis.csv.
+    """
+    warned = runs[runs["use"] == "calibration"].groupby("outcome")["warned"].agg(["size", "sum"])
+    hurt, healthy = warned.loc["hurt"], warned.loc["healthy"]
+    return (
+        f"On runs that did not set its thresholds it warned of {hurt['sum']} of {hurt['size']} "
+        f"that a memory hurt and of {healthy['sum']} of {healthy['size']} healthy ones "
+        "([`results/diagnosis.csv`](results/diagnosis.csv))."
+    )
+
+
+def rewrite(text: str, parts: Mapping[str, str]) -> str:
+    """The README with its generated parts replaced.
+
+    Args:
+        text: the README.
+        parts: Markdown by the name of the part.
+
+    Raises:
+        ValueError: a part whose marks are not both there.
+    """
+    for name, part in parts.items():
+        begin = f"<!-- {name}: python -m xbmlib.study.summary -->"
+        end = f"<!-- end of {name} -->"
+        head, mark, rest = text.partition(begin)
+        _, other, tail = rest.partition(end)
+        if not mark or not other:
+            raise ValueError(f"README.md: give the part {name!r} its marks, {begin} and {end}")
+        text = f"{head}{begin}\n{part}\n{end}{tail}"
+    return text
