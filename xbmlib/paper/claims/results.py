@@ -120,7 +120,7 @@ MS_GAINS_LESS = Claim(
     judged_on="Table 1",
     rule=Rule(
         "direction",
-        "gain of R@1 by the memory (R_M = 1) with the contrastive loss minus the gain with the "
+        "gain in R@1 by the memory (R_M = 1) with the contrastive loss minus the gain with the "
         "multi-similarity loss",
         "batch 64",
         bars=tuple(Bar(name) for name in SETS),
