@@ -1,10 +1,10 @@
 """Tests of the report: built at profile smoke, read as files and in a browser."""
 
 import base64
+import importlib
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from io import BytesIO
@@ -18,12 +18,12 @@ import torch
 from bs4 import BeautifulSoup
 from markdown_it import MarkdownIt
 from PIL import Image
-from playwright.sync_api import sync_playwright
 
 import xbmlib.report.site
+from tests.report import chromium
 from tests.study.test_notebooks import papermill
 from xbmlib import datasets
-from xbmlib.report import claims
+from xbmlib.report import api, claims
 from xbmlib.report.site import ReportError, build
 from xbmlib.study.execution import SOURCES
 from xbmlib.study.figures import retrievals
@@ -34,6 +34,8 @@ from xbmlib.training.trainer import Trainer
 
 # Attributes whose file a browser loads by itself, and those of links that do so by their kind.
 LOADED = ("src", "srcset", "poster", "data", "background")
+# Of the notebooks with a profile.
+EXECUTED = ("retrievals", "ablation_memory_ratio")
 LOADED_LINKS = {"stylesheet", "icon", "shortcut", "preload", "modulepreload", "manifest"}
 
 
@@ -50,13 +52,13 @@ def report(root):
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
-    """Results of `retrievals`; the other notebooks stand there as if executed, without outputs."""
+    """Results of ``EXECUTED``; the other notebooks stand there as if executed, without outputs."""
     root = tmp_path_factory.mktemp("root")
     executed = root / "results" / "notebooks" / "smoke"
     executed.mkdir(parents=True)
     for name in NOTEBOOKS:
         source = SOURCES / f"{name}.ipynb"
-        if name == "retrievals":
+        if name in EXECUTED:
             out = executed / f"{name}.ipynb"
             done = papermill(source, out, root, "-p", "profile", "smoke")
             assert done.returncode == 0, done.stderr
@@ -82,13 +84,13 @@ def soup(page):
     return BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser")
 
 
-def shown(site):
-    """What the explorer's script holds."""
-    text = (site / "_static" / "retrievals.js").read_text(encoding="utf-8")
-    return json.loads(re.fullmatch(r"const RETRIEVALS = (.*);\n", text)[1])
+def shown(site, name):
+    """What the explorer's script of a data set holds."""
+    text = (site / "_static" / f"retrievals_{name}.js").read_text(encoding="utf-8")
+    return json.loads(re.fullmatch(rf'RETRIEVALS\["{name}"\] = (.*);\n', text)[1])
 
 
-@pytest.mark.parametrize("name", NOTEBOOKS)
+@pytest.mark.parametrize("name", [*NOTEBOOKS, "pretrain"])
 def test_every_notebook_has_its_page(site, name):
     """Oracle: the notebook's own title; the first page links to it."""
     title = nbformat.read(SOURCES / f"{name}.ipynb", 4).cells[0].source.splitlines()[0]
@@ -103,6 +105,10 @@ def test_outputs_are_shown(site):
     """Oracle: the executed notebook's figure, byte by byte, and its tables."""
     page = site / "notebooks" / "retrievals.html"
     (image,) = soup(page).select(".cell_output img")
+    assert (
+        "Correct images have" in image["alt"]
+        and "Correct images have" in image.find_parent("figure").figcaption.get_text()
+    )
     executed = nbformat.read(
         site.parents[1] / "results" / "notebooks" / "smoke" / "retrievals.ipynb", 4
     )
@@ -160,8 +166,7 @@ def test_explorer_agrees_with_brute_force(site, tmp_path):
 
     Of two neighbours closer than float32 tells apart either may come first.
     """
-    hanzi, *others = shown(site)
-    assert [d["data"] for d in (hanzi, *others)] == ["hanzi", "emoji", "hangul"]
+    hanzi = shown(site, "hanzi")
     data = datasets.load("hanzi", "validation")
     images = [
         torch.tensor(np.array(Image.open(BytesIO(base64.b64decode(uri.split(",")[1])))))
@@ -226,66 +231,157 @@ def test_an_unfinished_notebook_is_refused(root, site, monkeypatch):
     assert (site / "index.html").is_file()
 
 
+@pytest.mark.parametrize("page", api.PAGES)
+def test_every_public_name_is_shown_with_its_example(site, page):
+    """Oracle: the modules' ``__all__``, and the examples of the docstrings themselves."""
+    html = soup(site / "api" / f"{page}.html")
+    shown, text = {tag["id"] for tag in html.select("dt.sig[id]")}, html.get_text()
+    assert shown
+    for name in api.PAGES[page][1]:
+        module = importlib.import_module(name)
+        for one in getattr(module, "__all__", []):
+            assert f"{name}.{one}" in shown
+            for line in (getattr(module, one).__doc__ or "").splitlines():
+                assert ">>> " not in line or line.strip() in text, line
+
+
 @pytest.fixture
 def browser():
-    """A page of a headless Chromium, playwright's own or the system's; no word of it may fail."""
-    with sync_playwright() as playwright:
-        names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-        found = [playwright.chromium.executable_path, *filter(None, map(shutil.which, names))]
-        there = [path for path in found if Path(path).is_file()]
-        if not there:
-            pytest.skip("no Chromium: playwright install chromium, or apt-get install chromium")
-        chromium = playwright.chromium.launch(executable_path=there[0])
-        page, failed = chromium.new_page(), []
-        page.on("pageerror", lambda error: failed.append(str(error)))
-        page.on("console", lambda m: failed.append(m.text) if m.type == "error" else None)
-        page.on("requestfailed", lambda request: failed.append(request.url))
+    """A page of a headless Chromium; no error of it may pass."""
+    with chromium.browser() as page:
         yield page
-        chromium.close()
-        assert not failed
 
 
-def test_pages_open_from_disk(site, browser):
-    """Oracle: the browser's list of its requests; the search finds the notebook."""
+def test_no_link_is_broken(site):
+    """Oracle: the files of the site, and the ids in them."""
+    ids = {
+        page: {tag["id"] for tag in soup(page).find_all(id=True)} for page in site.rglob("*.html")
+    }
+    followed = 0
+    for page in ids:
+        for a in soup(page).select("a[href]"):
+            parts = urlsplit(a["href"])
+            if parts.scheme or a["href"] == "#":
+                assert parts.scheme in ("", "https"), a
+                continue
+            target = (page.parent / unquote(parts.path)).resolve() if parts.path else page
+            assert target in ids or target.is_file(), (page, a)
+            assert not parts.fragment or unquote(parts.fragment) in ids[target], (page, a)
+            followed += 1
+    assert followed > 20 * len(NOTEBOOKS)
+
+
+def test_pages_open_from_disk_at_every_width_and_in_the_dark(site, browser):
+    """Oracle: the browser's own measures and requests; a page made too wide and too faint fails."""
     requested = []
     browser.on("request", lambda request: requested.append(request.url))
     for page in sorted(site.rglob("*.html")):
         browser.goto(page.as_uri())
         browser.wait_for_load_state("networkidle")
+        for width in (1280, 390):
+            browser.set_viewport_size({"width": width, "height": 900})
+            assert browser.evaluate(chromium.WIDE) == [], (page, width)
+        for scheme in ("light", "dark"):
+            browser.emulate_media(color_scheme=scheme)
+            assert browser.evaluate(chromium.FAINT) == [], (page, scheme)
+        for image in soup(page).select(".cell_output img, img.headline"):
+            assert image["alt"].strip() and not image["alt"].startswith(".."), (page, image)
     assert len(requested) > 5 * len(NOTEBOOKS)
     assert {urlsplit(url).scheme for url in requested} <= {"file", "data"}
+    browser.goto((site / "index.html").as_uri())
+    browser.add_style_tag(content=".claims { width: 999px; } .claims td { color: #555; }")
+    assert browser.evaluate(chromium.WIDE) and browser.evaluate(chromium.FAINT)
     browser.goto(f"{(site / 'search.html').as_uri()}?q=drift")
     browser.locator("#search-results a[href*='notebooks/drift_curves']").first.wait_for()
 
 
-@pytest.mark.parametrize("place", range(3), ids=["hanzi", "emoji", "hangul"])
-def test_a_click_shows_what_was_retrieved(site, browser, place):
-    """Oracle: the explorer's data; a click, the arrow keys and the choice of kind."""
-    data = shown(site)[place]
+def test_claims_are_filtered_and_sorted(site, browser):
+    """Oracle: Python's own filter and order of what the table shows without its script."""
+    rows = [
+        [td.get_text().strip() for td in row.find_all("td")]
+        for row in soup(site / "index.html").select("table.claims tbody tr")
+    ]
+    browser.goto((site / "index.html").as_uri())
+
+    def shown():
+        visible = browser.locator("table.claims tbody tr:visible").all()
+        return [[td.text_content().strip() for td in row.locator("td").all()] for row in visible]
+
+    assert shown() == rows
+    for heading, column in (("claim", 1), ("outcome", 0)):
+        button = browser.get_by_role("button", name=heading, exact=True)
+        for reverse in (False, True):
+            button.click()
+            cells = [row[column] for row in shown()]
+            assert cells == sorted(cells, reverse=reverse), heading
+    verdict = rows[0][0].split(" ", 1)[1]
+    browser.get_by_label("Verdict").select_option(verdict)
+    assert {row[0] for row in shown()} == {rows[0][0]}
+    number = sum(row[0] == rows[0][0] for row in rows)
+    assert browser.locator(".filters output").inner_text() == f"{number} of {len(rows)} claims"
+    browser.get_by_label("Verdict").select_option("")
+    word = rows[-1][1].split()[2]
+    browser.get_by_label("Filter by words").fill(word.upper())
+    wanted = [row for row in rows if word.lower() in " ".join(row).lower()]
+    assert sorted(shown()) == sorted(wanted)
+
+
+def expect(browser, data, query):
+    """The explorer shows a query and what both arms retrieved for it, under their names."""
+    explorer, arms = browser.locator(".explorer"), ("no memory", "memory (R_M = 1)")
+    assert f"query {query['query']}" in explorer.locator("figcaption").inner_text()
+    query_image, *found = explorer.locator(".result img").all()
+    assert query_image.get_attribute("src") == data["images"][query["image"]]
+    results = [r for arm in arms for r in query["retrieved"][arm]]
+    assert [image.get_attribute("src") for image in found] == [
+        data["images"][r["image"]] for r in results
+    ]
+    for item, result in zip(explorer.locator(".result li").all(), results, strict=True):
+        word = "✓ correct" if result["correct"] else "✗ incorrect"
+        lines = [word, data["names"][str(result["label"])], f"{result['similarity']:.3f}"]
+        assert item.inner_text().split("\n") == lines
+
+
+@pytest.mark.parametrize("name", ["hanzi", "emoji", "hangul"])
+def test_a_click_shows_what_was_retrieved(site, browser, name):
+    """Oracle: the explorer's data; a click, the arrow keys, the choice of kind, and the address."""
+    data = shown(site, name)
+    loaded = []
+    browser.on("request", lambda request: loaded.append(Path(urlsplit(request.url).path).stem))
     browser.goto((site / "explorer.html").as_uri())
-    section = browser.locator(".explorer").nth(place)
-    assert section.locator("h2").inner_text() == data["data"]
-
-    def expect(query):
-        assert f"query {query['query']}, class" in section.locator("figcaption").inner_text()
-        query_image, *found = section.locator(".result img").all()
-        assert query_image.get_attribute("src") == data["images"][query["image"]]
-        arms = ("no memory", "memory (R_M = 1)")
-        results = [r for arm in arms for r in query["retrieved"][arm]]
-        sources = [data["images"][r["image"]] for r in results]
-        assert [image.get_attribute("src") for image in found] == sources
-        for item, result in zip(section.locator(".result li").all(), results, strict=True):
-            word = "✓ correct" if result["correct"] else "✗ incorrect"
-            lines = [word, f"class {result['label']}", f"{result['similarity']:.3f}"]
-            assert item.inner_text().split("\n") == lines
-
-    for kind in filter(lambda kind: any(q["kind"] == kind for q in data["queries"]),
-                       reversed(data["kinds"])):  # fmt: skip
+    explorer = browser.locator(".explorer")
+    explorer.get_by_role("radio", name=name).check()
+    browser.locator(f".result a[href^='#{name}-']").wait_for()
+    assert [one for one in loaded if one.startswith("retrievals_")] == list(
+        dict.fromkeys(["retrievals_hanzi", f"retrievals_{name}"])
+    )
+    for kind in reversed(data["kinds"]):
         queries = [q for q in data["queries"] if q["kind"] == kind]
-        section.locator("select").select_option(kind)
-        assert section.locator(".queries img").count() == len(queries) > 2
-        expect(queries[0])
-        section.locator(".queries label").nth(1).click()
-        expect(queries[1])
+        if not queries:
+            continue
+        explorer.locator("select").select_option(kind)
+        assert explorer.locator(".queries img").count() == len(queries) > 2
+        expect(browser, data, queries[0])
+        explorer.locator(".queries label").nth(1).click()
+        expect(browser, data, queries[1])
         browser.keyboard.press("ArrowRight")
-        expect(queries[2])
+        expect(browser, data, queries[2])
+    address = browser.url
+    assert address.endswith(f"#{name}-{queries[2]['query']}")
+    browser.goto("about:blank")
+    browser.goto(address)
+    browser.locator(f".result a[href='#{urlsplit(address).fragment}']").wait_for()
+    expect(browser, data, queries[2])
+    browser.keyboard.press("ArrowLeft")
+    expect(browser, data, queries[1])
+
+
+def test_arms_stand_side_by_side_where_there_is_room(site, browser):
+    """Oracle: the boxes of both arms: beside each other from 900 px, below each other under it."""
+    browser.goto((site / "explorer.html").as_uri())
+    arms = browser.locator(".result section")
+    arms.nth(1).wait_for()
+    for width, beside in ((1280, True), (900, True), (899, False), (390, False)):
+        browser.set_viewport_size({"width": width, "height": 900})
+        one, other = (arms.nth(i).bounding_box() for i in (0, 1))
+        assert (one["y"] == other["y"]) == beside and (one["x"] < other["x"]) == beside

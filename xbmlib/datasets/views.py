@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from types import ModuleType
 
 from torch import Tensor
-from torchvision.transforms.v2 import functional as F
 
 # torchvision's: random crops tried before a central one is used, and their range of aspect ratios.
 TRIES = 10
@@ -39,11 +39,11 @@ class View:
 
     def resized(self, image: Tensor) -> Tensor:
         """The image (3, H, W) uint8 at the size to crop from."""
-        return F.resize(image, list(self.resize), antialias=True)
+        return _transforms().resize(image, list(self.resize), antialias=True)
 
     def test(self, image: Tensor) -> Tensor:
         """The central crop, (3, crop, crop) uint8, of an image (3, H, W) uint8."""
-        return F.center_crop(self.resized(image), [self.crop, self.crop])
+        return _transforms().center_crop(self.resized(image), [self.crop, self.crop])
 
     def train(self, image: Tensor, u: Tensor) -> Tensor:
         """A random crop, flipped or not, (3, crop, crop) uint8.
@@ -53,7 +53,7 @@ class View:
             u: (DRAWS,) uniform in [0, 1), of this image alone, so that its crop does not depend on
                 the rest of the batch.
         """
-        image, draws = self.resized(image), u.tolist()
+        F, image, draws = _transforms(), self.resized(image), u.tolist()
         height, width = image.shape[1:]
         if self.area is None:
             image = F.crop(image, *_place(height, width, self.crop, self.crop, draws))
@@ -62,6 +62,13 @@ class View:
             box = random_box(height, width, self.area, draws)
             image = F.resized_crop(image, *box, side, antialias=True)
         return F.horizontal_flip(image) if draws[-1] < 0.5 else image
+
+
+def _transforms() -> ModuleType:
+    """torchvision's, imported when a photograph is read: it takes longer than all else here."""
+    from torchvision.transforms.v2 import functional
+
+    return functional
 
 
 def random_box(

@@ -30,7 +30,7 @@ class Weighting(NamedTuple):
 
     Attributes:
         loss: (m,) L_i, the loss of each anchor.
-        positives: (m, P) w_ij >= 0, |dL_i/dS_ij|; zero at pairs that are not valid.
+        positives: (m, P) w_ij >= 0, abs(dL_i / dS_ij); zero at pairs that are not valid.
         negatives: (m, C) likewise.
         terms: (m,) number of terms that L_i sums: pairs, triplets, or 1 for a log-sum.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 NO_MEMORY, MEMORY = "no memory", "memory"
 # The memory of Tables 1 and 3 to 5; the paper does not state its R_M.
 UNSTATED = f"{MEMORY} (R_M not stated)"
@@ -23,5 +25,14 @@ def loss_name(loss: str) -> str:
 
 
 def label(arm: str) -> str:
-    """An arm as the legend of a figure spells it, the R of R_M in italics."""
-    return arm.replace("R_M", "$R_M$")
+    """An arm as a figure spells it: the R of R_M in italics, its value in percent."""
+    return re.sub(
+        r"R_M( = )?([\d.e-]+)?",
+        lambda found: f"$R_M${found[1] or ''}" + (percent(float(found[2])) if found[2] else ""),
+        arm,
+    )
+
+
+def percent(ratio: float) -> str:
+    """A memory ratio as a figure spells it: "0.1%" of 0.001."""
+    return f"{100 * ratio:g}%"

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import matplotlib.pyplot as plt
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from xbmlib import paper
 from xbmlib.paper.arms import NO_MEMORY, arm, label, loss_name
-from xbmlib.plots.style import COLOURS, axes, seeds
+from xbmlib.plots.style import axes, curve, legend_below, letter, look, panels, seeds
 
 NAMES = {"pk": "PK batches", "shuffle": "shuffled batches"}
 
@@ -38,23 +36,24 @@ def by_sampler(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     """Fig. 6: both arms, each with PK and with shuffled batches; arguments as above."""
     ax = axes(ax)
     part = data[(data["loss"] == "contrastive") & (data["data"] == _first(data))]
-    for (ratio, sampler), curve in part.groupby(["ratio", "sampler"]):
-        sns.lineplot(
-            curve, x="batch", y="R@1", ax=ax, errorbar="sd", marker="o",
-            color=COLOURS["memory" if ratio else "batch"], ls="-" if sampler == "pk" else ":",
-            label=f"{label(arm(float(ratio)))}, {NAMES[str(sampler)]}",
-        )  # fmt: skip
+    for (ratio, sampler), rows in part.groupby(["ratio", "sampler"]):
+        curve(ax, rows, "batch", "R@1", **look("memory" if ratio else "batch"),
+              ls="-" if sampler == "pk" else ":",
+              label=f"{label(arm(float(ratio)))}, {NAMES[str(sampler)]}")  # fmt: skip
     for stated, batch in ((paper.SOP_R1_BATCH_16_MEMORY, 16), (paper.SOP_R1_BATCH_256, 256)):
-        ax.plot(batch, stated.value, "^", color=COLOURS["paper"], mfc="none",
+        ax.plot(batch, stated.value, ls="", **look("paper"),
                 label="paper (SOP)" if batch == 16 else None)  # fmt: skip
     return _finish(ax, part, f"{_first(data)}, contrastive")
 
 
 def batch_size(data: pd.DataFrame) -> Figure:
     """The three panels side by side."""
-    figure, panels = plt.subplots(1, 3, figsize=(7.2, 2.9))
-    for draw, ax in zip((by_loss, by_data, by_sampler), panels, strict=True):
+    figure, parts = panels(3, 2.9, sharey=True)
+    for draw, ax in zip((by_loss, by_data, by_sampler), parts, strict=True):
         draw(data, ax=ax)
+        ax.label_outer(remove_inner_ticks=True)
+    letter(parts)
+    legend_below(figure, parts, 3)
     return figure
 
 
@@ -65,19 +64,16 @@ def _first(data: pd.DataFrame) -> str:
 
 def _curves(data: pd.DataFrame, by: str, title: str, ax: Axes | None) -> Axes:
     ax = axes(ax)
-    for name, curve in data.groupby(by, sort=False):
-        sns.lineplot(
-            curve, x="batch", y="R@1", ax=ax, color=COLOURS[str(name)], marker="o",
-            errorbar="sd", label=loss_name(str(name)),
-        )  # fmt: skip
+    for name, rows in data.groupby(by, sort=False):
+        curve(ax, rows, "batch", "R@1", **look(str(name)), label=loss_name(str(name)))
     return _finish(ax, data, title)
 
 
 def _finish(ax: Axes, data: pd.DataFrame, title: str) -> Axes:
     sizes: Sequence[int] = sorted(data["batch"].unique())
     ax.set(xscale="log", xlabel="mini-batch size m", ylabel="R@1 (%)")
-    ax.set_title(f"ours: {title}, {seeds(data)}", fontsize=6.5)
+    ax.set_title(f"{title}, {seeds(data)}")
     ax.set_xticks(sizes, [str(size) for size in sizes])
     ax.minorticks_off()
-    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.24), ncols=1)
+    ax.legend()
     return ax

@@ -1,94 +1,89 @@
-"""Figure 1, right."""
+"""Figure 1, right: the gain of the memory."""
 
 from __future__ import annotations
 
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 
 from xbmlib import paper
-from xbmlib.paper.arms import MEMORY, NO_MEMORY
-from xbmlib.plots.style import COLOURS, axes, seeds, sets
+from xbmlib.paper.arms import NO_MEMORY, arm, label, percent
+from xbmlib.plots.style import COLOURS, MARKERS, axes, curve, look, seeds
 
 
 def memory_ratio(data: pd.DataFrame, *, y: str = "R@1", ax: Axes | None = None) -> Axes:
-    """Recall against R_M on a logarithmic axis, with the baselines with no memory as lines.
+    """The gain of the memory in points against R_M, ours and the paper's, on a logarithmic axis.
 
     Args:
-        data: tidy, one row per run: batch, ratio, seed and ``y`` in percent.
+        data: tidy, one row per run: data, batch, ratio, seed and ``y`` in percent.
         y: the measure to plot.
         ax: the Axes to draw on; by default those of a new figure.
     """
     ax = axes(ax)
-    base = data[(data["ratio"] == 0) & (data["batch"] == 16)][y]
-    larger = data[data["batch"] == 64][y]
-    points = data[data["ratio"] > 0]
-    if len(points):
-        sns.lineplot(
-            points,
-            x="ratio",
-            y=y,
-            color=COLOURS["memory"],
-            marker="o",
-            errorbar="sd",
-            ax=ax,
-            label=f"ours, {MEMORY} ({sets(data)}, batch 16, {seeds(data)})",
-        )
-    ax.axhline(
-        base.mean(),
-        color=COLOURS["batch"],
-        label=f"ours, {NO_MEMORY} ({sets(data)}, batch 16, {seeds(data)})",
-    )
+    small = data["batch"] == data["batch"].min()
+    base = data[(data["ratio"] == 0) & small].groupby(["data", "seed"])[y].mean()
+    # Paired by seed: both arms have the same batches and initial weights.
+    gains = data.assign(gain=data[y] - _of(data, base))
+    names = list(data["data"].unique())
+    for name in names:
+        key = "memory" if len(names) == 1 else name
+        points = gains[(gains["data"] == name) & small & (gains["ratio"] > 0)]
+        if len(points):
+            text = f"ours, {name}, batch 16, {seeds(points)}"
+            curve(ax, points, "ratio", "gain", **look(key), label=text)
+    ax.axhline(0, color=COLOURS["batch"], label=f"{NO_MEMORY}, same batch")
+    larger = gains[~small & (gains["ratio"] == 0)]
     if len(larger):
-        ax.axhline(
-            larger.mean(),
-            color=COLOURS["batch"],
-            ls="--",
-            lw=1,
-            label=f"ours, {NO_MEMORY} ({sets(data)}, batch 64, {seeds(data)})",
-        )
-    if len(base) > 1:
-        ax.axhspan(
-            base.mean() - base.std(),
-            base.mean() + base.std(),
-            color=COLOURS["batch"],
-            alpha=0.15,
-            lw=0,
-        )
+        ax.axhline(larger["gain"].mean(), color=COLOURS["batch"], ls="--", lw=1,
+                   label=f"ours, {NO_MEMORY}, batch 64")  # fmt: skip
     if y == "R@1":
         _paper(ax)
-    ax.set(xscale="log", xlabel="memory ratio $R_M$ = M / N", ylabel=f"{y} (%)")
-    # Below the axes, since the paper's lines and ours leave no free corner.
-    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.26), ncols=1)
+    ax.set(xscale="log", xlabel="memory ratio $R_M$ = M / N", ylabel=f"gain of {y} (points)")
+    ratios = sorted(data.loc[data["ratio"] > 0, "ratio"].unique())
+    ax.set_xticks(ratios, [percent(ratio) for ratio in ratios])
+    ax.minorticks_off()
+    # Below the axes, since the paper's values and ours leave no free corner.
+    ax.legend(loc="upper center", bbox_to_anchor=(0.45, -0.22), ncols=2, columnspacing=1)
     return ax
 
 
+def recall_at_each_k(
+    data: pd.DataFrame, name: str, ratio: float, *, ax: Axes | None = None
+) -> Axes:
+    """R@K against K at the smallest batch: with no memory, and with one of R_M.
+
+    Args:
+        data: as for :func:`memory_ratio`, with a column for each R@K.
+        name: of the data set.
+        ratio: R_M.
+        ax: the Axes to draw on; by default those of a new figure.
+    """
+    ax = axes(ax)
+    rows = data[(data["data"] == name) & (data["batch"] == data["batch"].min())]
+    rows = rows.dropna(axis="columns", how="all")
+    ks = {c: int(c.removeprefix("R@")) for c in rows.columns if c.startswith("R@")}
+    long = rows.melt(["ratio", "seed"], list(ks), "measure", "recall")
+    long["K"] = long["measure"].map(ks)
+    for one, key in ((0.0, "batch"), (ratio, "memory")):
+        part = long[long["ratio"] == one]
+        curve(ax, part, "K", "recall", **look(key), label=f"{label(arm(one))}, {seeds(part)}")
+    ax.set(xscale="log", xlabel="K", ylabel="R@K (%)", title=f"{name}, batch 16, contrastive")
+    ax.set_xticks(list(ks.values()), [str(k) for k in ks.values()])
+    ax.minorticks_off()
+    ax.legend()
+    return ax
+
+
+def _of(data: pd.DataFrame, base: pd.Series) -> pd.Series:
+    """For each row the base of its data set and seed; NaN where there is none."""
+    keys = pd.MultiIndex.from_frame(data[["data", "seed"]])
+    return pd.Series(base.reindex(keys).to_numpy(), data.index)
+
+
 def _paper(ax: Axes) -> None:
-    """The values that the paper's text prints; the curves of Fig. 1 carry none."""
-    groups = (
-        (
-            "In-shop, batch 16",
-            "s",
-            {ratio: stated for (_, ratio), stated in paper.RATIO_R1.items()},
-        ),
-        ("SOP, batch 64", "^", paper.RATIO_R1_BATCH_64),
-    )
-    for name, marker, values in groups:
-        label: str | None = f"paper, {name}"
-        for ratio, stated in values.items():
-            if ratio == 0:
-                ax.axhline(stated.value, color=COLOURS["paper"], lw=0.7, ls=":")
-                ax.annotate(
-                    f"paper, {name}, {NO_MEMORY}",
-                    (1, stated.value),
-                    ha="right",
-                    va="bottom",
-                    xycoords=("axes fraction", "data"),
-                    fontsize=5.5,
-                    color=COLOURS["paper"],
-                )
-            else:
-                ax.plot(
-                    ratio, stated.value, marker, color=COLOURS["paper"], mfc="none", label=label
-                )
-                label = None
+    """The gains that the paper's text prints; the curves of Fig. 1 carry no values."""
+    in_shop = {ratio: stated.value for (_, ratio), stated in paper.RATIO_R1.items()}
+    sop = {ratio: stated.value for ratio, stated in paper.RATIO_R1_BATCH_64.items()}
+    for name, batch, values in (("In-shop", 16, in_shop), ("SOP", 64, sop)):
+        gains = {ratio: value - values[0.0] for ratio, value in values.items() if ratio}
+        ax.plot(list(gains), list(gains.values()), MARKERS[name], mfc="white",
+                color=COLOURS["paper"], label=f"paper, {name}, batch {batch}")  # fmt: skip

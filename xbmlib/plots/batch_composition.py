@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 
 from xbmlib.paper.arms import NO_MEMORY, arm, label
-from xbmlib.plots.style import COLOURS, axes, seeds, sets
+from xbmlib.plots.style import COLOURS, axes, curve, look, seeds, sets
 
-SHADES = {0.0: "batch", 0.01: "middle", 0.1: "short", 1.0: "memory"}
+# Marks of a growing R_M: the fuller the larger. And how far apart they stand.
+FILLS = ("none", "left", "full")
+STEP = 0.13
 
 
 def batch_composition(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
@@ -25,23 +26,25 @@ def batch_composition(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     data = data[data["rank"] == 1]
     small = data[data["batch"] == data["batch"].min()].copy()
     large = data[data["batch"] > data["batch"].min()]
-    small["arm"] = small["ratio"].map(lambda ratio: label(arm(ratio)))
     compositions = list(small["composition"].unique())
-    small["composition"] = small["composition"].str.replace(", ", ",\n", n=1)
-    names = dict(zip(small["ratio"], small["arm"], strict=True))
-    palette = {names[ratio]: COLOURS[colour] for ratio, colour in SHADES.items() if ratio in names}
-    sns.pointplot(
-        small, x="composition", y="R@1", hue="arm", hue_order=list(palette), palette=palette,
-        ax=ax, linestyle="none", dodge=0.3, errorbar="sd", markersize=5,
-    )  # fmt: skip
+    ratios = sorted(small["ratio"].unique())
+    for i, ratio in enumerate(ratios):
+        part = small[small["ratio"] == ratio]
+        places = part["composition"].map(compositions.index) + STEP * (i - (len(ratios) - 1) / 2)
+        fill = FILLS[max(i - 1, 0)] if ratio else "full"
+        curve(ax, part.assign(place=places), "place", "R@1", ls="", fillstyle=fill, ms=5,
+              **look("memory" if ratio else "batch"), mfcalt="white",
+              label=label(arm(ratio)))  # fmt: skip
+    ax.set_xticks(range(len(compositions)), [c.replace(", ", ",\n", 1) for c in compositions])
     if len(others):
         means = others.groupby("rank")["R@1"].mean()
         at = compositions.index(others["composition"].iloc[0])
-        ax.plot([at - 0.24] * len(means), means, "x", color=COLOURS["batch"], ms=5, mew=1,
-                label=f"{NO_MEMORY}, ranks 2 and 3 of its search")  # fmt: skip
+        ax.plot([at - STEP * len(ratios) / 2] * len(means), means, "x", ms=5, mew=1,
+                color=COLOURS["batch"],
+                label=f"{NO_MEMORY}, ranks 2 and 3")  # fmt: skip
     ax.axhline(large["R@1"].mean(), color=COLOURS["batch"], ls="--", lw=1,
                label=f"{NO_MEMORY}, batch {large['batch'].iloc[0]}")  # fmt: skip
-    ax.legend(title=None, loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)
-    ax.set_title(f"ours: {sets(data)}, batch {small['batch'].iloc[0]}, contrastive, {seeds(data)}")
+    ax.legend(title=None, loc="upper center", bbox_to_anchor=(0.45, -0.18), ncols=2)
+    ax.set_title(f"{sets(data)}, batch {small['batch'].iloc[0]}, contrastive, {seeds(data)}")
     ax.set(xlabel=None, ylabel="R@1 (%)")
     return ax

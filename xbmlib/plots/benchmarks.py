@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.axes import Axes
 
-from xbmlib.plots.style import COLOURS, axes
+from xbmlib.plots.style import COLOURS, axes, look
 
 NAMES = {
     "bare": "bare product $VM^T$",
@@ -25,9 +25,8 @@ def cost_by_size(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     ax = axes(ax)
     for name, label in NAMES.items():
         part = data[data["loss"] == name]
-        dashed = name == "bare"
-        ax.plot(part["M"], part["ms"], color=COLOURS[name], label=label, marker=".",
-                ls="--" if dashed else "-", lw=1, ms=3)  # fmt: skip
+        line = {"color": COLOURS[name], "ls": "--"} if name == "bare" else look(name)
+        ax.plot(part["M"], part["ms"], **line, label=label, lw=1)
     ax.set(xscale="log", yscale="log", xlabel="entries in the memory, M", ylabel="ms per step")
     ax.set_title(f"ours: batch 64, D = {data['D'].iloc[0]}, float32")
     ax.legend()
@@ -47,10 +46,10 @@ def speed(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     ax.bar_label(bars, fmt=" %.1f×", fontsize=6)
     ax.axvline(1, color=COLOURS["bare"], lw=0.7)
     ax.invert_yaxis()
-    ax.tick_params(axis="y", labelsize=5.5)
+    ax.tick_params(axis="y", labelsize=6)
+    ax.set_xlabel("times faster than the other library", loc="right")
     ax.set(
         xscale="log",
-        xlabel="times faster than the other library",
         xlim=(0.8, 3 * data["ratio"].max()),
     )
     return ax

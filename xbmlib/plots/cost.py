@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from xbmlib.paper.arms import NO_MEMORY, label
-from xbmlib.plots.style import COLOURS
+from xbmlib.paper.arms import MEMORY, NO_MEMORY, label
+from xbmlib.plots.style import COLOURS, letter, look, panels
 
 # Column of the table to the label of its panel's axis.
 PANELS = {
@@ -20,6 +19,8 @@ PANELS = {
 }
 # Values of a row lie on lines of their own, spread over this share of its height.
 SPREAD = 0.6
+# How full a mark is, by our net and device in the order of the table.
+FILLS = ("full", "none", "left", "right")
 
 
 def costs(data: pd.DataFrame) -> Figure:
@@ -30,19 +31,21 @@ def costs(data: pd.DataFrame) -> Figure:
             trained), spread (standard deviation of the gain), time (as a multiple of the first
             setting's), extra_gb (beyond the first setting's).
     """
-    figure, panels = plt.subplots(1, len(PANELS), figsize=(6.7, 2.8), sharey=True)
+    figure, parts = panels(len(PANELS), 2.9, sharey=True)
     settings = list(data["setting"].unique())
     sources = list(data["source"].unique())
     step = SPREAD / max(len(sources) - 1, 1)
-    for i, (source, look) in enumerate(_looks(sources).items()):
+    ours = [source for source in sources if not source.startswith("paper")]
+    fills = {s: FILLS[ours.index(s) % len(FILLS)] if s in ours else "full" for s in sources}
+    for i, (source, fill) in enumerate(fills.items()):
         for row in data[data["source"] == source].to_dict("records"):
             y = settings.index(row["setting"]) + i * step - SPREAD / 2
-            ours = "batch" if row["setting"].endswith(NO_MEMORY) else "memory"
-            colour = "paper" if source.startswith("paper") else ours
-            for ax, column in zip(panels, PANELS, strict=True):
+            arm = "batch" if row["setting"].endswith(NO_MEMORY) else "memory"
+            key = arm if source in ours else "paper"
+            for ax, column in zip(parts, PANELS, strict=True):
                 error = row["spread"] if column == "gain" else None
-                ax.errorbar(row[column], y, xerr=error, **_marker(look, colour))
-    gain, time, memory = panels
+                ax.errorbar(row[column], y, xerr=error, **_mark(key, fill))
+    gain, time, memory = parts
     gain.axvline(0, color=COLOURS["bare"], lw=0.7)
     time.axvline(1, color=COLOURS["bare"], lw=0.7)
     # Linear up to a megabyte, so that the reference, 0, has its place.
@@ -52,26 +55,22 @@ def costs(data: pd.DataFrame) -> Figure:
     memory.minorticks_off()
     gain.set_yticks(range(len(settings)), [label(s).replace(", ", ",\n") for s in settings])
     gain.invert_yaxis()
-    for ax, letter, text in zip(panels, "abc", PANELS.values(), strict=True):
+    for ax, text in zip(parts, PANELS.values(), strict=True):
         ax.set(xlabel=text)
-        ax.set_title(letter, loc="left", fontweight="bold")
+    letter(parts)
     handles = [
-        Line2D([], [], **_marker(look, "bare"), label=source)
-        for source, look in _looks(sources).items()
+        Line2D([], [], **_mark(key, fill), label=f"{source}, {arm}" if key != "paper" else source)
+        for source, fill in fills.items()
+        for key, arm in _arms(source).items()
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=3)
     return figure
 
 
-def _looks(sources: list[str]) -> dict[str, tuple[str, bool]]:
-    """Marker of each source, by its net, and whether it is filled: ours on a CPU."""
-    ours = {s: s.removeprefix("ours (").split(", ") for s in sources if s.startswith("ours")}
-    nets = list(dict.fromkeys(net for net, _ in ours.values()))
-    looks = {s: ("os"[nets.index(net)], device == "CPU)") for s, (net, device) in ours.items()}
-    return {s: looks.get(s, ("^", False)) for s in sources}
+def _arms(source: str) -> dict[str, str]:
+    """Look to name of the arms that a source has marks for; the paper's all look alike."""
+    return {"paper": ""} if source.startswith("paper") else {"batch": NO_MEMORY, "memory": MEMORY}
 
 
-def _marker(look: tuple[str, bool], colour: str) -> dict[str, Any]:
-    marker, filled = look
-    face = COLOURS[colour] if filled else "white"
-    return {"marker": marker, "ls": "", "color": COLOURS[colour], "mfc": face}
+def _mark(key: str, fill: str) -> dict[str, Any]:
+    return look(key) | {"ls": "", "fillstyle": fill, "mfcalt": "white"}

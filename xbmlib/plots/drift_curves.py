@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-import matplotlib.pyplot as plt
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from xbmlib.plots.style import COLOURS, axes, seeds, sets
+from xbmlib.plots.style import (
+    GREY,
+    OKABE_ITO,
+    SHADES,
+    axes,
+    band,
+    legend_below,
+    letter,
+    panels,
+    seeds,
+    sets,
+)
 
 
 def drift_curves(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
@@ -22,10 +31,10 @@ def drift_curves(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     _by_delta(data, "drift", ax)
     decays = data[data["decays"] > 0].groupby("decays")["step"].min()
     for i, step in enumerate(decays):
-        ax.axvline(step, color="0.4", lw=0.7, ls="--", label="lr ÷ 10" if i == 0 else None)
+        ax.axvline(step, color=GREY, lw=0.7, ls="--", label="lr ÷ 10" if i == 0 else None)
     ax.set(yscale="log", xlabel="iteration t", ylabel="feature drift D(x, t; Δt)")
     ax.legend(ncols=2)
-    ax.set_title(f"ours: {sets(data)}, batch 64, from scratch, {seeds(data)}")
+    ax.set_title(f"{sets(data)}, batch 64, from scratch, {seeds(data)}")
     return ax
 
 
@@ -39,29 +48,28 @@ def lemma(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     """
     ax = axes(ax)
     _by_delta(data, "C", ax)
-    sns.lineplot(data, x="step", y="C_head", color=COLOURS["bare"], ls="--", lw=1, errorbar="sd",
-                 ax=ax, label="embedding layer alone")  # fmt: skip
-    ax.axhline(1, color=COLOURS["paper"], lw=0.8, ls=":", label='paper: "often less than 1"')
+    band(ax, data, "step", "C_head", color=OKABE_ITO["black"], ls="--", lw=1,
+         label="embedding layer alone")  # fmt: skip
+    ax.axhline(1, color=GREY, lw=0.8, ls=":", label='paper: "often less than 1"')
     ax.set(yscale="log", xlabel="iteration t", ylabel="C = gradient error / ε")
     ax.legend(ncols=2)
-    ax.set_title(f"ours: {sets(data)}, batch 64, from scratch, {seeds(data)}")
+    ax.set_title(f"{sets(data)}, batch 64, from scratch, {seeds(data)}")
     return ax
 
 
 def _by_delta(data: pd.DataFrame, y: str, ax: Axes) -> None:
-    """A curve per Δt, in the same colours in every panel."""
-    deltas = sorted(data["delta"].unique())
-    colours = dict(zip(deltas, (COLOURS[c] for c in ("short", "middle", "long")), strict=False))
-    sns.lineplot(
-        data, x="step", y=y, hue="delta", palette=colours, errorbar="sd", ax=ax, legend=False
-    )
-    for delta in deltas:
-        ax.plot([], [], color=colours[delta], label=f"Δt = {delta}")
+    """A curve per Δt, the darker the larger it is."""
+    for delta, shade in zip(sorted(data["delta"].unique()), SHADES, strict=False):
+        band(ax, data[data["delta"] == delta], "step", y, color=shade, label=f"Δt = {delta}")
 
 
 def drift_and_lemma(data: pd.DataFrame) -> Figure:
     """Both panels side by side."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(7.2, 2.6))
-    drift_curves(data, ax=left)
-    lemma(data, ax=right)
+    figure, parts = panels(2, 2.7)
+    for draw, ax in zip((drift_curves, lemma), parts, strict=True):
+        draw(data, ax=ax)
+        ax.set_title("")
+    letter(parts)
+    parts[0].set_title(f"{sets(data)}, batch 64, from scratch, {seeds(data)}")
+    legend_below(figure, parts, 6)
     return figure

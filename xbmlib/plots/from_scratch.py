@@ -1,32 +1,37 @@
-"""R@1 by start and learning rate."""
+"""The gain of the memory by start and learning rate."""
 
 from __future__ import annotations
 
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 
-from xbmlib.paper.arms import NO_MEMORY, label
-from xbmlib.plots.style import COLOURS, axes, seeds, sets
+from xbmlib.paper.arms import MEMORY, NO_MEMORY, side
+from xbmlib.plots.style import COLOURS, axes, curve, look, seeds, sets
 
 
 def r1_by_start(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
-    """R@1 of both arms, for each start and learning rate.
+    """The gain of R@1 for each start and learning rate; below each, R@1 with no memory.
 
     Args:
         data: tidy, one row per run: data, start, lr, arm, seed, R@1.
         ax: the Axes to draw on; by default those of a new figure.
     """
     ax = axes(ax)
-    data = data.assign(setting=data["start"] + "\nlr " + data["lr"], arm=data["arm"].map(label))
-    palette = {
-        arm: COLOURS["batch" if arm == NO_MEMORY else "memory"] for arm in data["arm"].unique()
-    }
-    sns.pointplot(
-        data, x="setting", y="R@1", hue="arm", palette=palette, ax=ax,
-        linestyle="none", dodge=0.2, errorbar="sd", markersize=5,
-    )  # fmt: skip
-    ax.legend(title=None)
-    ax.set_title(f"ours: {sets(data)}, batch 16, contrastive, {seeds(data)}")
-    ax.set(xlabel=None, ylabel="R@1 (%)", ylim=(0, 100))
+    arms = data.assign(side=data["arm"].map(side))
+    paired = arms.set_index(["start", "lr", "seed", "side"])["R@1"].unstack()
+    paired["gain"] = paired[MEMORY] - paired[NO_MEMORY]
+    settings = list(dict.fromkeys(zip(data["start"], data["lr"], strict=True)))
+    rows = paired.reset_index()
+    rows["place"] = [settings.index(s) for s in zip(rows["start"], rows["lr"], strict=True)]
+    curve(ax, rows, "place", "gain", ls="", ms=5, **look("memory"), label=f"{MEMORY}, gain")
+    ax.axhline(0, color=COLOURS["batch"], label=NO_MEMORY)
+    base = paired[NO_MEMORY].groupby(["start", "lr"]).mean()
+    ax.set_xticks(
+        range(len(settings)),
+        [f"{start}\nlr {lr}\n{NO_MEMORY}:\n{base[start, lr]:.1f}%" for start, lr in settings],
+    )
+    ax.margins(x=0.15)
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.36), ncols=2)
+    ax.set_title(f"{sets(data)}, batch 16, contrastive, {seeds(data)}")
+    ax.set(ylabel="gain of R@1 (points)")
     return ax

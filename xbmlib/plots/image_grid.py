@@ -28,7 +28,7 @@ def show(ax: Axes, x: float, y: float, image: Tensor) -> None:
 def frame(ax: Axes, x: float, y: float, colour: str, line: Any = "-") -> None:
     """Frame the image at a place in one of ``COLOURS``."""
     ax.add_patch(
-        Rectangle((x, y), SIDE, SIDE, fill=False, ec=COLOURS[colour], ls=line, lw=1.6, zorder=3)
+        Rectangle((x, y), SIDE, SIDE, fill=False, ec=COLOURS[colour], ls=line, lw=1.2, zorder=3)
     )
 
 

@@ -11,35 +11,42 @@ from torch import Tensor
 
 from xbmlib.paper.arms import label
 from xbmlib.plots.image_grid import GAP, SIDE, finish, frame, show
-from xbmlib.plots.style import COLOURS
+from xbmlib.plots.style import COLOURS, COLUMN
 
 
 def retrieved(
-    data: pd.DataFrame, images: Mapping[tuple[str, str, int], Tensor], *, ax: Axes | None = None
+    data: pd.DataFrame,
+    images: Mapping[tuple[str, str, int], Tensor],
+    shares: Mapping[str, float] | None = None,
+    *,
+    ax: Axes | None = None,
 ) -> Axes:
-    """Each query in a row, with the images retrieved with no memory and with memory.
+    """Each query of one data set in a row, with the images retrieved in both arms.
 
     Correct images have a solid green frame and a tick, incorrect ones a dashed purple frame and a
     cross.
 
     Args:
         data: tidy, one row per retrieved image: data, kind, arm, query, rank, neighbour, correct.
-            The rows of each data set and kind are adjacent and share a heading.
+            The rows of each kind are adjacent and share a heading.
         images: (data, "query" or "neighbour", id) to (C, H, W) uint8.
+        shares: kind to its share of all queries, in [0, 1], for the headings.
         ax: the Axes to draw on; by default those of a new figure.
     """
+    (name,) = data["data"].unique()
     top, arms = int(data["rank"].max()), list(data["arm"].unique())
     left = {arm: 1 + GAP + i * (top + GAP) for i, arm in enumerate(arms)}
-    blocks = list(data.groupby(["data", "kind"], sort=False))
+    blocks = list(data.groupby("kind", sort=False))
     width = max(left.values()) + top
-    height = data.groupby(["data", "kind"])["query"].nunique().sum() + GAP * (len(blocks) + 1)
+    height = data["query"].nunique() + GAP * (len(blocks) + 1)
     if ax is None:
-        ax = plt.subplots(figsize=(0.5 * width, 0.5 * height))[1]
-    for x, text in ((0, "query"), *((left[arm], label(arm)) for arm in arms)):
+        ax = plt.subplots(figsize=(COLUMN, COLUMN * height / width))[1]
+    for x, text in ((0, name), *((left[arm], label(arm)) for arm in arms)):
         ax.text(x, 0, text, va="top", fontweight="bold")
     y = GAP
-    for (name, kind), block in blocks:
-        ax.text(0, y, f"{name}: {kind}", va="top", color=COLOURS["paper"])
+    for kind, block in blocks:
+        share = f": {shares[str(kind)]:.1%} of the queries" if shares else ""
+        ax.text(0, y, f"{kind}{share}", va="top", color=COLOURS["paper"])
         y += GAP
         for query, row in block.groupby("query", sort=False):
             show(ax, 0, y, images[name, "query", query])

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 from matplotlib.axes import Axes
 
-from xbmlib.plots.style import COLOURS, axes
+from xbmlib.plots.style import GREY, SHADES, axes
 
-DESIGNS = {"replicated": "batch", "sharded": "memory", "one process": "paper"}
+# Designs are neither arms, losses nor data sets: greys, and markers that none of these has.
+DESIGNS: dict[str, dict[str, Any]] = {
+    "replicated": {"color": SHADES[0], "marker": "d"},
+    "sharded": {"color": SHADES[2], "marker": "p"},
+    "one process": {"color": SHADES[1], "marker": "*"},
+}
 
 
 def scaling(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
@@ -19,12 +26,11 @@ def scaling(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     """
     ax = axes(ax)
     for (design, dtype), part in data.groupby(["design", "dtype"], sort=False):
-        colour, added = COLOURS[DESIGNS[design]], part["product_ms"] + part["exchange_ms"]
-        ax.plot(part["entries"], added, color=colour, label=f"{design}, {dtype}",
+        look, added = DESIGNS[design], part["product_ms"] + part["exchange_ms"]
+        ax.plot(part["entries"], added, **look, label=f"{design}, {dtype}",
                 ls="-" if dtype == "bfloat16" else "--")  # fmt: skip
-        for fits, face in ((True, colour), (False, "white")):
-            at = part["fits"] == fits
-            ax.plot(part["entries"][at], added[at], "o", color=colour, mfc=face)
+        out = ~part["fits"]
+        ax.plot(part["entries"][out], added[out], ls="", **look, mfc="white")
     ax.set(
         xscale="log", yscale="log", xlabel="entries in the memory, M", ylabel="ms added per step"
     )
@@ -42,12 +48,12 @@ def model_check(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     """
     ax = axes(ax)
     for (design, dtype), part in data.groupby(["design", "dtype"], sort=False):
-        colour = COLOURS[DESIGNS[design]]
-        ax.plot(part["predicted_ms"], part["ms"], "o", color=colour, label=f"{design}, {dtype}",
-                mfc=colour if dtype == "bfloat16" else "white")  # fmt: skip
+        look = DESIGNS[design]
+        ax.plot(part["predicted_ms"], part["ms"], ls="", **look, label=f"{design}, {dtype}",
+                mfc=look["color"] if dtype == "bfloat16" else "white")  # fmt: skip
     ends = data[["ms", "predicted_ms"]].to_numpy()
     ends = [0.7 * ends.min(), 1.4 * ends.max()]
-    ax.plot(ends, ends, color=COLOURS["bare"], lw=0.7)
+    ax.plot(ends, ends, color=GREY, lw=0.7)
     ax.set(
         xscale="log", yscale="log", xlabel="ms per step, predicted", ylabel="ms per step, measured"
     )

@@ -1,54 +1,89 @@
-"""One look for all figures: column width, print sizes, colour-blind-safe, fixed colours."""
+"""One look for all figures: print sizes, and one colour and marker for each thing that is shown."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patheffects import Normal, Stroke
 
-# Okabe and Ito's palette, extended. One thing has one colour in all figures.
-COLOURS = {
-    "memory": "#0072B2",
-    "batch": "#D55E00",
-    "paper": "#6F6F6F",
-    "short": "#009E73",
-    "middle": "#E69F00",
-    "long": "#CC79A7",
-    "contrastive": "#56B4E9",
-    "multi_similarity": "#8C564B",
-    "triplet": "#B8A800",
-    "bare": "#000000",
-    "correct": "#117733",
-    "incorrect": "#AA4499",
-    "hanzi": "#44AA99",
-    "emoji": "#882255",
-    "hangul": "#999933",
+# Widths in print, in inches: one column, 85 mm, and the page, 175 mm.
+COLUMN, PAGE = 85 / 25.4, 175 / 25.4
+
+# Okabe and Ito (2008), distinct to the colour-blind too.
+OKABE_ITO = {
+    "black": "#000000",
+    "orange": "#E69F00",
+    "sky blue": "#56B4E9",
+    "bluish green": "#009E73",
+    "yellow": "#F0E442",
+    "blue": "#0072B2",
+    "vermilion": "#D55E00",
+    "reddish purple": "#CC79A7",
 }
-COLOURS |= {"sop": COLOURS["hanzi"], "inshop": COLOURS["emoji"], "vehicleid": COLOURS["hangul"]}
+# Colours belong to arms, data sets and losses. What is none of these, or not ours, is grey; what is
+# ordered, such as Δt, is a darker grey the larger it is.
+GREY = "#6F6F6F"
+SHADES = ("#A8A8A8", GREY, OKABE_ITO["black"])
+
+# One thing has one colour and one marker in all figures.
+COLOURS = {
+    "batch": OKABE_ITO["vermilion"],  # no memory: the negatives are the batch's
+    "memory": OKABE_ITO["blue"],
+    "hanzi": OKABE_ITO["bluish green"],
+    "emoji": OKABE_ITO["orange"],
+    "hangul": OKABE_ITO["reddish purple"],
+    "contrastive": OKABE_ITO["sky blue"],
+    "multi_similarity": OKABE_ITO["black"],
+    "triplet": OKABE_ITO["yellow"],
+    "correct": OKABE_ITO["bluish green"],
+    "incorrect": OKABE_ITO["reddish purple"],
+    "paper": GREY,
+    "bare": GREY,
+}
+MARKERS = {
+    "batch": "o",
+    "memory": "s",
+    "paper": "^",
+    "hanzi": "D",
+    "emoji": "v",
+    "hangul": "P",
+    "contrastive": ">",
+    "multi_similarity": "X",
+    "triplet": "h",
+}
+# A data set of the paper looks like the one that stands in its place, under both of its names.
+COUNTERPARTS = {"hanzi": ("sop", "SOP"), "emoji": ("inshop", "In-shop"),
+                "hangul": ("vehicleid", "VehicleID")}  # fmt: skip
+for _look in (COLOURS, MARKERS):
+    _look |= {name: _look[ours] for ours, names in COUNTERPARTS.items() for name in names}
 
 _RC: Any = {
-    "figure.figsize": (3.5, 2.6),
+    "figure.figsize": (COLUMN, 2.4),
     "figure.dpi": 150,
     "savefig.dpi": 300,
-    "savefig.bbox": "tight",
+    # Of the figure's own size: trimmed to its ink it would have another width.
+    "savefig.bbox": "standard",
     "figure.constrained_layout.use": True,
-    "font.size": 8,
-    "axes.titlesize": 8,
-    "axes.labelsize": 8,
+    "font.size": 7,
+    "axes.titlesize": 7,
+    "axes.labelsize": 7,
     "legend.fontsize": 6.5,
-    "xtick.labelsize": 7,
-    "ytick.labelsize": 7,
+    "xtick.labelsize": 6.5,
+    "ytick.labelsize": 6.5,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
     "grid.alpha": 0.3,
     "grid.linewidth": 0.5,
-    "lines.linewidth": 1.3,
+    "lines.linewidth": 1.2,
     "lines.markersize": 4,
     "legend.frameon": False,
     "svg.fonttype": "none",
@@ -79,7 +114,66 @@ def sets(data: pd.DataFrame) -> str:
 
 
 def axes(ax: Axes | None) -> Axes:
-    """The given Axes, or those of a new figure."""
+    """The given Axes, or those of a new figure, one column wide."""
     if ax is not None:
         return ax
     return plt.subplots()[1]
+
+
+def panels(number: int, height: float, **options: Any) -> tuple[Figure, list[Axes]]:
+    """A figure of panels a, b, c side by side: of the page's width, or of a column's if single."""
+    width = PAGE if number > 1 else COLUMN
+    figure, grid = plt.subplots(1, number, figsize=(width, height), squeeze=False, **options)
+    return figure, list(grid[0])
+
+
+def letter(axes: Sequence[Axes]) -> None:
+    """Letter the panels of a figure a, b, c, ahead of their titles."""
+    if len(axes) > 1:
+        for ax, name in zip(axes, "abcdefgh", strict=False):
+            ax.set_title(name, loc="left", fontweight="bold")
+
+
+def look(key: str) -> dict[str, Any]:
+    """Colour and marker of an arm, a data set or a loss, as arguments of ``Axes.plot``.
+
+    The paper's marks are hollow. Yellow, too light for print on its own, has a dark edge.
+    """
+    colour = COLOURS[key]
+    found: dict[str, Any] = {"color": colour, "marker": MARKERS[key], "mec": colour}
+    if key == "paper":
+        found["mfc"] = "white"
+    if colour == OKABE_ITO["yellow"]:
+        found |= {"mec": OKABE_ITO["black"], "mew": 0.5}
+        found["path_effects"] = [Stroke(linewidth=1.9, foreground=GREY), Normal()]
+    return found
+
+
+def spread(data: pd.DataFrame, x: str, y: str) -> pd.DataFrame:
+    """Mean and standard deviation of ``y`` over the seeds, by ``x``; of one seed it is 0."""
+    return data.groupby(x, sort=True)[y].agg(["mean", "std"]).fillna({"std": 0.0})
+
+
+def curve(ax: Axes, data: pd.DataFrame, x: str, y: str, **line: Any) -> None:
+    """The mean over the seeds against ``x``, with a bar of the standard deviation at each point."""
+    at = spread(data, x, y)
+    ax.errorbar(at.index, at["mean"], yerr=at["std"], elinewidth=0.8, **line)
+
+
+def band(ax: Axes, data: pd.DataFrame, x: str, y: str, **line: Any) -> None:
+    """The same for many points: a line without marks, the standard deviation as a band."""
+    at = spread(data, x, y)
+    ax.plot(at.index, at["mean"], **line)
+    ax.fill_between(at.index, at["mean"] - at["std"], at["mean"] + at["std"],
+                    color=line["color"], alpha=0.2, lw=0)  # fmt: skip
+
+
+def legend_below(figure: Figure, axes: Sequence[Axes], columns: int) -> None:
+    """The one legend of a figure, in place of its panels' own: each label once, below them."""
+    entries: dict[str, Artist] = {}
+    for ax in axes:
+        if (own := ax.get_legend()) is not None:
+            own.remove()
+        for handle, name in zip(*ax.get_legend_handles_labels(), strict=True):
+            entries.setdefault(name, handle)
+    figure.legend(entries.values(), entries.keys(), loc="outside lower center", ncols=columns)

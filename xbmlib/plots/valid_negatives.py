@@ -6,20 +6,20 @@ from collections.abc import Mapping
 
 import matplotlib.pyplot as plt
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
 from xbmlib import paper
-from xbmlib.plots.image_grid import GAP, finish, frame, show
-from xbmlib.plots.style import COLOURS, axes, seeds, sets
+from xbmlib.paper.arms import percent
+from xbmlib.plots.image_grid import GAP, SIDE, finish, frame, show
+from xbmlib.plots.style import COLOURS, PAGE, axes, band, legend_below, letter, panels, seeds, sets
 
 # Source of the pairs to colour and heading, as in the paper's figure.
 SOURCES = {
     "positive": ("correct", "positives"),
-    "batch": ("paper", "batch's negatives"),
-    "memory": ("incorrect", "memory's negatives"),
+    "batch": ("batch", "batch's negatives"),
+    "memory": ("memory", "memory's negatives"),
 }
 
 
@@ -36,9 +36,8 @@ def valid_negatives(data: pd.DataFrame, *, window: int = 25, ax: Axes | None = N
     smooth["negatives"] = smooth.groupby(["source", "seed"])["negatives"].transform(
         lambda s: s.rolling(window, min_periods=1).mean()
     )
-    sns.lineplot(
-        smooth, x="step", y="negatives", hue="source", palette=COLOURS, errorbar="sd", ax=ax
-    )
+    for source, rows in smooth.groupby("source", sort=False):
+        band(ax, rows, "step", "negatives", color=COLOURS[str(source)], label=f"ours, {source}")
     stated = {"memory": paper.VALID_NEGATIVES_MEMORY, "batch": paper.VALID_NEGATIVES_BATCH}
     for source, number in stated.items():
         ax.axhline(
@@ -50,9 +49,8 @@ def valid_negatives(data: pd.DataFrame, *, window: int = 25, ax: Axes | None = N
         )
     ax.set_yscale("symlog", linthresh=1)
     ax.set(xlabel="iteration", ylabel="valid negatives per iteration", ylim=(0, None))
-    handles, labels = ax.get_legend_handles_labels()
-    ax.legend(handles, [f"ours, {t}" if t in stated else t for t in labels], title=None)
-    ax.set_title(f"ours: {sets(data)}, batch 64, R_M = 1, {seeds(data)}")
+    ax.legend()
+    ax.set_title(f"{sets(data)}, batch 64, $R_M$ = {percent(1)}, {seeds(data)}")
     return ax
 
 
@@ -63,12 +61,14 @@ def valid_negatives_by_length(data: pd.DataFrame) -> Figure:
         data: as for :func:`valid_negatives`, and updates (steps of the run).
     """
     lengths = sorted(data["updates"].unique())
-    width = 3.6 * len(lengths)
-    figure, panels = plt.subplots(1, len(lengths), figsize=(width, 2.8), squeeze=False)
-    for updates, ax in zip(lengths, panels[0], strict=True):
-        valid_negatives(data[data["updates"] == updates], ax=ax)
-        if ax is not panels[0][0]:
-            ax.legend().remove()
+    figure, parts = panels(len(lengths), 2.7, sharey=True)
+    for updates, ax in zip(lengths, parts, strict=True):
+        rows = data[data["updates"] == updates]
+        valid_negatives(rows, ax=ax)
+        ax.set_title(f"{updates:,} updates, {seeds(rows)}")
+        ax.label_outer()
+    letter(parts)
+    legend_below(figure, parts, min(len(parts), 2))
     return figure
 
 
@@ -87,13 +87,15 @@ def hardest_pairs(
     width, anchors = max(left.values()) + each, list(data["anchor"].unique())
     height = GAP + len(anchors)
     if ax is None:
-        ax = plt.subplots(figsize=(0.5 * width, 0.5 * height))[1]
+        ax = plt.subplots(figsize=(PAGE, PAGE * height / width))[1]
     ax.text(0, 0, "anchor", va="top", fontweight="bold")
     for source, (_, heading) in SOURCES.items():
         ax.text(left[source], 0, heading, va="top", fontweight="bold")
     for y, (anchor, rows) in enumerate(data.groupby("anchor", sort=False)):
         show(ax, 0, GAP + y, images[anchor])
-        frame(ax, 0, GAP + y, "middle")
+        frame(ax, 0, GAP + y, "bare")
+        for source in SOURCES.keys() - set(rows["source"]):
+            ax.text(left[source], GAP + y + SIDE / 2, "none valid", va="center")
         for pair in rows[rows["rank"] <= each].itertuples():
             x = left[pair.source] + pair.rank - 1
             show(ax, x, GAP + y, images[pair.id])

@@ -25,7 +25,7 @@ def summary(found: pd.DataFrame) -> str:
         found: as returned by :func:`xbmlib.study.summary.claims`.
     """
     number = found["outcome"].value_counts()
-    each = (f"{_badge(outcome)} {number.get(outcome, 0)}" for outcome in MARKS)
+    each = (f"{_badge(outcome)} {number[outcome]}" for outcome in MARKS if outcome in number)
     return f"Of {len(found)} claims: {', '.join(each)}."
 
 

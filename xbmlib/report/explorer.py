@@ -1,4 +1,4 @@
-"""The explorer's data: queries with the images retrieved in both arms, as a script."""
+"""The explorer's data: queries with the images retrieved in both arms, one script per data set."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from PIL import Image
 from torch import Tensor
 
 from xbmlib import datasets
+from xbmlib.datasets.names import class_names
 from xbmlib.study.figures.retrievals import KINDS, RATIOS, chosen, counts, images
 
 EACH = 50
 
 
-def script(found: pd.DataFrame) -> str:
-    """A script that defines ``RETRIEVALS``, the queries of every data set, for a page to load.
+def scripts(found: pd.DataFrame) -> dict[str, str]:
+    """Data set to the script that adds its queries to ``RETRIEVALS``, for a page to load.
 
     These are the first ``EACH`` queries of each kind
     (:func:`xbmlib.study.figures.retrievals.chosen`).
@@ -27,9 +28,12 @@ def script(found: pd.DataFrame) -> str:
         found: as returned by :func:`xbmlib.study.figures.retrievals.frame`.
     """
     selected = chosen(found, EACH, tuple(KINDS.values()))
-    sets = [_set(str(name), part) for name, part in selected.groupby("data", sort=False)]
-    text = json.dumps(sets, ensure_ascii=False, separators=(",", ":"))
-    return f"const RETRIEVALS = {text};\n"
+    sets = {str(name): _set(str(name), part) for name, part in selected.groupby("data", sort=False)}
+    return {name: f"RETRIEVALS[{_json(name)}] = {_json(data)};\n" for name, data in sets.items()}
+
+
+def _json(data: Any) -> str:
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
 
 
 def about(found: pd.DataFrame) -> str:
@@ -79,9 +83,13 @@ def _set(name: str, rows: pd.DataFrame) -> dict[str, Any]:
                 "retrieved": results,
             }
         )
+    named = class_names(name)
+    labels = {query["label"] for query in queries}
+    labels |= {r["label"] for query in queries for arm in RATIOS for r in query["retrieved"][arm]}
     return {
         "data": name,
         "kinds": list(KINDS.values()),
+        "names": {label: named.get(label, f"class {label}") for label in sorted(labels)},
         "images": [_uri(image) for image in shown.values()],
         "queries": queries,
     }

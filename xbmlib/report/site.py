@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,13 +14,16 @@ import nbformat
 
 from xbmlib.extras import require
 from xbmlib.plots import COLOURS
-from xbmlib.report import claims, explorer
+from xbmlib.report import api, claims, explorer, notebooks
 from xbmlib.storage import ROOT
 from xbmlib.study import summary
+from xbmlib.study.execution import SOURCES, execute_to, executed
 from xbmlib.study.figures.retrievals import Parameters, frame
 from xbmlib.study.plan import NOTEBOOKS
 
 PAGES = Path(__file__).parent / "pages"
+# The notebook whose figure stands on the first page.
+HEADLINE = "ablation_memory_ratio"
 
 
 class ReportError(RuntimeError):
@@ -67,27 +71,64 @@ def assemble(profile: str, sources: Path) -> None:
         ReportError: a notebook was not executed to its end.
     """
     shutil.copytree(PAGES, sources, ignore=shutil.ignore_patterns("__pycache__"))
-    executed = ROOT / "results" / "notebooks" / profile
+    (sources / "notebooks").mkdir()
     for name in NOTEBOOKS:
-        _check(executed / f"{name}.ipynb", profile)
-        (sources / "notebooks").mkdir(exist_ok=True)
-        shutil.copy(executed / f"{name}.ipynb", sources / "notebooks")
+        path = executed(profile) / f"{name}.ipynb"
+        _check(path, profile)
+        notebooks.write_page(path, sources / "notebooks" / path.name)
+    others = _others(sources / "notebooks")
+    api.write(sources / "api")
     found = summary.claims((profile, *summary.README_PROFILES))
     _fill(
         sources / "index.md",
         {
             "profile": profile,
             "summary": claims.summary(found),
+            "conclusion": _conclusion(),
+            "headline": _headline(sources),
             "table": claims.table(found),
-            "notebooks": "\n".join(f"notebooks/{name}" for name in NOTEBOOKS),
+            "notebooks": "\n".join(f"notebooks/{name}" for name in (*NOTEBOOKS, *others)),
         },
     )
     data = frame(Parameters.of({"profile": profile}))
-    script = explorer.script(data)
-    (sources / "_static" / "retrievals.js").write_text(script, encoding="utf-8")
-    _fill(sources / "explorer.md", {"about": explorer.about(data)})
+    scripts = explorer.scripts(data)
+    for name, script in scripts.items():
+        path = sources / "_static" / f"retrievals_{name}.js"
+        path.write_text(script, encoding="utf-8")
+    values = {"about": explorer.about(data), "sets": " ".join(scripts)}
+    _fill(sources / "explorer.md", values)
     variables = "".join(f"  --{name}: {colour};\n" for name, colour in COLOURS.items())
     (sources / "_static" / "colours.css").write_text(f":root {{\n{variables}}}\n", encoding="utf-8")
+
+
+def _others(folder: Path) -> list[str]:
+    """Write the pages of the notebooks that have no profile; their names."""
+    to_execute, as_they_are = notebooks.without_profile(ROOT / "results")
+    for name in to_execute:
+        page = folder / f"{name}.ipynb"
+        execute_to(page, name)
+        notebooks.write_page(page, page)
+    for name in as_they_are:
+        shutil.copy(SOURCES / f"{name}.ipynb", folder)
+    return [*to_execute, *as_they_are]
+
+
+def _conclusion() -> str:
+    """What the README says came out, between its marks; nothing where it has none."""
+    readme = (SOURCES.parent / "README.md").read_text(encoding="utf-8")
+    found = re.search(r"<!-- conclusion.*?-->\n(.*?)<!-- end of conclusion -->", readme, re.DOTALL)
+    return found[1].strip() if found else ""
+
+
+def _headline(sources: Path) -> str:
+    """Markdown of the figure of the page of ``HEADLINE``, which links to it."""
+    notebook = nbformat.read(sources / "notebooks" / f"{HEADLINE}.ipynb", 4)
+    for cell in notebook.cells:
+        if found := notebooks.figures(cell):
+            (sources / "_static" / "headline.png").write_bytes(found[0])
+            alt = claims.plain(cell.metadata["mystnb"]["image"]["alt"])
+            return f"[![{alt}](_static/headline.png){{.headline}}](notebooks/{HEADLINE}.ipynb)"
+    return ""
 
 
 def _check(path: Path, profile: str) -> None:

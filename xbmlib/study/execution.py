@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
+from typing import Any
 
 from xbmlib.storage import ROOT, write_atomically
 
@@ -27,26 +28,34 @@ def execute(name: str, profile: str, data_root: str | None = None) -> None:
     Raises:
         papermill.PapermillExecutionError: a cell failed.
     """
-    # Takes a second to import, and nothing else here needs it.
-    from papermill import execute_notebook
-
     with warnings.catch_warnings():
         # The file is written under a temporary name first, which does not end in .ipynb.
         warnings.filterwarnings("ignore", "The specified file", UserWarning)
         write_atomically(
             executed(profile) / f"{name}.ipynb",
-            lambda path: execute_notebook(
-                SOURCES / f"{name}.ipynb",
-                path,
-                parameters={"profile": profile, "data_root": data_root},
-                progress_bar=False,
-                log_output=False,
-                stdout_file=_Console(),
-                # A kernel warns at its start that it listens without encryption: on this machine
-                # alone.
-                extra_arguments=["--log-level=ERROR"],
-            ),
+            lambda path: execute_to(path, name, profile=profile, data_root=data_root),
         )
+
+
+def execute_to(path: Path, name: str, **parameters: Any) -> None:
+    """Execute a notebook with these parameters and write it to a path, its outputs as they come.
+
+    Raises:
+        papermill.PapermillExecutionError: a cell failed.
+    """
+    # Takes a second to import, and nothing else here needs it.
+    from papermill import execute_notebook
+
+    execute_notebook(
+        SOURCES / f"{name}.ipynb",
+        path,
+        parameters=parameters,
+        progress_bar=False,
+        log_output=False,
+        stdout_file=_Console(),
+        # A kernel warns at its start that it listens without encryption: on this machine alone.
+        extra_arguments=["--log-level=ERROR"],
+    )
 
 
 class _Console:

@@ -26,4 +26,4 @@ def test_further_ranks_are_crosses_at_their_composition():
     )  # fmt: skip
     assert all(abs(x - tick) < 0.5 for x in crosses.get_xdata())
     labels = [text.get_text() for text in ax.get_legend().get_texts()]
-    assert {"no memory", "memory ($R_M$ = 0.1)", "memory ($R_M$ = 1)"} <= set(labels)
+    assert {"no memory", "memory ($R_M$ = 10%)", "memory ($R_M$ = 100%)"} <= set(labels)

@@ -1,5 +1,7 @@
 """Tests of the figure of Table 2."""
 
+import re
+
 import pandas as pd
 import pytest
 
@@ -21,7 +23,9 @@ def test_every_value_is_shown_in_the_row_of_its_setting(table):
     figure = plot.costs(table)
     settings = list(table["setting"].unique())
     labels = [t.get_text() for t in figure.axes[0].get_yticklabels()]
-    assert [t.replace("\n", " ").replace("$", "") for t in labels] == settings
+    spelt = [t.replace("\n", " ").replace("$", "") for t in labels]
+    percents = {"R_M = 0.01": "R_M = 1%", "R_M = 1": "R_M = 100%"}
+    assert spelt == [re.sub(r"R_M = [\d.]+", lambda r: percents[r[0]], s) for s in settings]
     for ax, column in zip(figure.axes, ("gain", "time", "extra_gb"), strict=True):
         marks = [line for line in ax.lines if line.get_marker() in tuple("^os")]
         found = [(float(m.get_xdata()[0]), round(float(m.get_ydata()[0]))) for m in marks]
