@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
 import pandas as pd
-
-from xbmlib.study.plan import NOTEBOOKS
 
 # The words state the outcome; mark and colour repeat it.
 MARKS = {
@@ -29,14 +28,19 @@ def summary(found: pd.DataFrame) -> str:
     return f"Of {len(found)} claims: {', '.join(each)}."
 
 
-def table(found: pd.DataFrame) -> str:
-    """A list-table of the claims; the paper's column and ours have different colours."""
+def table(found: pd.DataFrame, pages: Collection[str]) -> str:
+    """A list-table of the claims; the paper's column and ours have different colours.
+
+    Args:
+        found: as returned by :func:`xbmlib.study.summary.claims` or ``followups``.
+        pages: the notebooks that have a page, which a claim links to.
+    """
     header = ("outcome", "claim", "the paper", "ours", "data, seeds")
     rows = ["```{list-table}", ":header-rows: 1", ":class: claims", ":widths: 12 30 20 22 16", ""]
     rows += _row(header)
     for row in found.to_dict("records"):
         name = row["notebook"]
-        link = f"[{name}](notebooks/{name}.ipynb)" if name in NOTEBOOKS else plain(name)
+        link = f"[{name}](notebooks/{name}.ipynb)" if name in pages else plain(name)
         claim = f"{plain(row['claim'])} [Rule: {plain(row['rule'])}. {link}]{{.rule}}"
         data = f"{plain(row['data'])}; n = {row['seeds']}"
         rows += _row((_badge(row["outcome"]), claim, plain(row["paper"]), plain(row["ours"]), data))

@@ -76,9 +76,10 @@ def assemble(profile: str, sources: Path) -> None:
         path = executed(profile) / f"{name}.ipynb"
         _check(path, profile)
         notebooks.write_page(path, sources / "notebooks" / path.name)
-    others = _others(sources / "notebooks")
+    pages = [*NOTEBOOKS, *_others(sources / "notebooks")]
     api.write(sources / "api")
-    found = summary.claims((profile, *summary.README_PROFILES))
+    profiles = (profile, *summary.README_PROFILES)
+    found = summary.claims(profiles)
     _fill(
         sources / "index.md",
         {
@@ -86,8 +87,9 @@ def assemble(profile: str, sources: Path) -> None:
             "summary": claims.summary(found),
             "conclusion": _conclusion(),
             "headline": _headline(sources),
-            "table": claims.table(found),
-            "notebooks": "\n".join(f"notebooks/{name}" for name in (*NOTEBOOKS, *others)),
+            "table": claims.table(found, pages),
+            "followups": claims.table(summary.followups(profiles), pages),
+            "notebooks": "\n".join(f"notebooks/{name}" for name in pages),
         },
     )
     data = frame(Parameters.of({"profile": profile}))
