@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 
 from xbmlib import paper
 from xbmlib.paper.arms import NO_MEMORY, arm, label, percent
-from xbmlib.plots.style import COLOURS, MARKERS, axes, curve, look, seeds
+from xbmlib.plots.style import COLOURS, MARKERS, axes, curve, look, seeds, sets
 
 
 def memory_ratio(data: pd.DataFrame, *, y: str = "R@1", ax: Axes | None = None) -> Axes:
@@ -34,7 +34,7 @@ def memory_ratio(data: pd.DataFrame, *, y: str = "R@1", ax: Axes | None = None) 
     larger = gains[~small & (gains["ratio"] == 0)]
     if len(larger):
         ax.axhline(larger["gain"].mean(), color=COLOURS["batch"], ls="--", lw=1,
-                   label=f"ours, {NO_MEMORY}, batch 64")  # fmt: skip
+                   label=f"{sets(larger)}, {NO_MEMORY}, batch 64")  # fmt: skip
     if y == "R@1":
         _paper(ax)
     ax.set(xscale="log", xlabel="memory ratio $R_M$ = M / N", ylabel=f"gain of {y} (points)")
