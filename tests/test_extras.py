@@ -72,7 +72,7 @@ def test_each_call_names_its_extra(package, extra, call, tmp_path, monkeypatch):
 
 
 ROOMS = (
-    ("xbmlib.plots", "seaborn"),
+    ("xbmlib.plots", "matplotlib"),
     ("xbmlib.plots.cost", "matplotlib"),
     ("xbmlib.study.notebook", "matplotlib"),
     ("xbmlib.study.statistics", "pandas"),

@@ -325,7 +325,7 @@ def test_claims_are_filtered_and_sorted(site, browser):
         for reverse in (False, True):
             button.click()
             cells = [row[column] for row in shown()]
-            assert cells == sorted(cells, reverse=reverse), heading
+            assert cells == sorted(cells, key=str.lower, reverse=reverse), heading
     verdict = rows[0][0].split(" ", 1)[1]
     bar.get_by_label("Verdict").select_option(verdict)
     assert {row[0] for row in shown()} == {rows[0][0]}

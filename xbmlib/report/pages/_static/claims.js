@@ -49,8 +49,9 @@ for (const table of document.querySelectorAll("table.claims")) {
     headings.forEach((heading, i) => {
       heading.ariaSort = i !== column ? "none" : down ? "descending" : "ascending";
     });
-    rows.sort((a, b) => (down ? -1 : 1)
-      * a.cells[column].localeCompare(b.cells[column], "en", { numeric: true }));
+    const key = (one) => one.cells[column].toLowerCase();
+    const sign = down ? -1 : 1;
+    rows.sort((a, b) => (key(a) < key(b) ? -sign : key(a) > key(b) ? sign : 0));
     body.append(...rows.map((one) => one.row));
   }
 
