@@ -321,7 +321,7 @@ def test_claims_are_filtered_and_sorted(site, browser):
 
     assert shown() == rows
     for heading, column in (("claim", 1), ("outcome", 0)):
-        button = table.get_by_role("button", name=heading, exact=True)
+        button = table.locator("th button", has_text=heading).first
         for reverse in (False, True):
             button.click()
             cells = [row[column] for row in shown()]
