@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from xbmlib.plots.style import COLOURS
+from xbmlib.plots.style import COLOURS, legend_below, letter, panels
 
 # A run that is warned of and one that is not, in this order.
 _COLOURS = (COLOURS["batch"], COLOURS["memory"])
@@ -26,7 +25,7 @@ def checks(data: pd.DataFrame, thresholds: dict[str, float], warned: int | None)
         thresholds: by column, drawn as a dotted line.
         warned: step of the warning, drawn as a vertical line; None for none.
     """
-    figure, axes = plt.subplots(1, len(_PANELS), figsize=(7, 2.2), sharex=True)
+    figure, axes = panels(len(_PANELS), 2.3, sharex=True)
     for ax, (column, title) in zip(axes, _PANELS.items(), strict=True):
         for colour, (arm, rows) in zip(_COLOURS, data.groupby("arm", sort=False), strict=False):
             known = rows.dropna(subset=[column])
@@ -36,6 +35,6 @@ def checks(data: pd.DataFrame, thresholds: dict[str, float], warned: int | None)
         if warned is not None:
             ax.axvline(warned, color=_COLOURS[0], linestyle="--", linewidth=0.8, label="warning")
         ax.set(title=title, xlabel="step")
-    handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
+    letter(axes)
+    legend_below(figure, axes, 3)
     return figure
