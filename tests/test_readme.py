@@ -1,6 +1,7 @@
 """Tests of what the README and the pages that it links to show."""
 
 import ast
+import csv
 import re
 from pathlib import Path
 from typing import get_args
@@ -19,7 +20,7 @@ from xbmlib.diagnose import Health
 from xbmlib.study import claims_page
 from xbmlib.study.readme import HEADLINES, calibration, conclusion, headlines, rewrite
 from xbmlib.study.statistics import Outcome
-from xbmlib.study.summary import claims, followups, rewrite_readme
+from xbmlib.study.summary import claims, followups, rewrite_readme, rewrite_results
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = ("README.md", "CONTRIBUTING.md", "docs/claims.md", "docs/paper_scale.md",
@@ -226,3 +227,23 @@ def test_a_part_without_its_marks_is_refused():
     """Oracle: the name of the part."""
     with pytest.raises(ValueError, match="give the part 'storm' its marks"):
         rewrite("<!-- storm: python -m xbmlib.study.summary -->", {"storm": "x"})
+
+
+def test_the_search_so_far_is_generated():
+    """Oracle: the trials' own rows, by a plain loop: of each arm the highest MAP@R; single trials,
+    and arms of unequally many, are left out.
+    """
+    page = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
+    assert rewrite_results(page) == page
+    with (ROOT / "results" / "search_protocol.csv").open(newline="") as file:
+        trials = list(csv.DictReader(file))
+    for batch, data in {(row["batch"], row["data"]) for row in trials}:
+        of_arm = {"0": [], "1": []}
+        for row in trials:
+            if (row["batch"], row["data"]) == (batch, data):
+                of_arm[row["ratio"]].append((float(row["MAP@R"]), float(row["R@1"])))
+        line = [text for text in page.splitlines() if text.startswith(f"| {batch}, `{data}` |")]
+        assert len(line) == (1 < len(of_arm["0"]) == len(of_arm["1"]))
+        for text in line:
+            shown = [f"{r1:.1f} / {map_r:.1f}" for map_r, r1 in map(max, of_arm.values())]
+            assert text.split(" | ")[1:] == [str(len(of_arm["0"])), shown[0], f"{shown[1]} |"]

@@ -62,12 +62,10 @@ def test_a_table_of_the_paper_on_its_format(root, capsys):
     table = recall_tables.table(data, parameters)
     ours = table[table["source"] == "ours"]
     assert len(ours) == 6 and not table["source"].str.contains("rendered").any()
-    verdicts = recall_tables.verdicts(data, parameters)
-    assert "In-shop, batch 4" in verdicts[1].data
-    first = data[(data["measure"] == "R@1") & (data["arm"] != "no memory")]
-    fastap = 90.9  # Table 4
-    ahead = first.groupby("net")["value"].mean().max() > fastap
-    assert verdicts[1].outcome == ("agrees" if ahead else "disagrees")
+    (gain,) = recall_tables.verdicts(data, parameters)
+    assert "In-shop, batch 4" in gain.data
+    # One seed decides nothing.
+    assert gain.outcome == "undecided" and gain.seeds == 1
     with style():
         figure = plot.recall_table(recall_tables.published(parameters), data)
     labels = [t.get_text() for t in figure.axes[1].get_yticklabels()]

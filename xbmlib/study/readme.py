@@ -89,11 +89,28 @@ def calibration(runs: pd.DataFrame) -> str:
     )
 
 
-def rewrite(text: str, parts: Mapping[str, str]) -> str:
-    """The README with its generated parts replaced.
+def protocol(trials: pd.DataFrame) -> str:
+    """The best trial of each arm under the paper's protocol, where both have equally many.
 
     Args:
-        text: the README.
+        trials: results/search_protocol.csv.
+    """
+    lines = ["| batch, data | trials of each arm | R@1 / MAP@R, no memory | R_M = 1 |"]
+    lines.append("|---|---|---|---|")
+    for (batch, data), group in trials.groupby(["batch", "data"], sort=False):
+        arms = [group[group["ratio"] == ratio] for ratio in (0, 1)]
+        if 1 < len(arms[0]) == len(arms[1]):
+            best = [arm.loc[arm["MAP@R"].idxmax()] for arm in arms]
+            cells = [f"{row['R@1']:.1f} / {row['MAP@R']:.1f}" for row in best]
+            lines.append(f"| {batch}, `{data}` | {len(arms[0])} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def rewrite(text: str, parts: Mapping[str, str]) -> str:
+    """A page with its generated parts replaced.
+
+    Args:
+        text: the page in Markdown.
         parts: Markdown by the name of the part.
 
     Raises:
@@ -105,6 +122,6 @@ def rewrite(text: str, parts: Mapping[str, str]) -> str:
         head, mark, rest = text.partition(begin)
         _, other, tail = rest.partition(end)
         if not mark or not other:
-            raise ValueError(f"README.md: give the part {name!r} its marks, {begin} and {end}")
+            raise ValueError(f"give the part {name!r} its marks in the page, {begin} and {end}")
         text = f"{head}{begin}\n{part}\n{end}{tail}"
     return text

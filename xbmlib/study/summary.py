@@ -136,8 +136,14 @@ def rewrite_readme(text: str) -> str:
     )
 
 
+def rewrite_results(text: str) -> str:
+    """docs/results.md with its parts generated from results/."""
+    trials = pd.read_csv(ROOT / "results" / "search_protocol.csv")
+    return readme.rewrite(text, {"protocol": readme.protocol(trials)})
+
+
 def main() -> None:
-    """Write results/claims.csv and followups.csv; in a checkout, README and docs/claims.md too."""
+    """Write results/claims.csv and followups.csv; in a checkout, README and docs/ too."""
     try:
         found, further = claims(), followups()
         write_csv(ROOT / "results" / "claims.csv", found)
@@ -147,6 +153,8 @@ def main() -> None:
     if (path := ROOT / "README.md").is_file():
         _write(path, rewrite_readme(path.read_text(encoding="utf-8")))
         _write(ROOT / "docs" / "claims.md", claims_page.page(found, further))
+        results = ROOT / "docs" / "results.md"
+        _write(results, rewrite_results(results.read_text(encoding="utf-8")))
 
 
 def _write(path: Path, text: str) -> None:
