@@ -39,7 +39,7 @@ def main() -> None:
     for found in [*slopes, *recall.rows(), *precision.rows()]:
         add(found)
     training.one_thread()
-    for found in training.rows():
+    for found in [*training.rows(), *training.layouts()]:
         add(found)
     parts = training.parts()
     folder = ROOT / "results"

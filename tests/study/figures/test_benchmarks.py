@@ -5,6 +5,7 @@ import json
 import pandas as pd
 import pytest
 
+from benchmarks import training
 from benchmarks.measure import extra_mib, faster, medians, row
 from tests.study.test_notebooks import ROOT, papermill
 from xbmlib.study.figures import benchmarks
@@ -42,6 +43,14 @@ def test_extra_memory_is_the_peak_of_a_call():
     """Oracle: the size of a block that is written to and freed."""
     assert 60 < extra_mib(lambda: bytearray(b"x") * (64 << 20)) < 90
     assert extra_mib(lambda: None) < 5
+
+
+def test_layouts_are_compared_with_that_of_the_study():
+    """Oracle: the settings' names; a time of each."""
+    first, *others = training.LAYOUTS
+    found = list(training.layouts(batch=4, rounds=1))
+    assert [name in r["what"] for name, r in zip(others, found, strict=True)] == [True, True]
+    assert all(r["against"] == first and r["ours"] > 0 and r["reference"] > 0 for r in found)
 
 
 def test_the_stored_table_says_what_holds():
