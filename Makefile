@@ -1,6 +1,6 @@
 # `make reproduce` and `make test` start from nothing on a machine with Python and make, and cost
 # nothing again.
-PROFILE ?= quick
+PROFILE ?= full
 CORES ?= all
 VENV := .venv
 BIN := $(VENV)/bin
@@ -14,10 +14,10 @@ PYTHON = $(shell for python in python3.11 python3.12 python3.13 python3; do \
 .PHONY: help setup reproduce sweep report test lint search verify bench storm clean
 
 help:
-	@echo "make reproduce [PROFILE=quick]  run the study: results/, figures/, verdicts"
+	@echo "make reproduce [PROFILE=full]   run the study: results/, figures/, verdicts"
 	@echo "make reproduce PROFILE=paper DATA=/folder  the same on SOP, In-shop and VehicleID (GPU)"
 	@echo "make sweep [CORES=all]          the same by Snakemake: killed, it goes on where it stopped"
-	@echo "make report [PROFILE=quick]     the study as a site that opens from disk: build/report"
+	@echo "make report [PROFILE=full]      the study as a site that opens from disk: build/report"
 	@echo "make test                       set up, lint, check the types, pass the tests"
 	@echo "make lint                       set up, lint and check the types"
 	@echo "make setup                      build .venv from requirements.lock"

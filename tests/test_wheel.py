@@ -175,7 +175,7 @@ def test_the_library_works_with_torch_alone(target, torch_alone, tmp_path):
 def test_what_an_extra_lacks_is_one_line(target, torch_alone, tmp_path):
     """Oracle: the remedy, word for word; a command ends with it alone, an import raises it."""
     # A report refuses a profile without executed notebooks before it misses anything.
-    executed = tmp_path / "results" / "notebooks" / "quick"
+    executed = tmp_path / "results" / "notebooks" / "full"
     executed.mkdir(parents=True)
     (executed / "cost.ipynb").touch()
     found = python("-c", ENTER_WITH_TORCH_ALONE, path=[target, torch_alone], cwd=tmp_path)

@@ -243,7 +243,7 @@ def test_in_a_real_jupyterlab_server(jupyter, root):
     cells = jupyter.get(f"api/contents/{path}")["content"]["cells"]
     sources = [c["source"] for c in cells if c["cell_type"] == "code"]
     # What a reader edits in the parameters cell.
-    sources[0] = sources[0].replace('"quick"', '"smoke"')
+    sources[0] = sources[0].replace('"full"', '"smoke"')
     session = jupyter.get(
         "api/sessions",
         {"path": path, "name": "", "type": "notebook", "kernel": {"name": "python3"}},

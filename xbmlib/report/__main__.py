@@ -15,7 +15,7 @@ from xbmlib.study.execution import executed
 def main() -> None:
     """Build the site and print the path of its first page."""
     parser = argparse.ArgumentParser(prog="python -m xbmlib.report", description=__doc__)
-    parser.add_argument("profile", nargs="?", default="quick")
+    parser.add_argument("profile", nargs="?", default="full")
     profile = parser.parse_args().profile
     # Before the imports below, which take longer than any other part of a refusal.
     if not any(executed(profile).glob("*.ipynb")):

@@ -25,7 +25,7 @@ with command_needs("study"):
 def main() -> None:
     """Execute the notebooks and print the verdicts."""
     parser = argparse.ArgumentParser(prog="python -m xbmlib.study", description=__doc__)
-    parser.add_argument("profile", nargs="?", default="quick", choices=list(PROFILES))
+    parser.add_argument("profile", nargs="?", default="full", choices=list(PROFILES))
     parser.add_argument(
         "--data", help="folder of SOP, In-shop and VehicleID, for the profiles paper and released"
     )

@@ -96,7 +96,7 @@ class StudyParameters(Checked):
             for the folder that the environment variable XBM_DATA names.
     """
 
-    profile: ProfileName = "quick"
+    profile: ProfileName = "full"
     seeds: Annotated[int, Field(ge=1, le=100)] | None = None
     data_root: Annotated[str | None, Field(validate_default=True)] = None
 

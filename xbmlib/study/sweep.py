@@ -97,7 +97,7 @@ def main(arguments: list[str] | None = None) -> None:
     # The options have the names that `snakemake --config` takes.
     make = jobs.add_parser("plan", help="write the runs of a sweep", allow_abbrev=False)
     make.add_argument("plan", type=Path, help="JSON file to write")
-    make.add_argument("--profile", default="quick", choices=list(PROFILES))
+    make.add_argument("--profile", default="full", choices=list(PROFILES))
     make.add_argument(
         "--notebooks", default=list(STUDIES), type=_notebooks, help="names, separated by commas"
     )

@@ -37,5 +37,5 @@ def test_a_brief_profile_has_every_loss_on_the_first_data_set_alone():
     assert [v.outcome for v in found] == ["agrees", *["not testable here"] * 4]
     # What a missing case leaves of a claim is shown all the same.
     assert found[1].ours.count("points") == 5
-    first = {e.data for e in retrievals.experiments(retrievals.Parameters())}
+    first = {e.data for e in retrievals.experiments(retrievals.Parameters(profile="quick"))}
     assert first == {DATA[0]}
