@@ -116,10 +116,11 @@ def _others(folder: Path) -> list[str]:
 
 
 def _conclusion() -> str:
-    """What the README says came out, between its marks; nothing where it has none."""
+    """What the README says came out, between its marks, without links to files of the checkout."""
     readme = (SOURCES.parent / "README.md").read_text(encoding="utf-8")
     found = re.search(r"<!-- conclusion.*?-->\n(.*?)<!-- end of conclusion -->", readme, re.DOTALL)
-    return found[1].strip() if found else ""
+    text = found[1].strip() if found else ""
+    return re.sub(r"\[([^\]]*)\]\((?!https:)[^)]*\)", r"\1", text)
 
 
 def _headline(sources: Path) -> str:
