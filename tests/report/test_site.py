@@ -21,6 +21,7 @@ from markdown_it import MarkdownIt
 from PIL import Image
 
 import xbmlib.report.site
+import xbmlib.study.execution
 from tests.report import chromium
 from tests.study.test_notebooks import papermill
 from xbmlib import datasets
@@ -217,7 +218,8 @@ def test_explorer_agrees_with_brute_force(site, tmp_path):
 
 def test_an_unfinished_notebook_is_refused(root, site, monkeypatch):
     """Oracle: one line names the notebook and the remedy; only the previous site remains."""
-    monkeypatch.setattr(xbmlib.report.site, "ROOT", root)
+    for module in (xbmlib.report.site, xbmlib.study.execution):
+        monkeypatch.setattr(module, "ROOT", root)
     path = root / "results" / "notebooks" / "smoke" / f"{NOTEBOOKS[0]}.ipynb"
     whole = path.read_bytes()
     path.unlink()
