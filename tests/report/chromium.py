@@ -53,3 +53,19 @@ def browser():
         yield page
         chromium.close()
         assert not failed
+
+
+def expect(browser, data, query):
+    """The explorer shows a query and what both arms retrieved for it, under their names."""
+    explorer, arms = browser.locator(".explorer"), ("no memory", "memory (R_M = 1)")
+    assert f"query {query['query']}" in explorer.locator("figcaption").inner_text()
+    query_image, *found = explorer.locator(".result img").all()
+    assert query_image.get_attribute("src") == data["images"][query["image"]]
+    results = [r for arm in arms for r in query["retrieved"][arm]]
+    assert [image.get_attribute("src") for image in found] == [
+        data["images"][r["image"]] for r in results
+    ]
+    for item, result in zip(explorer.locator(".result li").all(), results, strict=True):
+        word = "✓ correct" if result["correct"] else "✗ incorrect"
+        lines = [word, data["names"][str(result["label"])], f"{result['similarity']:.3f}"]
+        assert item.inner_text().split("\n") == lines
