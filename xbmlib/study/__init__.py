@@ -1,6 +1,6 @@
 """The study: which runs make up a figure, how they are trained, and what they say."""
 
-from xbmlib.extras import require
+from xbmlib.extras import require_installed
 
-for _module in ("matplotlib.pyplot", "pandas", "pydantic"):
-    require(_module, extra="study")
+# Not imported yet: a command that refuses does so at once.
+require_installed("matplotlib", "pandas", "pydantic", extra="study")
