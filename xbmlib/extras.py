@@ -6,7 +6,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
-from importlib.util import find_spec
 from types import ModuleType
 
 
@@ -36,22 +35,6 @@ def require(module: str, *, extra: str) -> ModuleType:
     """
     with needs(extra):
         return import_module(module)
-
-
-def require_installed(*packages: str, extra: str) -> None:
-    """Refuse to go on without packages that only an extra installs, without importing any.
-
-    Args:
-        packages: names of top-level modules.
-        extra: the extra of xbmlib that installs them.
-
-    Raises:
-        MissingExtra: one of them is not installed.
-    """
-    with needs(extra):
-        for name in packages:
-            if find_spec(name) is None:
-                raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 
 @contextmanager

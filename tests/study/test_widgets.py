@@ -17,7 +17,7 @@ VIEW = "application/vnd.jupyter.widget-view+json"
 
 def test_a_change_of_a_menu_plots_anew(monkeypatch):
     """Oracle: the calls, and the colour of the pixels that each is to leave."""
-    shown, calls = [], []
+    shown, calls, before = [], [], plt.get_fignums()
     monkeypatch.setattr(IPython.display, "display", lambda data, raw: shown.append((data, raw)))
 
     def draw(name, colour):
@@ -40,4 +40,4 @@ def test_a_change_of_a_menu_plots_anew(monkeypatch):
     assert (pixels == [0, 0, 255]).all()
     menus.children[0].value = "b"
     assert calls == [("a", colours[0][1]), ("a", colours[1][1]), ("b", colours[1][1])]
-    assert not plt.get_fignums()
+    assert plt.get_fignums() == before
