@@ -37,7 +37,7 @@ def memory_ratio(data: pd.DataFrame, *, y: str = "R@1", ax: Axes | None = None) 
                    label=f"{sets(larger)}, {NO_MEMORY}, batch 64")  # fmt: skip
     if y == "R@1":
         _paper(ax)
-    ax.set(xscale="log", xlabel="memory ratio $R_M$ = M / N", ylabel=f"gain of {y} (points)")
+    ax.set(xscale="log", xlabel="memory ratio $R_M$ = M / N", ylabel=f"gain in {y} (points)")
     ratios = sorted(data.loc[data["ratio"] > 0, "ratio"].unique())
     ax.set_xticks(ratios, [percent(ratio) for ratio in ratios])
     ax.minorticks_off()

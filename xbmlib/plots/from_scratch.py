@@ -10,7 +10,7 @@ from xbmlib.plots.style import COLOURS, axes, curve, look, seeds, sets
 
 
 def r1_by_start(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
-    """The gain of R@1 for each start and learning rate; below each, R@1 with no memory.
+    """The gain in R@1 for each start and learning rate; below each, R@1 with no memory.
 
     Args:
         data: tidy, one row per run: data, start, lr, arm, seed, R@1.
@@ -33,5 +33,5 @@ def r1_by_start(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     ax.margins(x=0.15)
     ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.36), ncols=2)
     ax.set_title(f"{sets(data)}, batch 16, contrastive, {seeds(data)}")
-    ax.set(ylabel="gain of R@1 (points)")
+    ax.set(ylabel="gain in R@1 (points)")
     return ax
