@@ -18,7 +18,8 @@ from tests.losses.oracle import case
 from xbmlib import XBM, ContrastiveLoss
 from xbmlib.diagnose import Health
 from xbmlib.study import claims_page
-from xbmlib.study.readme import HEADLINES, calibration, conclusion, headlines, rewrite
+from xbmlib.study.generated import rewrite
+from xbmlib.study.readme import HEADLINES, calibration, conclusion, headlines
 from xbmlib.study.statistics import Outcome
 from xbmlib.study.summary import claims, followups, rewrite_readme, rewrite_results
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pandas as pd
 
 from xbmlib.storage import ROOT, write_csv
+from xbmlib.study.generated import rewrite
 
 CSV = ROOT / "results" / "storm.csv"
 COLUMNS = ["kind", "tried", "survived", "seconds", "reach", "seed", "share"]
-BEGIN, END = "<!-- storm: make storm -->", "<!-- end of storm -->"
 
 
 def stored(path: Path, seed: int, share: float, order: list[str]) -> pd.DataFrame:
@@ -41,6 +41,4 @@ def markdown(rows: pd.DataFrame, order: list[str]) -> str:
 
 def rewritten(readme: str, rows: pd.DataFrame, order: list[str]) -> str:
     """The README with its table generated from the rows."""
-    head, _, rest = readme.partition(BEGIN)
-    _, _, tail = rest.partition(END)
-    return f"{head}{BEGIN}\n{markdown(rows, order)}\n{END}{tail}"
+    return rewrite(readme, {"storm": markdown(rows, order)})

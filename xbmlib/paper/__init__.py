@@ -4,6 +4,7 @@ from xbmlib.extras import needs
 
 with needs("study"):
     from xbmlib.paper import claims, disagreements
+    from xbmlib.paper.counterparts import COUNTERPARTS
     from xbmlib.paper.protocols import PROTOCOLS, Part, Protocol
     from xbmlib.paper.settings import LOSS_FIELDS, SETTINGS, Setting, differences
     from xbmlib.paper.stated import *  # noqa: F403
@@ -11,6 +12,7 @@ with needs("study"):
 
 __all__ = [
     "COST",
+    "COUNTERPARTS",
     "LOSSES",
     "LOSS_FIELDS",
     "PROTOCOLS",

@@ -10,7 +10,6 @@ from xbmlib import paper
 from xbmlib.paper.arms import MEMORY, NO_MEMORY, loss_name, side
 from xbmlib.plots.style import (
     COLOURS,
-    COUNTERPARTS,
     curve,
     legend_below,
     letter,
@@ -45,7 +44,7 @@ def recall_by_loss(data: pd.DataFrame, measure: str = "R@1") -> Figure:
         ax.set_xticks(range(len(losses)), [loss_name(loss).replace("-", "-\n") for loss in losses])
         ax.margins(x=0.15)
         ax.set_title(f"{name}, {seeds(data)}")
-    parts[0].set_ylabel(f"gain of {measure} (points)")
+    parts[0].set_ylabel(f"gain in {measure} (points)")
     letter(parts)
     legend_below(figure, parts, 3)
     return figure
@@ -53,7 +52,7 @@ def recall_by_loss(data: pd.DataFrame, measure: str = "R@1") -> Figure:
 
 def _paper(ax: Axes, name: str, losses: list[str], measure: str) -> None:
     """The gains of Table 1 on the data set that this one stands for."""
-    (theirs,) = (pair[1] for ours, pair in COUNTERPARTS.items() if name in (ours, *pair))
+    (theirs,) = (pair[1] for ours, pair in paper.COUNTERPARTS.items() if name in (ours, *pair))
     for loss in losses:
         arms = [paper.LOSSES.get((theirs, loss, arm), {}) for arm in (NO_MEMORY, MEMORY)]
         # VehicleID has one R@1 per test list; ours is that of the large one.

@@ -6,6 +6,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
+from xbmlib import paper
 from xbmlib.paper.arms import NO_MEMORY, label
 from xbmlib.plots.style import COLOURS, COLUMN, MARKERS, letter, look, seeds
 
@@ -17,7 +18,7 @@ def recall_table(published: pd.DataFrame, ours: pd.DataFrame) -> Figure:
         published: tidy: method, data, measure, value (percent).
         ours: tidy, one row per run and measure: net, data, arm, seed, measure, value.
     """
-    measure = [m for m in published["measure"].unique() if m.endswith("R@1")][-1]
+    measure = paper.first_measure(published["data"].iloc[0])
     theirs = published[(published["measure"] == measure) & published["value"].notna()]
     mine = ours[ours["measure"] == "R@1"]
     rows = mine.groupby(["net", "arm"]).ngroups + 1

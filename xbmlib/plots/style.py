@@ -14,6 +14,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patheffects import Normal, Stroke
 
+from xbmlib import paper
+
 # Widths in print, in inches: one column, 85 mm, and the page, 175 mm.
 COLUMN, PAGE = 85 / 25.4, 175 / 25.4
 
@@ -60,10 +62,8 @@ MARKERS = {
     "triplet": "h",
 }
 # A data set of the paper looks like the one that stands in its place, under both of its names.
-COUNTERPARTS = {"hanzi": ("sop", "SOP"), "emoji": ("inshop", "In-shop"),
-                "hangul": ("vehicleid", "VehicleID")}  # fmt: skip
 for _look in (COLOURS, MARKERS):
-    _look |= {name: _look[ours] for ours, names in COUNTERPARTS.items() for name in names}
+    _look |= {name: _look[ours] for ours, names in paper.COUNTERPARTS.items() for name in names}
 
 _RC: Any = {
     "figure.figsize": (COLUMN, 2.4),

@@ -7,14 +7,8 @@ from collections.abc import Collection
 
 import pandas as pd
 
-# The words state the outcome; mark and colour repeat it.
-MARKS = {
-    "agrees": "✓",
-    "partly": "◐",
-    "disagrees": "✗",
-    "undecided": "?",
-    "not testable here": "–",
-}
+from xbmlib.study.claims_page import MARKS
+from xbmlib.study.statistics import Outcome
 
 
 def summary(found: pd.DataFrame) -> str:
@@ -56,5 +50,5 @@ def _row(cells: tuple[str, ...]) -> list[str]:
     return [f"{'*' if i == 0 else ' '} - {cell}" for i, cell in enumerate(cells)]
 
 
-def _badge(outcome: str) -> str:
+def _badge(outcome: Outcome) -> str:
     return f"[{MARKS[outcome]} {outcome}]{{.badge .{outcome.split()[0]}}}"

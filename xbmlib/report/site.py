@@ -19,6 +19,7 @@ from xbmlib.storage import ROOT
 from xbmlib.study import summary
 from xbmlib.study.execution import SOURCES, execute_to, executed
 from xbmlib.study.figures.retrievals import Parameters, frame
+from xbmlib.study.generated import part
 from xbmlib.study.plan import NOTEBOOKS
 
 PAGES = Path(__file__).parent / "pages"
@@ -116,10 +117,8 @@ def _others(folder: Path) -> list[str]:
 
 
 def _conclusion() -> str:
-    """What the README says came out, between its marks, without links to files of the checkout."""
-    readme = (SOURCES.parent / "README.md").read_text(encoding="utf-8")
-    found = re.search(r"<!-- conclusion.*?-->\n(.*?)<!-- end of conclusion -->", readme, re.DOTALL)
-    text = found[1].strip() if found else ""
+    """What the README says came out, without links to files of the checkout."""
+    text = part((SOURCES.parent / "README.md").read_text(encoding="utf-8"), "conclusion")
     return re.sub(r"\[([^\]]*)\]\((?!https:)[^)]*\)", r"\1", text)
 
 

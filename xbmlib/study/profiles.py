@@ -23,9 +23,9 @@ TUNED: dict[tuple[str, str, str, int], list[Settings]] = {
 }
 # Loss to the space of its search.
 LOSSES = {"contrastive": "free", "triplet": "triplet", "multi_similarity": "multi_similarity"}
-DATA = ("hanzi", "emoji", "hangul")
+DATA = tuple(paper.COUNTERPARTS)
 # The paper's data sets: our names to the printed ones.
-PRINTED = {"sop": "SOP", "inshop": "In-shop", "vehicleid": "VehicleID"}
+PRINTED = dict(paper.COUNTERPARTS.values())
 
 
 @dataclass(frozen=True)

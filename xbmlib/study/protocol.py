@@ -25,8 +25,10 @@ FORMS: dict[str, dict[str, Any]] = {
     "sampled, batch's loss beside the memory's": {"init": "sample", "batch_loss": True},
     "sampled, the memory's loss alone": {"init": "sample", "batch_loss": False},
 }
-# The released code's; that of Section 3.3 and Algorithm 1 as printed.
-FORM, AS_PRINTED = (list(FORMS.values())[i] for i in (0, 3))
+# The released code's.
+FORM = FORMS["filled, batch's loss beside the memory's"]
+# That of Section 3.3 and Algorithm 1.
+AS_PRINTED = FORMS["sampled, the memory's loss alone"]
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,6 @@
-"""The parts of README.md that follow from results/: conclusion, headline claims, calibration.
-
-Each stands between ``<!-- NAME: python -m xbmlib.study.summary -->`` and ``<!-- end of NAME -->``.
-"""
+"""What README.md and docs/results.md generate from results/, part by part."""
 
 from __future__ import annotations
-
-from collections.abc import Mapping
 
 import pandas as pd
 
@@ -104,24 +99,3 @@ def protocol(trials: pd.DataFrame) -> str:
             cells = [f"{row['R@1']:.1f} / {row['MAP@R']:.1f}" for row in best]
             lines.append(f"| {batch}, `{data}` | {len(arms[0])} | {' | '.join(cells)} |")
     return "\n".join(lines)
-
-
-def rewrite(text: str, parts: Mapping[str, str]) -> str:
-    """A page with its generated parts replaced.
-
-    Args:
-        text: the page in Markdown.
-        parts: Markdown by the name of the part.
-
-    Raises:
-        ValueError: a part whose marks are not both there.
-    """
-    for name, part in parts.items():
-        begin = f"<!-- {name}: python -m xbmlib.study.summary -->"
-        end = f"<!-- end of {name} -->"
-        head, mark, rest = text.partition(begin)
-        _, other, tail = rest.partition(end)
-        if not mark or not other:
-            raise ValueError(f"give the part {name!r} its marks in the page, {begin} and {end}")
-        text = f"{head}{begin}\n{part}\n{end}{tail}"
-    return text

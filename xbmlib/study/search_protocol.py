@@ -33,7 +33,7 @@ from xbmlib.study.profiles import DATA
 from xbmlib.study.protocol import CHOSEN_FILE, FORM, FORMS, RATIOS, SHARED_FIELDS, START, Arm
 from xbmlib.training.experiment import Experiment
 from xbmlib.training.run import identify_all
-from xbmlib.training.store import RunStore
+from xbmlib.training.store import Run, RunStore
 
 UPDATES = 6_000
 Grid = dict[str, tuple[float, ...]]
@@ -75,6 +75,8 @@ class Trial:
 
 
 Scores = dict[Trial, float]
+# A trial without a run has not finished.
+Runs = dict[Trial, Run | None]
 
 
 def arms(loss: str, batch: int, data: str) -> tuple[Arm, Arm]:
@@ -130,31 +132,28 @@ def between(settings: dict[str, float], grid: Grid) -> list[dict[str, float]]:
     return [settings | {margin: middle}, *(settings | {"lr": rate} for rate in rates)]
 
 
-def scores(wanted: list[Trial], store: RunStore) -> Scores:
-    """MAP@R of those trials that have finished."""
-    ids = identify_all(trial.experiment for trial in wanted)
-    return {
-        trial: store.load(id).recall["MAP@R"]
-        for trial, id in zip(wanted, ids, strict=True)
-        if store.done(id)
-    }
-
-
-def trials(store: RunStore | None = None) -> list[list[Trial]]:
-    """The trials of each pair of arms, as far as the stored runs determine them."""
+def searches(store: RunStore | None = None) -> list[Runs]:
+    """The trials of each pair of arms, as far as the stored runs determine them, with these."""
     store = store or RunStore()
     return [
-        _known(arms(loss, batch, data), grid, store)
+        _search(arms(loss, batch, data), grid, store)
         for (batch, loss), grid in GRIDS.items()
         for data in SEARCHED[loss]
     ]
 
 
-def _known(pair: tuple[Arm, Arm], grid: Grid, store: RunStore) -> list[Trial]:
-    found: list[Trial] = []
-    while (wanted := next_trials(pair, grid, scores(found, store))) != found:
-        found = wanted
-    return found
+def _search(pair: tuple[Arm, Arm], grid: Grid, store: RunStore) -> Runs:
+    runs: Runs = {}
+    while more := [t for t in next_trials(pair, grid, scores(runs)) if t not in runs]:
+        ids = identify_all(trial.experiment for trial in more)
+        found = (store.load(id) if store.done(id) else None for id in ids)
+        runs |= zip(more, found, strict=True)
+    return runs
+
+
+def scores(runs: Runs) -> Scores:
+    """MAP@R of those trials that have finished."""
+    return {trial: run.recall["MAP@R"] for trial, run in runs.items() if run is not None}
 
 
 def table(store: RunStore | None = None) -> pd.DataFrame:
@@ -164,43 +163,34 @@ def table(store: RunStore | None = None) -> pd.DataFrame:
         One row per trial: data, loss, batch, ratio (R_M), the settings that its arm tries, R@1 and
         MAP@R in percent on the validation classes, run.
     """
-    store = store or RunStore()
-    wanted = [trial for group in trials(store) for trial in group]
-    ids = identify_all(trial.experiment for trial in wanted)
     rows = []
-    for trial, id in zip(wanted, ids, strict=True):
-        if store.done(id):
-            e, recall = trial.experiment, store.load(id).recall
+    for trial, run in (item for runs in searches(store) for item in runs.items()):
+        if run is not None:
             grid = GRIDS[trial.arm.batch, trial.arm.loss]
             # With no memory, its form says nothing.
             form = FORM if trial.arm.ratio else {}
             rows.append(
-                vars(trial.arm) | {name: getattr(e, name) for name in (*grid, *form)}
-                | {name: 100 * recall[name] for name in ("R@1", "MAP@R")} | {"run": id}
+                vars(trial.arm) | {name: getattr(run.experiment, name) for name in (*grid, *form)}
+                | {name: 100 * run.recall[name] for name in ("R@1", "MAP@R")} | {"run": run.id}
             )  # fmt: skip
     return pd.DataFrame(rows)
 
 
 def chosen(store: RunStore | None = None) -> list[dict[str, Any]]:
     """The best settings of each arm whose trials have all finished, as in protocol.json."""
-    store = store or RunStore()
-    out = []
-    for group in trials(store):
-        found = scores(group, store)
-        if len(found) == len(group):
-            for arm in dict.fromkeys(trial.arm for trial in group):
-                settings = dict(best(arm, group, found).settings)
-                out.append(vars(arm) | {"settings": settings})
-    return out
+    return [
+        vars(arm) | {"settings": dict(best(arm, list(runs), scores(runs)).settings)}
+        for runs in searches(store)
+        if None not in runs.values()
+        for arm in dict.fromkeys(trial.arm for trial in runs)
+    ]
 
 
 def main() -> None:
     """Run what is missing, write the two files and print the table."""
-    known: list[list[Trial]] = []
     # The runs of one stage determine the next.
-    while (wanted := trials()) != known:
-        run_all(trial.experiment for group in wanted for trial in group)
-        known = wanted
+    while missing := [trial for runs in searches() for trial in runs if runs[trial] is None]:
+        run_all(trial.experiment for trial in missing)
     found = table()
     write_csv(ROOT / "results" / "search_protocol.csv", found)
     write_json(CHOSEN_FILE, chosen())

@@ -13,6 +13,7 @@ from xbmlib.paper.claims import CLAIMS
 from xbmlib.paper.claims.claim import Claim
 from xbmlib.storage import ROOT, write_atomically, write_csv
 from xbmlib.study import claims_page, readme
+from xbmlib.study.generated import rewrite
 from xbmlib.study.statistics import holm
 from xbmlib.study.verdict import Verdict, judged
 
@@ -126,7 +127,7 @@ def rewrite_readme(text: str) -> str:
     """The README with its parts generated from results/."""
     found = claims()
     runs = pd.read_csv(ROOT / "results" / "diagnosis.csv")
-    return readme.rewrite(
+    return rewrite(
         text,
         {
             "conclusion": readme.conclusion(found),
@@ -139,7 +140,7 @@ def rewrite_readme(text: str) -> str:
 def rewrite_results(text: str) -> str:
     """docs/results.md with its parts generated from results/."""
     trials = pd.read_csv(ROOT / "results" / "search_protocol.csv")
-    return readme.rewrite(text, {"protocol": readme.protocol(trials)})
+    return rewrite(text, {"protocol": readme.protocol(trials)})
 
 
 def main() -> None:

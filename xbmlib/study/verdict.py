@@ -13,8 +13,6 @@ from xbmlib.paper.rules import Bar
 from xbmlib.study import statistics
 from xbmlib.study.statistics import ALPHA, Outcome, paired_t
 
-# How a verdict says that its numbers compare runs of equally many images, not updates.
-EQUAL_IMAGES = "at an equal number of training images"
 # Rule of :func:`clear`.
 BY_TEST = "the mean over seeds is above 0 (paired one-sided t at 5%)"
 

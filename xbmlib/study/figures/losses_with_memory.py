@@ -107,21 +107,14 @@ def source(data: str) -> str:
     return "ours" if data in PRINTED else "ours (rendered)"
 
 
-def stated(loss: str, beyond: tuple[str, str] | None = None) -> str:
-    """Table 1's R@1 with a loss and memory, minus that of another of its rows.
-
-    Args:
-        loss: the loss with memory.
-        beyond: loss and arm of the other row; by default the same loss with no memory.
-    """
-    other, memory = beyond or (loss, NO_MEMORY)
+def stated(loss: str) -> str:
+    """Table 1's R@1 with a loss and memory, minus that with the loss and no memory."""
     parts = []
     for name in paper.SETS:
-        measure = paper.first_measure(name)
-        gain = (
-            paper.LOSSES[name, loss, MEMORY][measure] - paper.LOSSES[name, other, memory][measure]
+        before, after = (
+            paper.LOSSES[name, loss, arm][paper.first_measure(name)] for arm in (NO_MEMORY, MEMORY)
         )
-        parts.append(f"{name} {gain:+.1f}")
+        parts.append(f"{name} {after - before:+.1f}")
     return f"{', '.join(parts)} points (Table 1)"
 
 

@@ -19,7 +19,7 @@ from xbmlib.study.figures.training_length import (
     rows_of,
 )
 from xbmlib.study.profiles import LOSSES
-from xbmlib.study.verdict import BY_TEST, EQUAL_IMAGES, Verdict, clear, mean_spread
+from xbmlib.study.verdict import BY_TEST, Verdict, clear, mean_spread
 
 BY_SEED = "in the mean over seeds (paired one-sided t at 5%)"
 # Margin in points of R@1 within which shuffled batches count as equal to PK batches.
@@ -37,7 +37,11 @@ def verdicts(data: pd.DataFrame, parameters: Parameters) -> list[Verdict]:
     if len(part := rows_of(data, "batch")):
         at = _indexed(part)
         every_loss = seeds | {"data": where}
-        found += [_small_batch(at, every_loss), _as_long(at, every_loss), _little(at, first)]
+        found += [
+            _small_batch(at, size.equal, every_loss),
+            _as_long(at, every_loss),
+            _little(at, first),
+        ]
     if len(part := rows_of(data, "updates")):
         at = _indexed(part)
         found += [_large(at, first), _little(at, first)]
@@ -81,14 +85,14 @@ def _ends(at: pd.Series) -> tuple[int, int]:
     return int(updates.min()), int(updates.max())
 
 
-def _small_batch(at: pd.Series, common: Any) -> Verdict:
+def _small_batch(at: pd.Series, equal: str, common: Any) -> Verdict:
     """The gain of each loss at a small batch against that at a large one."""
     few, many = _ends(at)
     small = {loss: _gain(at, loss, many, SMALL) for loss in LOSSES}
     large = {loss: _gain(at, loss, few, BATCH) for loss in LOSSES}
     return Verdict(
         claim=f"With every loss the gain of the memory is larger at batch {SMALL} than at batch "
-        f"{BATCH}, {EQUAL_IMAGES} (not claimed as such: Fig. 6 is of the "
+        f"{BATCH}, {equal} (not claimed as such: Fig. 6 is of the "
         "contrastive loss).",
         paper="no value stated",
         ours="; ".join(
