@@ -22,8 +22,8 @@ from PIL import Image
 
 import xbmlib.report.site
 import xbmlib.study.execution
+from tests.kernels import papermill
 from tests.report import chromium
-from tests.study.test_notebooks import papermill
 from xbmlib import datasets
 from xbmlib.report import api, claims
 from xbmlib.report.site import ReportError, build

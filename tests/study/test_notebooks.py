@@ -8,18 +8,17 @@ import time
 import urllib.error
 import urllib.request
 import uuid
-from pathlib import Path
 from typing import get_args
 
 import nbformat
 import pytest
 import websocket
 
+from tests.kernels import ROOT, papermill
 from tests.study.outputs import assert_shown, complaints
 from xbmlib.study.plan import STUDIES
 from xbmlib.study.statistics import Outcome
 
-ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 
@@ -46,19 +45,6 @@ def study(tmp_path_factory):
 def root(study):
     """A separate root for results and figures, in which the study has run."""
     return study[0]
-
-
-def papermill(notebook, out, root, *parameters, cwd=ROOT):
-    """papermill's command line, in this environment."""
-    command = [sys.executable, "-m", "papermill", str(notebook), str(out), "--no-progress-bar"]
-    return subprocess.run(
-        [*command, *parameters],
-        cwd=cwd,
-        env=os.environ | {"XBM_ROOT": str(root)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
 
 @pytest.mark.parametrize("name", STUDIES)

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+import tempfile
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from traitlets.config import Config
 
 from xbmlib.storage import ROOT, write_atomically
 
@@ -46,16 +52,30 @@ def execute_to(path: Path, name: str, **parameters: Any) -> None:
     # Takes a second to import, and nothing else here needs it.
     from papermill import execute_notebook
 
-    execute_notebook(
-        SOURCES / f"{name}.ipynb",
-        path,
-        parameters=parameters,
-        progress_bar=False,
-        log_output=False,
-        stdout_file=_Console(),
-        # A kernel warns at its start that it listens without encryption: on this machine alone.
-        extra_arguments=["--log-level=ERROR"],
-    )
+    with sockets() as connection:
+        execute_notebook(
+            SOURCES / f"{name}.ipynb",
+            path,
+            parameters=parameters,
+            progress_bar=False,
+            log_output=False,
+            stdout_file=_Console(),
+            config=connection,
+        )
+
+
+@contextmanager
+def sockets() -> Iterator[Config]:
+    """A configuration of one kernel by which it listens on socket files of its own.
+
+    The ports of TCP, the default, are chosen before the kernel starts and free until it listens:
+    of notebooks that are executed in parallel, one now and then takes another's.
+    """
+    if sys.platform == "win32":
+        yield Config()
+        return
+    with tempfile.TemporaryDirectory(prefix="xbm-") as folder:
+        yield Config(KernelManager={"transport": "ipc", "ip": f"{folder}/kernel"})
 
 
 class _Console:

@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks import training
 from benchmarks.measure import extra_mib, faster, medians, row
-from tests.study.test_notebooks import ROOT, papermill
+from tests.kernels import ROOT, papermill
 from xbmlib.study.figures import benchmarks
 
 TABLES = (

@@ -1,8 +1,5 @@
 """Tests of the runs that a diagnosis is judged by, and of the notebook that shows it."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import nbformat
@@ -12,6 +9,7 @@ import torch
 from torch.nn.functional import normalize
 
 from benchmarks.diagnosis import CALIBRATION, SETTING, USES, judged, level
+from tests.kernels import papermill
 from tests.study.outputs import assert_shown, complaints
 from xbmlib import ContrastiveLoss, CrossBatchMemory
 from xbmlib.diagnose import SHARE, SIMILARITY, Diagnosis
@@ -99,14 +97,7 @@ def test_a_run_is_watched_while_the_memory_is_there():
 def test_the_notebook_shows_it_without_a_warning(tmp_path):
     """Oracle: the exported PNG, and the outputs of all cells, at a few steps."""
     notebook, out = ROOT / "notebooks" / "diagnosis.ipynb", tmp_path / "out.ipynb"
-    command = [sys.executable, "-m", "papermill", str(notebook), str(out), "--no-progress-bar"]
-    done = subprocess.run(
-        [*command, "-p", "steps", "120"],
-        env=os.environ | {"XBM_ROOT": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = papermill(notebook, out, tmp_path, "-p", "steps", "120")
     assert done.returncode == 0, done.stderr
     executed = nbformat.read(out, 4)
     assert complaints(executed) == []

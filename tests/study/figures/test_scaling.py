@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.study.test_notebooks import ROOT, papermill
+from tests.kernels import ROOT, papermill
 from xbmlib.study.figures import scaling
 from xbmlib.study.figures.scaling import Parameters
 

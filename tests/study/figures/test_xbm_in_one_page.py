@@ -1,40 +1,30 @@
 """Tests of the method in plain code: it runs, and the library gives the same."""
 
 import ast
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import nbformat
 import pandas as pd
 import pytest
 
+from tests.kernels import papermill
 from tests.study.outputs import assert_shown, complaints
 
 NOTEBOOK = Path(__file__).resolve().parents[3] / "notebooks" / "xbm_in_one_page.ipynb"
 STEPS, START = 60, 50
 
 
-def papermill(root, source=NOTEBOOK):
+def execute(root, source=NOTEBOOK):
     """Execute a notebook for a few steps of the memory."""
     out = root / "out.ipynb"
-    command = [sys.executable, "-m", "papermill", str(source), str(out), "--no-progress-bar"]
-    done = subprocess.run(
-        [*command, "-p", "steps", str(STEPS)],
-        env=os.environ | {"XBM_ROOT": str(root)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return done, out
+    return papermill(source, out, root, "-p", "steps", str(STEPS)), out
 
 
 @pytest.fixture(scope="module")
 def executed(tmp_path_factory):
     """The root of its files, and the notebook with its outputs."""
     root = tmp_path_factory.mktemp("root")
-    done, out = papermill(root)
+    done, out = execute(root)
     assert done.returncode == 0, done.stderr
     return root, nbformat.read(out, 4)
 
@@ -79,5 +69,5 @@ def test_another_loss_is_noticed(tmp_path):
     (cell,) = [c for c in notebook.cells if "lam=LAM" in c.source]
     cell.source = cell.source.replace("lam=LAM", "lam=LAM + 0.01")
     nbformat.write(notebook, tmp_path / "other.ipynb")
-    done, _ = papermill(tmp_path, tmp_path / "other.ipynb")
+    done, _ = execute(tmp_path, tmp_path / "other.ipynb")
     assert done.returncode != 0 and "AssertionError" in done.stderr
