@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,10 @@ class Profile:
 
     Attributes:
         name: its name.
-        images: training images of one run; its steps are images / batch, unless ``updates`` is set.
+        images: training images of one run of those studies that compare batch sizes at an equal
+            number of images; its steps are images / batch.
+        updates: steps of one run of those that follow the paper's protocol
+            (:mod:`xbmlib.study.protocol`), at every batch size.
         seeds: number of seeds per point.
         ratios: R_M of Fig. 1 right, in addition to the baseline with no memory.
         deltas: Δt of Fig. 3; the paper's 10, 100 and 1000, scaled like the schedule.
@@ -43,14 +47,13 @@ class Profile:
         split: the classes of the evaluation.
         data: the counterparts of SOP, In-shop and VehicleID, or those themselves.
         setting: name in :data:`xbmlib.paper.SETTINGS`; None for the settings of the search.
-        ratio_seeds: number of seeds of Fig. 1 right, if it is not ``seeds``.
-        updates: steps of one run, at every batch size; None for an equal number of images.
         brief: whether to limit Fig. 7 and Table 1's triplet and multi-similarity loss to the first
             data set, and the composition of the batch to one baseline setting and two R_M.
     """
 
     name: str
     images: int
+    updates: int
     seeds: int
     ratios: tuple[float, ...]
     deltas: tuple[int, ...]
@@ -59,18 +62,16 @@ class Profile:
     split: str = "test"
     data: tuple[str, ...] = DATA
     setting: str | None = None
-    ratio_seeds: int | None = None
-    updates: int | None = None
     brief: bool = False
 
     def steps(self, batch: int) -> int:
-        """Updates of a run at a batch size."""
-        return self.updates or max(2, self.images // batch)
+        """Updates of a run at a batch size, where they are not equal at every size."""
+        return self.updates if self.setting else max(2, self.images // batch)
 
     @property
     def equal(self) -> str:
         """What runs at different batch sizes have in common."""
-        return f"at an equal number of {'updates' if self.updates else 'training images'}"
+        return f"at an equal number of {'updates' if self.setting else 'training images'}"
 
     @property
     def first(self) -> str:
@@ -89,8 +90,8 @@ class Profile:
 
     @property
     def ratio_data(self) -> tuple[str, ...]:
-        """The data sets of Fig. 1 right; the first alone at an equal number of images."""
-        return self.data if self.updates else self.data[:1]
+        """The data sets of Fig. 1 right: those that the protocol's search at batch 16 has done."""
+        return self.data if self.setting else self.data[:1]
 
     @property
     def stands_for(self) -> dict[str, str]:
@@ -113,22 +114,23 @@ class Profile:
 PROFILES = {
     p.name: p
     for p in (
-        Profile("smoke", 480, 1, (0.01, 1.0), (1, 2, 4), 640, (16, 32), "validation"),
-        Profile("quick", 24_000, 1, (0.01, 0.1, 1.0), (1, 10, 100), 38_400, (16, 64), brief=True),
+        Profile("smoke", 480, 30, 1, (0.01, 1.0), (1, 2, 4), 640, (16, 32), "validation"),
+        Profile("quick", 24_000, 2000, 1, (0.01, 1.0), (1, 10, 100), 38_400, (16, 64), brief=True),
         Profile(
             "full",
             64_000,
+            12_000,
             3,
-            (0.001, 0.01, 0.03, 0.1, 0.3, 1.0),
+            (0.01, 0.1, 0.3, 1.0),
             paper.DRIFT_DELTAS,
             384_000,
             (16, 32, 64, 128, 256),
-            ratio_seeds=5,
         ),
         *(
             Profile(
                 name,
                 setting.fields["steps"] * setting.fields["batch"],
+                setting.fields["steps"],
                 1,
                 (0.001, 0.01, 0.03, 0.1, 0.3, 1.0),
                 paper.DRIFT_DELTAS,
@@ -136,7 +138,6 @@ PROFILES = {
                 (16, 32, 64, 128, 256),
                 data=tuple(PRINTED),
                 setting=name,
-                updates=setting.fields["steps"],
             )
             for name, setting in paper.SETTINGS.items()
         ),
@@ -164,8 +165,12 @@ def tuned(data: str, space: str, arm: str, batch: int) -> list[Settings]:
     searched = {d for d, s, a, _ in TUNED if (s, a) == (space, arm)}
     data = data if data in searched else DATA[0]
     sizes = [b for d, s, a, b in TUNED if (d, s, a) == (data, space, arm)]
-    nearest = min(sizes, key=lambda b: (abs(math.log(b / batch)), -b))
-    return TUNED[data, space, arm, nearest]
+    return TUNED[data, space, arm, nearest(sizes, batch)]
+
+
+def nearest(sizes: Iterable[int], batch: int) -> int:
+    """The nearest batch size on a logarithmic scale, the larger of two at the same distance."""
+    return min(sizes, key=lambda size: (abs(math.log(size / batch)), -size))
 
 
 def weights_folder() -> Path:

@@ -6,16 +6,25 @@ arm, come from :mod:`xbmlib.study.search_protocol`, which chooses on the validat
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
+
+from xbmlib.study import profiles
+from xbmlib.study.profiles import DATA, Profile, nearest
+from xbmlib.training.experiment import Experiment
 
 # Written by `python -m xbmlib.study.search_protocol`.
 CHOSEN_FILE = Path(__file__).with_name("protocol.json")
 # The same in both arms. K is the released code's.
 SHARED_FIELDS: dict[str, Any] = {"k": 4, "dim": 256, "pooling": "max", "schedule": "cosine"}
-# The iteration at which the memory joins (Section 3.3).
-START = 1000
+# Fields of a loss that are not searched.
+LOSS_FIELDS: dict[str, dict[str, Any]] = {"triplet": {"reduction": "mean"}}
+# The iteration at which the memory joins (Section 3.3), and its largest share of a shorter run:
+# that of the search.
+START, START_SHARE = 1000, 6
 RATIOS = (0.0, 1.0)
 # What Section 3.3 and Algorithm 1 leave to an implementation, or state and the released code does
 # otherwise: how the memory starts, and which losses are minimised.
@@ -29,6 +38,9 @@ FORMS: dict[str, dict[str, Any]] = {
 FORM = FORMS["filled, batch's loss beside the memory's"]
 # That of Section 3.3 and Algorithm 1.
 AS_PRINTED = FORMS["sampled, the memory's loss alone"]
+# The data sets of each search. That of the losses beside the paper's own choice is made where R@1
+# is farthest from 100%, and serves the others.
+SEARCHED = {"contrastive": DATA, "triplet": (DATA[1],), "multi_similarity": (DATA[1],)}
 
 
 @dataclass(frozen=True)
@@ -39,3 +51,70 @@ class Arm:
     loss: str
     batch: int
     ratio: float
+
+    def fields(self, steps: int, settings: dict[str, Any]) -> dict[str, Any]:
+        """The fields of a run of a number of updates with settings of the search."""
+        fixed = SHARED_FIELDS | FORM | LOSS_FIELDS.get(self.loss, {})
+        start = min(START, steps // START_SHARE)
+        return fixed | vars(self) | {"steps": steps, "start": start} | settings
+
+
+@cache
+def chosen_settings() -> dict[Arm, dict[str, Any]]:
+    """The settings of each arm whose search has finished."""
+    found = json.loads(CHOSEN_FILE.read_text(encoding="utf-8"))
+    return {Arm(**{k: v for k, v in arm.items() if k != "settings"}): arm["settings"]
+            for arm in found}  # fmt: skip
+
+
+def settings(arm: Arm) -> dict[str, Any]:
+    """The settings of the searched arm that stands for an arm.
+
+    It is that of the same data set, if its loss was searched there, of the nearest batch size, and
+    of R_M = 1 for every R_M above 0.
+
+    Raises:
+        LookupError: no search of the loss has finished.
+    """
+    data = arm.data if arm.data in SEARCHED[arm.loss] else SEARCHED[arm.loss][0]
+    ratio = RATIOS[arm.ratio > 0]
+    like = {
+        a.batch: found
+        for a, found in chosen_settings().items()
+        if (a.data, a.loss, a.ratio) == (data, arm.loss, ratio)
+    }
+    if not like:
+        raise LookupError(f"{arm}: not searched; run python -m xbmlib.study.search_protocol")
+    return like[nearest(like, arm.batch)]
+
+
+def experiment(
+    profile: Profile,
+    batch: int,
+    *,
+    seed: int,
+    ratio: float,
+    loss: str = "contrastive",
+    data: str | None = None,
+    **fixed: Any,
+) -> Experiment:
+    """A run by the protocol, or by the profile's setting.
+
+    Args:
+        profile: size of the run; its ``updates`` are made at every batch size.
+        batch: m.
+        seed: seed of everything random.
+        ratio: R_M; 0 for the arm with no memory.
+        loss: the pair-based loss.
+        data: the data set; by default the profile's first.
+        fixed: further fields of the experiment.
+    """
+    data = data or profile.first
+    if profile.setting is not None:
+        space = profiles.LOSSES[loss]
+        return profiles.experiment(
+            profile, batch, seed=seed, ratio=ratio, space=space, data=data, **fixed
+        )
+    arm = Arm(data, loss, batch, ratio)
+    fields = arm.fields(profile.updates, settings(arm))
+    return Experiment(**fields | {"split": profile.split, "seed": seed} | fixed)

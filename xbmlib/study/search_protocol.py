@@ -29,8 +29,7 @@ import pandas as pd
 
 from xbmlib.storage import ROOT, write_csv, write_json
 from xbmlib.study.parallel import run_all
-from xbmlib.study.profiles import DATA
-from xbmlib.study.protocol import CHOSEN_FILE, FORM, FORMS, RATIOS, SHARED_FIELDS, START, Arm
+from xbmlib.study.protocol import CHOSEN_FILE, FORM, FORMS, RATIOS, SEARCHED, Arm
 from xbmlib.training.experiment import Experiment
 from xbmlib.training.run import identify_all
 from xbmlib.training.store import Run, RunStore
@@ -44,11 +43,6 @@ GRIDS: dict[tuple[int, str], Grid] = {
     (64, "triplet"): {"lr": (4e-4, 8e-4), "eta": (0.1, 0.2)},
     (64, "multi_similarity"): {"lr": (4e-4, 8e-4), "lam": (0.5, 0.7)},
 }
-# The data sets of each search. That of the losses beside the paper's own choice is made where R@1
-# is farthest from 100%, and serves the others.
-SEARCHED = {"contrastive": DATA, "triplet": (DATA[1],), "multi_similarity": (DATA[1],)}
-# Fields of a loss that are not searched.
-LOSS_FIELDS: dict[str, dict[str, Any]] = {"triplet": {"reduction": "mean"}}
 
 
 @dataclass(frozen=True)
@@ -66,12 +60,8 @@ class Trial:
     @property
     def experiment(self) -> Experiment:
         """The trial as a run on the validation classes."""
-        arm, settings = self.arm, dict(self.settings)
-        fixed = SHARED_FIELDS | {"start": START, "steps": UPDATES, "split": "validation"}
-        return Experiment(
-            data=arm.data, loss=arm.loss, batch=arm.batch, ratio=arm.ratio,
-            **fixed | FORM | LOSS_FIELDS.get(arm.loss, {}) | settings,
-        )  # fmt: skip
+        fields = self.arm.fields(UPDATES, dict(self.settings))
+        return Experiment(**fields, split="validation")
 
 
 Scores = dict[Trial, float]
