@@ -14,7 +14,11 @@ from xbmlib.study.execution import SOURCES
 from xbmlib.study.plan import NOTEBOOKS
 
 # Notebooks without a profile, which the site executes itself, and what in results/ each shows.
-SHOWS = {"scaling": "scaling.csv", "benchmarks": "benchmarks.csv"}
+SHOWS = {
+    "scaling": "scaling.csv",
+    "benchmarks": "benchmarks.csv",
+    "settings_search": "search_protocol.csv",
+}
 # It trains for minutes and writes weights: its page has no outputs.
 SOURCE_ONLY = ("pretrain",)
 

@@ -1,0 +1,66 @@
+"""Tests of what is shown of the search for settings."""
+
+import matplotlib.pyplot as plt
+import pandas as pd
+import pytest
+
+from xbmlib.plots.settings_search import trials
+from xbmlib.storage import CHECKOUT
+from xbmlib.study.figures.settings_search import DEFAULT, Parameters, best, forms, frame, symbol
+from xbmlib.study.notebook import ParameterError
+from xbmlib.study.protocol import AS_PRINTED, FORMS
+
+
+def rows(*trials):
+    """A frame of (arm, lr, margin, form, MAP@R)."""
+    names = ["arm", "lr", "margin", "form", "MAP@R"]
+    return pd.DataFrame(trials, columns=names).assign(data="hanzi", run="", **{"R@1": 1.0})
+
+
+OTHER = next(name for name, form in FORMS.items() if form == AS_PRINTED)
+TRIALS = rows(
+    ("no memory", 2e-4, 0.5, None, 10.0),
+    ("no memory", 4e-4, 0.5, None, 12.0),
+    ("memory (R_M = 1)", 2e-4, 0.5, DEFAULT, 30.0),
+    ("memory (R_M = 1)", 4e-4, 0.7, DEFAULT, 20.0),
+    ("memory (R_M = 1)", 2e-4, 0.5, OTHER, 40.0),
+)
+
+
+def test_the_best_of_each_arm_and_the_forms():
+    """Oracle: by hand: 12 of two trials, 40 of three; two forms at the rate of the grid's best."""
+    found = best(TRIALS)
+    assert list(found["MAP@R"]) == [12.0, 40.0] and list(found["trials"]) == [2, 3]
+    assert list(forms(TRIALS)["form"]) == [DEFAULT, OTHER]
+    assert list(forms(TRIALS)["MAP@R"]) == [30.0, 40.0]
+    assert forms(TRIALS[:4]).empty
+
+
+def test_every_trial_is_in_the_figure():
+    """Oracle: the frame: each trial is one point, the best of each arm has a ring besides."""
+    figure = trials(TRIALS, "λ", DEFAULT)
+    (ax,) = figure.axes
+    points = sorted(float(y) for line in ax.lines for y in line.get_ydata())
+    assert points == sorted([*TRIALS["MAP@R"], 12.0, 40.0])
+    assert len(figure.legends) == 1
+    plt.close(figure)
+
+
+def test_the_stored_trials_are_shown():
+    """Oracle: results/search_protocol.csv, read by plain pandas."""
+    stored = pd.read_csv(CHECKOUT / "results" / "search_protocol.csv")
+    stored = stored[(stored["batch"] == 16) & (stored["loss"] == "contrastive")]
+    parameters = Parameters()
+    found = frame(parameters)
+    assert list(found["run"]) == list(stored["run"]) and symbol(parameters) == "λ"
+    assert list(found["margin"]) == list(stored["lam"])
+    assert (found["form"].notna() == (stored["ratio"].to_numpy() > 0)).all()
+    for name, part in stored.groupby("data"):
+        top = best(found).query("data == @name")["MAP@R"].max()
+        assert top == pytest.approx(part["MAP@R"].max())
+
+
+def test_a_search_that_does_not_exist_is_refused():
+    """Oracle: the message names the values and the searches that there are."""
+    with pytest.raises(ParameterError, match=r"batch=17.*contrastive at 16"):
+        frame(Parameters(batch=17))

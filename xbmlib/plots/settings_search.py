@@ -1,0 +1,54 @@
+"""The trials of the search for the settings of each arm."""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from xbmlib.paper.arms import label, side
+from xbmlib.plots.style import legend_below, letter, look, panels
+
+KEYS = {"no memory": "batch", "memory": "memory"}
+LINES = (":", "--", "-")
+
+
+def trials(data: pd.DataFrame, margin: str, default: str, *, y: str = "MAP@R") -> Figure:
+    """Each trial against its learning rate, a line per arm and margin, one panel per data set.
+
+    Hollow marks are the other forms of the memory; a ring is the best trial of its arm.
+
+    Args:
+        data: as :func:`xbmlib.study.figures.settings_search.frame`.
+        margin: symbol of the margin.
+        default: the form of the memory in the grid.
+        y: the measure, in percent on the validation classes.
+    """
+    names = list(dict.fromkeys(data["data"]))
+    figure, grid = panels(len(names), 2.6)
+    lines = dict(zip(sorted(data["margin"].unique()), LINES, strict=False))
+    for ax, name in zip(grid, names, strict=True):
+        of_set = data[data["data"] == name]
+        for arm, part in of_set.groupby("arm", sort=False):
+            style = look(KEYS[side(str(arm))])
+            other = part["form"].notna() & (part["form"] != default)
+            for value, line in lines.items():
+                found = part[(part["margin"] == value) & ~other].sort_values("lr")
+                if len(found):
+                    ax.plot(found["lr"], found[y], **style, ls=line,
+                            label=f"{label(str(arm))}, {margin} = {value:g}")  # fmt: skip
+            if other.any():
+                ax.plot(part["lr"][other], part[y][other], **style | {"mfc": "white"}, ls="",
+                        label="its other forms")  # fmt: skip
+            top = part.loc[part[y].idxmax()]
+            ax.plot(top["lr"], top[y], "o", mfc="none", mec="black", ms=10, mew=0.8,
+                    label="best of its arm")  # fmt: skip
+        ax.set(xscale="log", xlabel="learning rate, $10^{-4}$", title=name)
+        ax.minorticks_off()
+        ax.margins(0.1)
+        # Those that both arms tried; the others lie between.
+        rates = set.intersection(*(set(part["lr"]) for _, part in of_set.groupby("arm")))
+        ax.set_xticks(sorted(rates), [f"{1e4 * rate:g}" for rate in sorted(rates)])
+    grid[0].set_ylabel(f"{y} (%), validation classes")
+    letter(grid)
+    legend_below(figure, grid, 3)
+    return figure
