@@ -69,6 +69,8 @@ def test_the_text_before_a_figure_becomes_its_caption():
 def test_a_notebook_without_its_measurements_is_left_out(tmp_path):
     """Oracle: the notebooks' own lists: none executed without its file, none trained."""
     executed, source_only = notebooks.without_profile(tmp_path)
-    assert not {"scaling", "benchmarks", "settings_search"} & set(executed) and source_only == ["pretrain"]
+    assert not {"scaling", "benchmarks", "settings_search"} & set(executed) and source_only == [
+        "pretrain"
+    ]
     (tmp_path / "scaling.csv").touch()
     assert "scaling" in notebooks.without_profile(tmp_path)[0]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -20,15 +22,16 @@ from xbmlib.plots.style import (
 )
 
 
-def drift_curves(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
+def drift_curves(data: pd.DataFrame, deltas: Sequence[int] = (), *, ax: Axes | None = None) -> Axes:
     """D(x, t; Δt) against t, a curve per Δt; dashed lines where the learning rate decays.
 
     Args:
         data: tidy: step, delta, drift, seed, decays.
+        deltas: the Δt to show; all of the data's by default.
         ax: the Axes to draw on; by default those of a new figure.
     """
     ax = axes(ax)
-    _by_delta(data, "drift", ax)
+    _by_delta(data, "drift", ax, deltas)
     decays = data[data["decays"] > 0].groupby("decays")["step"].min()
     for i, step in enumerate(decays):
         ax.axvline(step, color=GREY, lw=0.7, ls="--", label="lr ÷ 10" if i == 0 else None)
@@ -57,19 +60,33 @@ def lemma(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def _by_delta(data: pd.DataFrame, y: str, ax: Axes) -> None:
-    """A curve per Δt, the darker the larger it is."""
-    for delta, shade in zip(sorted(data["delta"].unique()), SHADES, strict=False):
-        band(ax, data[data["delta"] == delta], "step", y, color=shade, label=f"Δt = {delta}")
+def _by_delta(data: pd.DataFrame, y: str, ax: Axes, deltas: Sequence[int] = ()) -> None:
+    """A curve per Δt, the darker the larger it is; of ``deltas``, if they are given."""
+    shades = zip(sorted(deltas or data["delta"].unique()), SHADES, strict=False)
+    for delta, shade in shades:
+        if len(part := data[data["delta"] == delta]):
+            band(ax, part, "step", y, color=shade, label=f"Δt = {delta}")
 
 
 def drift_and_lemma(data: pd.DataFrame) -> Figure:
-    """Both panels side by side."""
-    figure, parts = panels(2, 2.7)
-    for draw, ax in zip((drift_curves, lemma), parts, strict=True):
-        draw(data, ax=ax)
-        ax.set_title("")
+    """The drift of each network side by side, on one scale, and C of the first of them.
+
+    Args:
+        data: tidy, as for the two panels, with backbone; of the further networks, the Δt of the
+            first are shown.
+    """
+    networks = {str(name): part for name, part in data.groupby("backbone", sort=False)}
+    main = next(iter(networks.values()))
+    deltas = [int(delta) for delta in main["delta"].unique()]
+    figure, parts = panels(len(networks) + 1, 2.7)
+    for (name, part), ax in zip(networks.items(), parts, strict=False):
+        drift_curves(part, deltas, ax=ax)
+        ax.set_title(f"{name}, {sets(part)}, {seeds(part)}")
+        if ax is not parts[0]:
+            ax.sharey(parts[0])
+            ax.set_ylabel("")
+    lemma(main, ax=parts[-1])
+    parts[-1].set_title(main["backbone"].iloc[0])
     letter(parts)
-    parts[0].set_title(f"{sets(data)}, batch 64, from scratch, {seeds(data)}")
     legend_below(figure, parts, 6)
     return figure

@@ -1,9 +1,11 @@
 """Tests of the verdicts on Figure 3, on frames made by hand."""
 
+import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 
 from tests.study.figures.frames import SEEDS
+from xbmlib.plots.drift_curves import drift_and_lemma
 from xbmlib.study.figures import drift_curves
 
 DELTAS = (10, 100, 1000)
@@ -49,3 +51,24 @@ def test_a_training_too_short_for_a_phase_leaves_its_claim_open():
     data = drifts((0.05, 0.4, 1.2), (0.01, 0.1, 0.5), (1e-4, 1e-3, 5e-3), steps=3000)
     found = drift_curves._drift_verdicts(data, parameters)
     assert [v.outcome for v in found] == ["agrees", *["not testable here"] * 3]
+
+
+def test_each_network_has_a_panel_of_its_drift():
+    """Oracle: the frame: the curves of both networks at the Δt of the first, on one axis."""
+    rows = [
+        {"backbone": net, "data": "hanzi", "step": step, "delta": delta, "drift": drift * delta,
+         "C": 2.0, "C_head": 0.5, "decays": 0, "seed": 0}
+        for net, deltas, drift in (("compact", (10, 100), 0.01), ("googlenet", (1, 10), 0.02))
+        for delta in deltas
+        for step in (5, 6)
+    ]  # fmt: skip
+    figure = drift_and_lemma(pd.DataFrame(rows))
+    first, second, _ = figure.axes
+    curves = [
+        {str(line.get_label()): list(line.get_ydata()) for line in ax.lines}
+        for ax in (first, second)
+    ]
+    assert curves[0] == {"Δt = 10": [0.1, 0.1], "Δt = 100": [1.0, 1.0]}
+    assert curves[1] == {"Δt = 10": [0.2, 0.2]}
+    assert first.get_ylim() == second.get_ylim()
+    plt.close(figure)

@@ -55,8 +55,10 @@ def test_the_stored_trials_are_shown():
     assert list(found["run"]) == list(stored["run"]) and symbol(parameters) == "λ"
     assert list(found["margin"]) == list(stored["lam"])
     assert (found["form"].notna() == (stored["ratio"].to_numpy() > 0)).all()
-    for name, part in stored.groupby("data"):
-        top = best(found).query("data == @name")["MAP@R"].max()
+    for name in stored["data"].unique():
+        part = stored[stored["data"] == name]
+        shown = best(found)
+        top = shown[shown["data"] == name]["MAP@R"].max()
         assert top == pytest.approx(part["MAP@R"].max())
 
 
