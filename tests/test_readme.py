@@ -17,7 +17,7 @@ from torch.nn.functional import normalize
 from tests.losses.oracle import case
 from xbmlib import XBM, ContrastiveLoss
 from xbmlib.diagnose import Health
-from xbmlib.study import claims_page
+from xbmlib.study import claims_page, readme
 from xbmlib.study.generated import rewrite
 from xbmlib.study.readme import HEADLINES, calibration, conclusion, headlines
 from xbmlib.study.statistics import Outcome
@@ -214,6 +214,18 @@ def test_the_conclusion_says_what_came_out():
         f"Of all {len(names)} claims of the paper: ✓ agrees {len(names) - 1}, ? undecided 1 ("
     )
     assert found.count(". ") == 2
+
+
+def test_the_headlines_stand_without_what_belongs_to_them():
+    """Oracle: by hand: the paper's figures without their places, ours without their details."""
+    paper = "SOP: 3.2 (Section 4.3); In-shop: 1 (Table 4, R@1)"
+    rows = pd.DataFrame(
+        [ROW | {"name": c.name, "paper": paper, "ours": "2; more", "brief": "2"} for c in HEADLINES]
+    )
+    first, *_, last = readme.table(rows).splitlines()[2:]
+    assert "| SOP: 3.2; In-shop: 1 | 2 | **✓ agrees** |" in first
+    rows["brief"] = ""
+    assert "| 2; more |" in readme.table(rows) and len(last.split(" | ")) == 5
 
 
 def test_the_calibration_counts_warnings():

@@ -46,3 +46,20 @@ def test_a_verdict_names_what_stands_for_the_papers_data():
         "not measured here", "not testable here", None)  # fmt: skip
     with pytest.raises(ValueError, match="emoji"):
         judged(claims.SMALL_RATIO_HELPS, {"emoji": after["R@1"]}, data="", names={})
+
+
+def test_the_brief_figures_are_of_the_papers_quantity():
+    """Oracle: by hand: the paper prints 3.2, the change with memory, which ours stands beside."""
+    found = judged(
+        claims.BATCH_MATTERS_LITTLE,
+        {"SOP": pd.Series([4.0, 6.0])},
+        sizes={"SOP": pd.Series([1.0, 3.0])},
+        detail="more",
+        data="",
+        names={"SOP": "hanzi"},
+    )
+    assert found.brief == "hanzi 2.0 ± 1.4 points (n=2)"
+    assert found.ours == (
+        "hanzi 5.0 ± 1.4 points (n=2); absolute change with memory: hanzi 2.0 ± 1.4 points (n=2); "
+        "more"
+    )

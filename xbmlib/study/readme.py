@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pandas as pd
 
 from xbmlib.paper import claims
@@ -60,11 +62,16 @@ def conclusion(rows: pd.DataFrame) -> str:
 
 
 def table(rows: pd.DataFrame) -> str:
-    """The headline claims in Markdown: claim, paper, ours, verdict, notebook."""
+    """The headline claims in Markdown: claim, paper, ours, verdict, notebook.
+
+    The paper's figures stand without their places, ours without what belongs to them: both are in
+    docs/claims.md.
+    """
     lines = ["| claim | paper | ours | verdict | notebook |", "|---|---|---|---|---|"]
     for v in headlines(rows).itertuples():
         link = f"[{v.notebook}](notebooks/{v.notebook}.ipynb)" if v.notebook else ""
-        cells = (cell(v.claim), cell(v.paper), cell(v.ours), badge(v.outcome), link)
+        paper = re.sub(r" \([^()]*\)", "", v.paper)
+        cells = (cell(v.claim), cell(paper), cell(v.brief or v.ours), badge(v.outcome), link)
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 

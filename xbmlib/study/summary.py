@@ -18,10 +18,10 @@ from xbmlib.study.statistics import holm
 from xbmlib.study.verdict import Verdict, judged
 
 # Columns of the table of claims, and those that only it has.
-OF_CLAIMS = ("name", "p", "p_holm", "error", "precision")
+OF_CLAIMS = ("name", "brief", "p", "p_holm", "error", "precision")
 COLUMNS = [
-    *("name", "notebook", "profile", "claim", "paper", "ours", "outcome", "p", "p_holm"),
-    *("error", "precision", "data", "seeds", "rule"),
+    *("name", "notebook", "profile", "claim", "paper", "ours", "brief", "outcome"),
+    *("p", "p_holm", "error", "precision", "data", "seeds", "rule"),
 ]
 # Of each notebook the verdicts of the last of these profiles that has any.
 README_PROFILES = ("quick", "full", "benchmarks")
@@ -71,7 +71,7 @@ def claims(profiles: tuple[str, ...] = README_PROFILES) -> pd.DataFrame:
 
     Returns:
         One row per claim, in the paper's order: name, notebook, profile, claim, paper, ours,
-        outcome, p, p_holm, error, precision, data, seeds, rule; most as in
+        brief, outcome, p, p_holm, error, precision, data, seeds, rule; most as in
         :class:`xbmlib.study.verdict.Verdict`. p_holm is p adjusted over all claims that are tested.
         A claim that no notebook has judged is "not testable here".
 

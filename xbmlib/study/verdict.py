@@ -33,6 +33,7 @@ class Verdict(BaseModel):
         p: of the claim's test over seeds; None where nothing is tested.
         error: relative fall of the error, 1 - R@1, where the claim is of a gain in R@1.
         precision: gain in MAP@R, likewise.
+        brief: those of our figures that are of the same quantity as the paper's.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -48,6 +49,7 @@ class Verdict(BaseModel):
     p: float | None = None
     error: str = ""
     precision: str = ""
+    brief: str = ""
 
 
 Values = Mapping[str, pd.Series]
@@ -105,9 +107,10 @@ def judged(
             if len(of.get(bar.case, ())) and not of[bar.case].isna().any()
         )  # fmt: skip
 
-    ours = [figures(rule.bars, values)]
+    ours = [brief := figures(rule.bars, values)]
     if sizes:
-        ours.append(f"{rule.size_quantity}: {figures(rule.sizes, sizes)}")
+        brief = figures(rule.sizes, sizes)
+        ours.append(f"{rule.size_quantity}: {brief}")
     fall, gain = _beside(arms or {}, names)
     return Verdict(
         claim=claim.quoted,
@@ -121,6 +124,7 @@ def judged(
         p=statistics.p_value(rule, lists),
         error=fall,
         precision=gain,
+        brief=brief,
     )
 
 
