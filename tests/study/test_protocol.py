@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 
 from xbmlib import paper
+from xbmlib.datasets.published import VARIABLE
 from xbmlib.storage import CHECKOUT
 from xbmlib.study import protocol
 from xbmlib.study.profiles import PROFILES
@@ -67,8 +68,9 @@ def test_an_arm_without_a_search_takes_the_nearest(monkeypatch):
         settings(Arm("emoji", "contrastive", 16, 0.0))
 
 
-def test_a_setting_of_the_paper_is_taken_as_it_is():
-    """Oracle: the paper profile's own λ, updates and net; both arms alike but for R_M."""
+def test_a_setting_of_the_paper_is_taken_as_it_is(monkeypatch, tmp_path):
+    """Oracle: the paper profile's own λ, updates and net."""
+    monkeypatch.setenv(VARIABLE, str(tmp_path))
     fields = paper.SETTINGS["paper"].fields
     found = experiment(PROFILES["paper"], 16, seed=0, ratio=0.5)
     assert (found.lam, found.steps, found.backbone) == (
