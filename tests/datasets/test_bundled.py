@@ -2,6 +2,7 @@
 
 import hashlib
 import unicodedata
+from functools import cache
 
 import pyarrow.parquet as pq
 import pytest
@@ -12,12 +13,13 @@ from xbmlib import datasets
 from xbmlib.datasets import DatasetError, bundled
 
 
-def columns(name):
-    """The file's columns as Python lists, read apart from the loader."""
-    return pq.read_table(bundled.FOLDER / f"{name}.parquet").to_pydict()
+@pytest.fixture(scope="module")
+def columns():
+    """A function from a name to the file's columns as Python lists, read apart from the loader."""
+    return cache(lambda name: pq.read_table(bundled.FOLDER / f"{name}.parquet").to_pydict())
 
 
-def test_hanzi_has_the_shape_of_sop():
+def test_hanzi_has_the_shape_of_sop(columns):
     """Oracle: the file itself: 10,000 classes of 2 to 10 images, halves by class."""
     file = columns("hanzi")
     sizes = torch.tensor(file["label"]).bincount()
@@ -29,7 +31,7 @@ def test_hanzi_has_the_shape_of_sop():
     assert data.gallery is None and data.ks == (1, 10, 100, 1000)
 
 
-def test_hangul_has_the_shape_of_vehicle_id():
+def test_hangul_has_the_shape_of_vehicle_id(columns):
     """Oracle: the file itself: nested lists of 800, 1,600 and 2,400 classes, 4 to 13 images."""
     file = columns("hangul")
     sizes = torch.tensor(file["label"]).bincount()
@@ -48,7 +50,7 @@ def test_hangul_has_the_shape_of_vehicle_id():
 
 
 @pytest.mark.filterwarnings("ignore:The image decoding:DeprecationWarning")
-def test_emoji_has_the_shape_of_in_shop():
+def test_emoji_has_the_shape_of_in_shop(columns):
     """Oracle: the file itself, and another decoder: every test class is on both sides."""
     file = columns("emoji")
     data = datasets.load("emoji")
@@ -83,7 +85,7 @@ def test_validation_takes_training_classes(name):
 
 
 @pytest.mark.parametrize("name", ["hanzi", "scripts"])
-def test_the_loader_returns_the_files_images(name):
+def test_the_loader_returns_the_files_images(name, columns):
     """Oracle: the raw bytes of each row, in the file's order."""
     file = columns(name)
     data = datasets.load(name)
@@ -96,7 +98,7 @@ def test_the_loader_returns_the_files_images(name):
 
 
 @pytest.mark.parametrize("name", ["hanzi", "hangul", "scripts"])
-def test_images_are_distinct_and_not_blank(name):
+def test_images_are_distinct_and_not_blank(name, columns):
     """Oracle: sets; a character has one label, and no image of it occurs twice."""
     file = columns(name)
     assert len(set(zip(file["label"], file["image"], strict=True))) == len(file["label"])
@@ -107,7 +109,7 @@ def test_images_are_distinct_and_not_blank(name):
     assert all(file["licence"]) and all(file["typeface"])
 
 
-def test_scripts_hold_nothing_that_is_measured():
+def test_scripts_hold_nothing_that_is_measured(columns):
     """Oracle: Unicode's names."""
     names = {unicodedata.name(c) for c in set(columns("scripts")["character"])}
     assert not [n for n in names if "CJK" in n or "HANGUL" in n]
@@ -169,7 +171,7 @@ def test_unknown_split():
 
 
 @pytest.mark.parametrize("name", ["hanzi", "emoji", "hangul", "scripts"])
-def test_card_describes_the_file(name):
+def test_card_describes_the_file(name, columns):
     """Oracle: the file's own bytes and columns: fingerprint, counts and every licence."""
     card = (bundled.FOLDER / "CARDS.md").read_text(encoding="utf-8")
     content = (bundled.FOLDER / f"{name}.parquet").read_bytes()

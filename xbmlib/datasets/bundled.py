@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import torch
 from PIL import Image
 
+from xbmlib.datasets.deferred import DeferredImages
 from xbmlib.datasets.images import DatasetError, ImageSet, Retrieval
 from xbmlib.datasets.parts import Parts, retrieval
 
@@ -55,7 +56,7 @@ BUNDLED = {
 
 
 def load(name: str, split: str = "test") -> Retrieval:
-    """Load a bundled data set into memory.
+    """Load a bundled data set, whose images are decoded when the first of them is read.
 
     Args:
         name: "hanzi" (in place of SOP), "emoji" (In-shop: queries and a gallery), "hangul"
@@ -91,7 +92,28 @@ def _rows(mask: np.ndarray) -> torch.Tensor:
 
 @lru_cache(maxsize=3)
 def _read(path: Path, sha256: str, webp: bool) -> tuple[ImageSet, np.ndarray]:
-    """The images of a file with this SHA-256, and the split of each."""
+    """The images of a file with this SHA-256, yet to be decoded, and the split of each."""
+    table = _table(path, sha256, ["label", "split"])
+    labels = torch.from_numpy(table["label"].to_numpy().astype(np.int64))
+    images = DeferredImages(
+        partial(_decode, path, sha256, webp), 3 if webp else 1, torch.arange(len(labels)), labels
+    )
+    return images, table["split"].to_numpy()
+
+
+@lru_cache(maxsize=3)
+def _decode(path: Path, sha256: str, webp: bool) -> torch.Tensor:
+    """All images of a file, (N, C, SIDE, SIDE) uint8."""
+    chunks = _table(path, sha256, ["image"])["image"].combine_chunks()
+    if webp:
+        pixels = np.stack([_inverted(image) for image in chunks.to_pylist()])
+        return torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous()
+    pixels = np.frombuffer(chunks.buffers()[1], np.uint8).copy()
+    return torch.from_numpy(pixels.reshape(-1, 1, SIDE, SIDE))
+
+
+def _table(path: Path, sha256: str, columns: list[str]) -> pa.Table:
+    """Columns of a file with this SHA-256."""
     try:
         content = path.read_bytes()
     except FileNotFoundError:
@@ -108,16 +130,7 @@ def _read(path: Path, sha256: str, webp: bool) -> tuple[ImageSet, np.ndarray]:
             f"{path}: {len(content):,} bytes with SHA-256 {found[:12]}…, not {sha256[:12]}…: "
             f"truncated or altered; {_remedy(path)}"
         )
-    table = pq.read_table(pa.BufferReader(content), columns=["image", "label", "split"])
-    chunks = table["image"].combine_chunks()
-    if webp:
-        pixels = np.stack([_inverted(image) for image in chunks.to_pylist()])
-        images = torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous()
-    else:
-        pixels = np.frombuffer(chunks.buffers()[1], np.uint8).copy()
-        images = torch.from_numpy(pixels.reshape(-1, 1, SIDE, SIDE))
-    labels = torch.from_numpy(table["label"].to_numpy().astype(np.int64))
-    return ImageSet(images, labels), table["split"].to_numpy()
+    return pq.read_table(pa.BufferReader(content), columns=columns)
 
 
 def _remedy(path: Path) -> str:
@@ -129,5 +142,6 @@ def _remedy(path: Path) -> str:
 
 def _inverted(webp: bytes) -> np.ndarray:
     """(SIDE, SIDE, 3) uint8 of an image on white: means of squares of pixels, white as 0."""
-    image = Image.open(io.BytesIO(webp))
+    # Without the format, Pillow asks some forty others first, which takes as long as decoding.
+    image = Image.open(io.BytesIO(webp), formats=("WEBP",))
     return 255 - np.asarray(image.reduce(image.width // SIDE))
