@@ -1,8 +1,13 @@
 """Tests of how batches are loaded."""
 
+import multiprocessing as mp
+import sys
+
+import pytest
 import torch
 
 from xbmlib import datasets
+from xbmlib.datasets import Images
 from xbmlib.training import loading
 from xbmlib.training.experiment import Experiment
 from xbmlib.training.loading import crop_generator
@@ -28,3 +33,32 @@ def test_reading_leaves_the_global_generator_alone():
     assert len(list(loading.training_batches(e, images))) == 3
     assert len(list(loading.test_batches(images, 32))) == 2
     assert torch.equal(torch.get_rng_state(), before)
+
+
+class Numbered(Images):
+    """Four images of one pixel, whose value only the process that sets it knows."""
+
+    labels, channels, value = torch.arange(4), 1, 0
+
+    def select(self, rows):
+        """Not read."""
+        raise NotImplementedError
+
+    def fetch(self, rows, generator=None):
+        """The value for every row."""
+        return torch.full((len(rows), 1, 1, 1), self.value, dtype=torch.uint8)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux forks safely")
+def test_readers_are_forked_where_the_default_is_to_spawn(monkeypatch):
+    """Oracle: a value that a spawned interpreter would not have. A process that multiprocessing
+    spawned, as each of several runs is, spawns by default.
+    """
+    monkeypatch.setattr(Numbered, "value", 7)
+    before = mp.get_start_method()
+    mp.set_start_method("spawn", force=True)
+    try:
+        (batch,) = loading.test_batches(Numbered(), 4)
+    finally:
+        mp.set_start_method(before, force=True)
+    assert batch[0].flatten().tolist() == [7] * 4

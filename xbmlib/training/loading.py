@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -49,7 +50,11 @@ def sampled_batches(images: Images, count: int, seed: int) -> Iterator[Batch]:
 def _read(
     images: Images, sampler: Any, size: int, seed: int, share: slice = WHOLE
 ) -> Iterator[Batch]:
-    """Images in memory are indexed by this process; files are read ahead by workers."""
+    """Images in memory are indexed by this process; files are read ahead by workers.
+
+    Workers are forked on Linux, in a run that :mod:`multiprocessing` has itself spawned too: there
+    it would spawn them, and each would import torch, seconds for every evaluation.
+    """
     held = batch_bytes(images, size)
     workers = reading_processes(held) if held else 0
     # Without a variable that holds it, the loader ends its processes once an error is raised.
@@ -58,6 +63,7 @@ def _read(
         batch_sampler=sampler,
         collate_fn=_as_it_is,
         num_workers=workers,
+        multiprocessing_context="fork" if workers and sys.platform == "linux" else None,
         pin_memory=torch.cuda.is_available(),
         # Its own: an iterator would else take a number from the generator that a model's dropout
         # uses, and evaluating or resuming would change the run.
