@@ -59,10 +59,10 @@ def faster(what: str, against: str, ours: float, reference: float, bar: float | 
     )
 
 
-def medians(
+def timings(
     rounds: int, clock: Callable[[], float] = time.perf_counter, /, **calls: Callable[[], Any]
-) -> dict[str, float]:
-    """Median milliseconds of each call, interleaved so that all meet the same load on the machine.
+) -> dict[str, list[float]]:
+    """Milliseconds of each call in each round, interleaved so that all meet the same load.
 
     Args:
         rounds: timed calls of each, after one for warm-up.
@@ -77,7 +77,34 @@ def medians(
             finish()
             if i:
                 times[name].append(1e3 * (clock() - began))
-    return {name: statistics.median(found) for name, found in times.items()}
+    return times
+
+
+def medians(
+    rounds: int, clock: Callable[[], float] = time.perf_counter, /, **calls: Callable[[], Any]
+) -> dict[str, float]:
+    """Median milliseconds of each call; see :func:`timings`."""
+    found = timings(rounds, clock, **calls)
+    return {name: statistics.median(times) for name, times in found.items()}
+
+
+def against(base: str, times: dict[str, list[float]]) -> dict[str, float]:
+    """Milliseconds of each call as its median ratio to another one of the same round.
+
+    A load that comes and goes on the machine changes both times of a round, and the ratio little.
+
+    Args:
+        base: name of the call that the others are compared with.
+        times: of :func:`timings`.
+
+    Returns:
+        The median ratio of each call, times the median of ``base``.
+    """
+    unit = statistics.median(times[base])
+    return {
+        name: unit * statistics.median(a / b for a, b in zip(found, times[base], strict=True))
+        for name, found in times.items()
+    }
 
 
 def device() -> torch.device:

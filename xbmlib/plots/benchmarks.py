@@ -8,24 +8,28 @@ from matplotlib.axes import Axes
 from xbmlib.plots.style import COLOURS, axes, look
 
 NAMES = {
+    "read": "one read of the entries",
     "bare": "bare product $VM^T$",
     "contrastive": "contrastive",
     "multi_similarity": "multi-similarity",
     "triplet": "triplet",
 }
+# Line styles of what a step is compared with: its limit, and the product that PyTorch offers.
+LIMITS = {"read": ":", "bare": "--"}
 
 
 def cost_by_size(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     """Milliseconds per step (enqueue, loss, gradient) against the size of the memory.
 
     Args:
-        data: tidy: M, D, loss ("bare" for the matrix product alone), ms.
+        data: tidy: M, D, loss ("bare" for the matrix product alone, "read" for reading the entries
+            once, the limit that the memory's bandwidth sets), ms.
         ax: the Axes to draw on; by default those of a new figure.
     """
     ax = axes(ax)
     for name, label in NAMES.items():
         part = data[data["loss"] == name]
-        line = {"color": COLOURS[name], "ls": "--"} if name == "bare" else look(name)
+        line = {"color": COLOURS["bare"], "ls": LIMITS[name]} if name in LIMITS else look(name)
         ax.plot(part["M"], part["ms"], **line, label=label, lw=1)
     ax.set(xscale="log", yscale="log", xlabel="entries in the memory, M", ylabel="ms per step")
     ax.set_title(f"ours: batch 64, D = {data['D'].iloc[0]}, float32")

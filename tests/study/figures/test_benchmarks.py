@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from benchmarks import training
-from benchmarks.measure import extra_mib, faster, medians, row
+from benchmarks.measure import against, extra_mib, faster, medians, row
 from tests.kernels import ROOT, papermill
 from xbmlib.study.figures import benchmarks
 
@@ -37,6 +37,12 @@ def test_calls_are_timed_by_the_given_clock():
     """Oracle: a clock by hand: 1, 2 and 30 seconds after the warm-up call."""
     ticks = iter([0, 10, 11, 20, 22, 30, 60])
     assert medians(3, lambda: next(ticks), a=lambda: None) == {"a": 2000}
+
+
+def test_times_against_another_of_the_same_round():
+    """Oracle: by hand: a load that triples both times of one round changes nothing."""
+    times = {"base": [2.0, 6.0, 2.0], "twice": [4.0, 12.0, 5.0], "half": [1.0, 3.0, 0.5]}
+    assert against("base", times) == {"base": 2.0, "twice": 4.0, "half": 1.0}
 
 
 def test_extra_memory_is_the_peak_of_a_call():
