@@ -1,14 +1,20 @@
 """Tests of what a user reads who has not installed an extra."""
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
 
+from tests.house import DEFERRED
+from tests.imports import imports
 from xbmlib.backbones import build, save_trunk
-from xbmlib.extras import require
+from xbmlib.extras import MissingExtra, require, require_installed
 from xbmlib.recall import neighbours
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 class Hidden:
@@ -71,38 +77,70 @@ def test_each_call_names_its_extra(package, extra, call, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-ROOMS = (
-    ("xbmlib.plots", "matplotlib"),
-    ("xbmlib.plots.cost", "matplotlib"),
-    ("xbmlib.study.notebook", "matplotlib"),
-    ("xbmlib.study.notebook", "pydantic"),
-    ("xbmlib.datasets.pack", "filelock"),
-    ("xbmlib.datasets.pack", "pyarrow"),
-)
+def of_extras():
+    """(module, package) of every import at the top of a module above the ground floor."""
+    own = {*sys.stdlib_module_names, "torch", "xbmlib"}
+    found = {
+        (module, target.split(".")[0])
+        for module, target, lazy in imports(ROOT)
+        if module.startswith("xbmlib") and not lazy and module not in DEFERRED
+    }
+    return sorted((module, package) for module, package in found if package not in own)
 
 
-def test_each_room_names_its_extra():
-    """Oracle: one line with the package and the command that installs it, from fresh imports in a
-    process of their own.
+def test_each_module_names_its_extra():
+    """Oracle: Python's grammar, for what each module imports; one line with the package and the
+    command that installs it, from fresh imports in a process in which the package is missing.
     """
+    wanted = of_extras()
+    assert {"xbmlib.training.tables", "xbmlib.study.statistics"} <= {module for module, _ in wanted}
     code = f"""
 import importlib, sys
-for module, package in {ROOMS}:
-    for name in [n for n in sys.modules if n.split(".")[0] in ("xbmlib", package)]:
+import torch
+for module, package in {wanted}:
+    for name in [n for n in sys.modules if n.split(".")[0] == "xbmlib"]:
         del sys.modules[name]
+    before = {{n: sys.modules.pop(n) for n in [*sys.modules] if n.split(".")[0] == package}}
     sys.modules[package] = None
     try:
         importlib.import_module(module)
     except ModuleNotFoundError as error:
-        print(error)
+        print(module, error)
     del sys.modules[package]
+    sys.modules |= before
 """
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    lines = found.stdout.splitlines()
-    assert len(lines) == len(ROOMS), found.stderr
-    for line, (_, package) in zip(lines, ROOMS, strict=True):
-        assert line.startswith(package)
-        assert line.endswith("is not installed: pip install 'xbmlib[study]'")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    found = [tuple(line.split(" ", 2)) for line in done.stdout.splitlines()]
+    extra = {
+        module: "report" if module.startswith("xbmlib.report") else "study" for module, _ in wanted
+    }
+    assert found == [
+        (module, package, f"is not installed: pip install 'xbmlib[{extra[module]}]'")
+        for module, package in wanted
+    ]
+
+
+def test_what_is_installed_is_not_imported_to_see_it(tmp_path, monkeypatch):
+    """Oracle: Python's own table of modules; the line of what is missing, after one that is not."""
+    (tmp_path / "present_module.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    require_installed("present_module", extra="study")
+    with pytest.raises(MissingExtra, match=r"^absent_module is not.*'xbmlib\[study\]'$"):
+        require_installed("present_module", "absent_module", extra="study")
+    assert "present_module" not in sys.modules
+
+
+@pytest.mark.parametrize("command", ["xbmlib.study", "xbmlib.study.sweep", "xbmlib.train",
+                                     "xbmlib.datasets.pack", "xbmlib.report"])  # fmt: skip
+def test_a_command_ends_in_that_line_alone(command, tmp_path):
+    """Oracle: ``python -m`` itself, without pandas: its exit code and all of its output."""
+    (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['pandas'] = None\n")
+    env = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, (tmp_path, ROOT)))}
+    done = subprocess.run([sys.executable, "-m", command], env=env, capture_output=True, text=True)
+    extra = "report" if command == "xbmlib.report" else "study"
+    line = f"pandas is not installed: pip install 'xbmlib[{extra}]'\n"
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", line)
 
 
 def test_the_rest_works_without_any_extra():

@@ -1,6 +1,7 @@
 """Tests of what a user installs: the wheel, alone with torch and beside the extras."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -46,19 +47,15 @@ value.backward()
 found = recall_at_k(anchors.detach(), labels, [1, 2])
 print(xbmlib.__version__, round(value.item(), 4), found[1], found[2])
 """
-ENTER_WITH_TORCH_ALONE = """
-import importlib, runpy
-enter = {
-    **{f"xbmlib.{n}": lambda n: runpy.run_module(n, run_name="__main__", alter_sys=True)
-       for n in ("study", "train", "report")},
-    **{f"xbmlib.{n}": importlib.import_module for n in ("training", "datasets", "paper")},
-}
-for name, way in enter.items():
+IMPORT_WITH_TORCH_ALONE = """
+import importlib
+for name in ("training", "datasets", "paper", "study", "report"):
     try:
-        way(name)
-    except (SystemExit, ModuleNotFoundError) as error:
-        print(type(error).__name__, error)
+        importlib.import_module(f"xbmlib.{name}")
+    except ModuleNotFoundError as error:
+        print(name, type(error).__name__, error)
 """
+COMMANDS = {"study": "study", "study.sweep": "study", "train": "study", "report": "report"}
 
 
 def python(*arguments, path, cwd):
@@ -174,15 +171,18 @@ def test_the_library_works_with_torch_alone(target, torch_alone, tmp_path):
 
 def test_what_an_extra_lacks_is_one_line(target, torch_alone, tmp_path):
     """Oracle: the remedy, word for word; a command ends with it alone, an import raises it."""
-    # A report refuses a profile without executed notebooks before it misses anything.
-    executed = tmp_path / "results" / "notebooks" / "full"
-    executed.mkdir(parents=True)
-    (executed / "cost.ipynb").touch()
-    found = python("-c", ENTER_WITH_TORCH_ALONE, path=[target, torch_alone], cwd=tmp_path)
+    path = [target, torch_alone]
+    for name, extra in COMMANDS.items():
+        found = python("-m", f"xbmlib.{name}", path=path, cwd=tmp_path)
+        wanted = rf"\w+ is not installed: pip install 'xbmlib\[{extra}\]'\n"
+        assert found.returncode == 1 and re.fullmatch(wanted, found.stderr), found.stderr
+    found = python("-c", IMPORT_WITH_TORCH_ALONE, path=path, cwd=tmp_path)
     assert found.returncode == 0, found.stderr
-    assert [line.split(" ", 2)[::2] for line in found.stdout.splitlines()] == [
-        ["SystemExit", "is not installed: pip install 'xbmlib[study]'"],
-        ["SystemExit", "is not installed: pip install 'xbmlib[study]'"],
-        ["SystemExit", "is not installed: pip install 'xbmlib[report]'"],
-        *[["MissingExtra", "is not installed: pip install 'xbmlib[study]'"]] * 3,
-    ]
+    lines = [line.split() for line in found.stdout.splitlines()]
+    assert [(name, kind, " ".join(rest)) for name, kind, _, *rest in lines] == [
+        (name, "MissingExtra", f"is not installed: pip install 'xbmlib[{extra}]'")
+        for name, extra in (
+            ("training", "study"), ("datasets", "study"), ("paper", "study"), ("study", "study"),
+            ("report", "report"),
+        )
+    ]  # fmt: skip

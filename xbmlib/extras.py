@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from importlib.util import find_spec
 from types import ModuleType
 
 
@@ -37,12 +38,32 @@ def require(module: str, *, extra: str) -> ModuleType:
         return import_module(module)
 
 
+def require_installed(*packages: str, extra: str) -> None:
+    """Check for packages that the modules of a folder import, without importing any.
+
+    Called in the folder's ``__init__``, so that each of its modules names the extra.
+
+    Args:
+        packages: names of top-level modules.
+        extra: as of :func:`require`.
+
+    Raises:
+        MissingExtra, SystemExit: as :func:`needs`.
+    """
+    with needs(extra):
+        for name in packages:
+            if sys.modules.get(name) is None and find_spec(name) is None:
+                raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+
 @contextmanager
 def needs(extra: str) -> Iterator[None]:
     """Within it, modules are imported that only an extra of xbmlib installs.
 
     Raises:
         MissingExtra: one of them is not installed.
+        SystemExit: the same while Python looks for the module of ``python -m``, which ends with
+            that line instead of a traceback.
     """
     try:
         yield
@@ -51,6 +72,9 @@ def needs(extra: str) -> Iterator[None]:
         if error.name is None or error.name.split(".")[0] == "xbmlib":
             raise
         message = f"{error.name} is not installed: pip install 'xbmlib[{extra}]'"
+        # What Python sets while it imports the folders that the command's module is in.
+        if sys.argv[:1] == ["-m"]:
+            sys.exit(message)
         raise MissingExtra(message, name=error.name) from None
 
 

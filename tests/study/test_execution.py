@@ -7,6 +7,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
+from tests.kernels import ROOT, papermill
 from xbmlib.study import execution
 
 ASK = """\
@@ -34,3 +35,15 @@ def test_a_kernel_has_socket_files_of_its_own(tmp_path, monkeypatch, capfd):
         reached.append(path)
     assert reached[0] != reached[1]
     assert "WARNING" not in capfd.readouterr().err
+
+
+def test_a_parameter_that_python_reserves(tmp_path):
+    """Oracle: papermill's exit code and words: the kernel refuses the cell that it injects, before
+    anything is imported or trained.
+    """
+    notebook, out = ROOT / "notebooks" / "ablation_memory_ratio.ipynb", tmp_path / "out.ipynb"
+    done = papermill(notebook, out, tmp_path / "root", "-p", "class", "3")
+    assert done.returncode == 1 and "unknown parameter: class" in done.stderr
+    assert done.stderr.strip().endswith("SyntaxError: invalid syntax")
+    counts = [c.execution_count for c in nbformat.read(out, 4).cells if c.cell_type == "code"]
+    assert [count for count in counts if count] == [1, 2] and not (tmp_path / "root").exists()

@@ -1,6 +1,6 @@
 """Image sets, bundled and on disk, their splits and protocols."""
 
-from xbmlib.extras import needs
+from xbmlib.extras import needs, require_installed
 
 with needs("study"):
     from xbmlib.datasets.disk import differences, root
@@ -8,6 +8,9 @@ with needs("study"):
     from xbmlib.datasets.images import DatasetError, Images, ImageSet, Retrieval
     from xbmlib.datasets.packed import Packed
     from xbmlib.datasets.registry import known_views, load
+
+# What xbmlib.datasets.pack imports beside.
+require_installed("filelock", "tqdm", extra="study")
 
 __all__ = [
     "DatasetError",

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from xbmlib.datasets.images import DatasetError
 from xbmlib.datasets.listing import Line, ListedImages, Listing
+from xbmlib.extras import require_installed
 
 FILES = (("cars_annos.mat",),)
 # The first half of the classes trains, the usual split of metric learning (Oh Song et al., 2016).
@@ -26,7 +27,9 @@ def read(files: list[Path], images: str) -> Listing:
 
     Raises:
         DatasetError: an unreadable file, or an entry that is impossible, given as its line.
+        MissingExtra: SciPy is not installed.
     """
+    require_installed("scipy", extra="study")
     found = ListedImages(images)
     for i, (path, label) in enumerate(_annotations(files[0]), 1):
         line = Line(files[0], i, [path, label])

@@ -19,8 +19,10 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+from filelock import FileLock
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
+from tqdm import tqdm
 
 from xbmlib.datasets.disk import root
 from xbmlib.datasets.files import ImageFiles
@@ -38,12 +40,7 @@ from xbmlib.datasets.packed import (
 )
 from xbmlib.datasets.published import DISK
 from xbmlib.datasets.views import VIEWS
-from xbmlib.extras import needs
-from xbmlib.storage import write_atomically, write_json
-
-with needs("study"):
-    from filelock import FileLock
-    from tqdm import tqdm
+from xbmlib.storage import StorageError, require_writable, write_atomically, write_json
 
 PER_SHARD = 1024
 SCHEMA = pa.schema([("path", pa.string()), ("label", pa.int64()), ("image", pa.large_binary())])
@@ -117,10 +114,11 @@ def pack(
     Raises:
         DatasetError: an image cannot be read, the folder holds a pack of other lists, or ``to`` is
             a file.
+        StorageError: the folder cannot be made or written to.
     """
     if per_shard < 1:
         raise DatasetError(f"per_shard={per_shard}: give at least 1")
-    if to.exists() and not to.is_dir():
+    if os.path.exists(to) and not to.is_dir():
         raise DatasetError(f"{to}: a file; give a folder to make the pack in")
     folder = DISK[name].folder(base)
     listing = DISK[name].listing(folder)
@@ -129,7 +127,7 @@ def pack(
     fingerprint = listing.fingerprint(view, "" if original else RESIZED)
     shards = [range(len(images))[at : at + per_shard] for at in range(0, len(images), per_shard)]
     into = pack_path(to, name, view)
-    into.mkdir(parents=True, exist_ok=True)
+    require_writable(into)
     lock = into / ".lock"
     with FileLock(lock):
         made = read_manifest(into)
@@ -216,7 +214,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         base = given.root or root()
         into = pack(given.name, given.view, base, given.to or base, per_shard=given.per_shard)
-    except DatasetError as error:
+    except (DatasetError, StorageError) as error:
         print(error, file=sys.stderr)
         return 1
     print(into)

@@ -11,6 +11,8 @@ from types import ModuleType
 
 from torch import Tensor
 
+from xbmlib.extras import require
+
 # torchvision's: random crops tried before a central one is used, and their range of aspect ratios.
 TRIES = 10
 RATIO = (3 / 4, 4 / 3)
@@ -66,9 +68,7 @@ class View:
 
 def _transforms() -> ModuleType:
     """torchvision's, imported when a photograph is read: it takes longer than all else here."""
-    from torchvision.transforms.v2 import functional
-
-    return functional
+    return require("torchvision.transforms.v2.functional", extra="study")
 
 
 def random_box(

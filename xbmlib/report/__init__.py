@@ -1,1 +1,5 @@
 """The study as a static site: claims, executed notebooks and an explorer of retrieved images."""
+
+from xbmlib.extras import require_installed
+
+require_installed("PIL", "nbformat", "pandas", extra="report")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from xbmlib.extras import MissingExtra, command_needs
+from xbmlib.extras import MissingExtra
 from xbmlib.study.execution import executed
 
 
@@ -23,9 +23,9 @@ def main() -> None:
             f"profile={profile!r}: no executed notebooks in {executed(profile)}: "
             f"run python -m xbmlib.study {profile}"
         )
-    with command_needs("report"):
-        from xbmlib.report.site import ReportError, build
-        from xbmlib.study.summary import SummaryError
+    from xbmlib.report.site import ReportError, build
+    from xbmlib.study.summary import SummaryError
+
     try:
         print(f"report: {build(profile)}")
     except (ReportError, SummaryError, MissingExtra) as error:

@@ -1,1 +1,17 @@
 """The study: which runs make up a figure, how they are trained, and what they say."""
+
+from xbmlib.extras import require_installed
+
+require_installed(
+    "IPython",
+    "ipywidgets",
+    "matplotlib",
+    "numpy",
+    "pandas",
+    "papermill",
+    "pydantic",
+    "scipy",
+    "tqdm",
+    "traitlets",
+    extra="study",
+)

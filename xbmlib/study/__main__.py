@@ -11,15 +11,13 @@ import os
 import sys
 from concurrent.futures import ProcessPoolExecutor, as_completed
 
-from xbmlib.extras import command_needs
-
-with command_needs("study"):
-    from xbmlib.storage import ROOT, StorageError, require_writable
-    from xbmlib.study.execution import execute, executed
-    from xbmlib.study.parallel import run_all
-    from xbmlib.study.plan import NOTEBOOKS, experiments
-    from xbmlib.study.profiles import PROFILES
-    from xbmlib.study.summary import verdict_lines
+from xbmlib.storage import ROOT, StorageError, require_writable
+from xbmlib.study.execution import execute, executed
+from xbmlib.study.parallel import run_all
+from xbmlib.study.plan import NOTEBOOKS, experiments
+from xbmlib.study.profiles import PROFILES
+from xbmlib.study.summary import verdict_lines
+from xbmlib.training.shared_memory import require_locks
 
 
 def main() -> None:
@@ -34,6 +32,7 @@ def main() -> None:
     # The runs of all notebooks at once: notebook by notebook, cores would idle in between.
     try:
         require_writable(ROOT)
+        require_locks()
         run_all(e for name in NOTEBOOKS for e in experiments(name, profile, given.data))
     except StorageError as error:
         sys.exit(f"{error}")

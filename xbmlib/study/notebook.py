@@ -8,28 +8,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol, Self
 
+import matplotlib.pyplot as plt
+import pandas as pd
+from matplotlib.figure import Figure
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+
 from xbmlib import plots
 from xbmlib.datasets.paths import is_folder
 from xbmlib.datasets.published import VARIABLE
-from xbmlib.extras import needs
 from xbmlib.storage import ROOT, require_writable, write_atomically, write_csv, write_json
 from xbmlib.study.cells import parameters_of_cells
 from xbmlib.study.profiles import PROFILES, Profile
 from xbmlib.study.verdict import Verdict
 from xbmlib.training.experiment import SHOWN, shown
-
-with needs("study"):
-    import matplotlib.pyplot as plt
-    import pandas as pd
-    from matplotlib.figure import Figure
-    from pydantic import (
-        BaseModel,
-        ConfigDict,
-        Field,
-        ValidationError,
-        ValidationInfo,
-        field_validator,
-    )
 
 if TYPE_CHECKING:
     from IPython.display import Image, Markdown
@@ -58,7 +49,8 @@ class Checked(BaseModel):
 
         papermill only warns of a parameter that the notebook does not have; here it is refused,
         even under a name that the kernel or an import has since overwritten
-        (:mod:`xbmlib.study.cells`).
+        (:mod:`xbmlib.study.cells`). One that Python reserves, such as ``class``, ends before this
+        is called, in the SyntaxError of the cell that papermill injects.
 
         Raises:
             ParameterError: unknown name, wrong type, or value out of range.

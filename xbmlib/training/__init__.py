@@ -1,6 +1,5 @@
 """One run: its experiment, the trainer and its callbacks, the store of finished runs."""
 
-from xbmlib.extras import require
+from xbmlib.extras import require_installed
 
-for _module in ("pandas", "pydantic", "filelock", "tqdm"):
-    require(_module, extra="study")
+require_installed("filelock", "pandas", "pyarrow", "pydantic", "tqdm", extra="study")

@@ -11,9 +11,12 @@ import shutil
 import warnings
 from pathlib import Path
 
+from xbmlib.storage import StorageError
+
 FOLDER = Path("/dev/shm")
 # Batches that each process holds ready (PyTorch's default), and those that are being used.
 AHEAD, IN_USE = 2, 2
+MOUNT = "mount it for writing (docker run --shm-size=8g)"
 MIB = 2**20
 
 
@@ -48,6 +51,8 @@ def room_for(batch_bytes: int, runs: int = 1) -> tuple[int, str]:
     wanted = len(os.sched_getaffinity(0))
     if not FOLDER.is_dir():  # another system: its shared memory has no such limit
         return wanted, ""
+    if not _writable():
+        return 0, f"{FOLDER} cannot be written to: images are read by the run itself; {MOUNT}"
     usage = shutil.disk_usage(FOLDER)
     # The processes of one machine under torchrun share it.
     room = usage.free // (runs * int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
@@ -60,3 +65,20 @@ def room_for(batch_bytes: int, runs: int = 1) -> tuple[int, str]:
         f"processes, not of {wanted}: reading images takes longer; give it more (docker run "
         "--shm-size=8g)"
     )
+
+
+def require_locks() -> None:
+    """Check that processes can share locks, before work that is divided among processes.
+
+    Raises:
+        StorageError: the folder that holds the locks cannot be written to.
+    """
+    if FOLDER.is_dir() and not _writable():
+        raise StorageError(
+            f"{FOLDER} cannot be written to, and processes that run in parallel share locks there; "
+            f"{MOUNT}"
+        )
+
+
+def _writable() -> bool:
+    return os.access(FOLDER, os.W_OK | os.X_OK)
