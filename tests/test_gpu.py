@@ -26,6 +26,7 @@ pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 GPU = "cuda"
 LOSSES = (ContrastiveLoss(0.3), TripletLoss(0.1), MultiSimilarityLoss())
 RUN = {
+    "data": "hangul",
     "batch": 16, "k": 4, "steps": 30, "start": 6, "ratio": 0.05, "dim": 16, "drift": (2, 7),
     "log_every": 1, "evaluations": 2, "probes": 8, "lemma": 3, "lr": 1e-4, "mined": 2,
 }  # fmt: skip
@@ -37,7 +38,7 @@ def small(monkeypatch):
     whole = datasets.load("hangul")
     few = [s.of_classes(s.classes[:60]) for s in (whole.train, whole.query)]
     lists = {"small": torch.arange(len(few[1]) // 2)}
-    data = Retrieval("small", few[0], few[1], None, (1, 10), "small", lists)
+    data = Retrieval("hangul", few[0], few[1], None, (1, 10), "small", lists)
     monkeypatch.setattr(datasets, "load", lambda name, split="test", view="rendered": data)
     return data
 

@@ -55,6 +55,24 @@ def test_the_ends_of_int64(kind, settings, end):
         assert torch.equal(g, w)
 
 
+@pytest.mark.parametrize("end", [-(2**63), 2**63 - 3], ids=["lowest", "highest"])
+def test_queue_sampler_and_recall_at_the_ends_of_int64(end):
+    """Oracle: the same classes under small labels."""
+    labels = torch.arange(24) % 3
+    far, v = labels + end, torch.randn(24, 4, generator=torch.Generator().manual_seed(0))
+    memory = CrossBatchMemory(30, 4)
+    memory.enqueue(v, far, far)
+    assert torch.equal(memory.labels, far) and torch.equal(memory.ids, far)
+    assert list(PKSampler(far, 2, 3, steps=4)) == list(PKSampler(labels, 2, 3, steps=4))
+    for measure in (
+        lambda y: recall_at_k(v, y, [1, 2]),
+        lambda y: recall_at_k(v[:9], y[:9], [1], v[9:], y[9:]),
+        lambda y: map_at_r(v, y),
+        lambda y: one_per_class(v, y, [1]),
+    ):
+        assert measure(far) == measure(labels)
+
+
 @each_dtype
 def test_queue_sampler_and_recall(dtype):
     """Oracle: the same with int64."""

@@ -144,10 +144,10 @@ def test_code_is_not_unpickled(plain, tmp_path):
     assert not trace.exists()
 
 
-def with_entry(change):
+def with_entry(change, name="0.0.weight"):
     """A state_dict of the compact trunk, changed in one entry."""
     state = build("compact", 4).trunk.state_dict()
-    return state | {"0.0.weight": change(state["0.0.weight"])}
+    return state | {name: change(state[name])}
 
 
 @pytest.mark.parametrize(
@@ -166,9 +166,13 @@ def with_entry(change):
         (with_entry(lambda v: v.to(torch.complex64)), "0.0.weight is torch.complex64"),
         (with_entry(lambda v: v.int()), "0.0.weight is torch.int32, where torch.float32"),
         (with_entry(lambda v: v * torch.nan), "0.0.weight has values that are not finite"),
+        (
+            with_entry(lambda v: v.reshape(1), "0.1.num_batches_tracked"),
+            "of another shape: 0.1.num_batches_tracked",
+        ),
     ],
     ids=["empty", "cut", "pickle", "list", "integer key", "number", "nested", "nested later",
-         "sparse", "meta", "complex", "integers", "not finite"],
+         "sparse", "meta", "complex", "integers", "not finite", "counter"],
 )  # fmt: skip
 def test_what_is_no_state_dict(content, message, tmp_path):
     """Oracle: one line with the file, what it holds and the remedy; the trunk is as it was."""
@@ -206,6 +210,14 @@ def test_mutated_files(name, tmp_path):
         with suppress(WeightsError):
             state = _read(path)
             assert all(isinstance(v, torch.Tensor) for v in state.values())
+
+
+@pytest.mark.parametrize("name", ["a" * 300, "a" * 5000, "a\0b"], ids=len)
+def test_a_name_that_no_file_can_have(name):
+    """Oracle: one line that says so, for either use."""
+    for call in (build, lambda backbone, dim, path: fingerprint(backbone, path)):
+        with pytest.raises(WeightsError, match=r"\.pt': no such file; give the path of one"):
+            call("compact", 4, f"{name}.pt")
 
 
 def test_a_folder_in_place_of_a_file(tmp_path):

@@ -296,6 +296,17 @@ def test_a_damaged_manifest_is_one_line(base, text):
     assert len(str(caught.value).splitlines()) == 1
 
 
+def test_a_target_of_an_impossible_name(base, capsys):
+    """Oracle: the file system's limit, 255 characters; one line, and a non-zero exit."""
+    name = "a" * 300
+    assert main(["sop", "--original", "--root", str(base), "--to", str(base / name)]) == 1
+    said = capsys.readouterr().err
+    assert f"{name}/sop-original.pack: the name is too long" in said and said.count("\n") == 1
+    assert main(["sop", "--original", "--root", str(base / name)]) == 1
+    said = capsys.readouterr().err
+    assert f"{name}: holds no Stanford Online Products" in said and said.count("\n") == 1
+
+
 def test_a_target_that_is_a_file(base, capsys):
     """Oracle: the path of the file, and a non-zero exit."""
     (base / "file").write_text("")

@@ -14,7 +14,7 @@ from xbmlib.training.run import identify, read_experiment, run_experiment
 from xbmlib.training.store import RunStore
 from xbmlib.training.trainer import Trainer
 
-E = Experiment(batch=4, k=2, steps=2, weights=None, dim=8)
+E = Experiment(data="made", batch=4, k=2, steps=2, weights=None, dim=8)
 
 
 def images(labels, channels=1):
@@ -96,6 +96,13 @@ def test_a_validation_split_of_no_class():
         else:
             with pytest.raises(DatasetError, match='split="validation".* of 2 is none.*at least 3'):
                 retrieval("x", all_images, parts, (1,), "", "validation")
+
+
+def test_the_data_of_another_name(tmp_path):
+    """Oracle: both names; nothing of a run on one data set is recorded under another's name."""
+    with pytest.raises(ConfigError, match=r"^data='hanzi', .* of 'made': give .*'made'"):
+        Trainer(E.replace(data="hanzi"), made(), tmp_path / "state.pt")
+    assert Trainer(E, made(), tmp_path / "state.pt").experiment.data == "made"
 
 
 @pytest.mark.parametrize("steps", [0, -1])

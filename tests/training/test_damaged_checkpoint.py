@@ -1,6 +1,8 @@
 """Tests of checkpoints that are damaged: refused or set aside, never resumed from."""
 
+import pickle
 import random
+from pathlib import Path
 
 import pytest
 import torch
@@ -46,6 +48,28 @@ def test_a_flipped_bit_is_never_resumed_from(path):
         with pytest.raises(ConfigError, match=r"checkpoint\.pt.*: remove it") as caught:
             read(path)
         assert "\n" not in str(caught.value)
+
+
+class Code:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, trace):
+        self.trace = trace
+
+    def __reduce__(self):
+        return Path.touch, (self.trace,)
+
+
+def test_nothing_in_a_checkpoint_is_executed(path, tmp_path):
+    """Oracle: the file that the code would make; the digest of the checkpoint is right."""
+    trace = tmp_path / "trace"
+    pickle.loads(pickle.dumps(Code(trace)))
+    assert trace.exists()
+    trace.unlink()
+    write_state(dict.fromkeys(KEYS, 0) | {"id": "mine", "model": Code(trace)}, path)
+    with pytest.raises(ConfigError, match=r"checkpoint\.pt is no checkpoint .*: remove it"):
+        read(path)
+    assert not trace.exists()
 
 
 def zeroed(whole):

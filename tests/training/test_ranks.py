@@ -118,3 +118,10 @@ def test_killed_and_started_again(two, tmp_path):
     assert not RunStore(store).ids()
     same(launched(2, path, store), two)
     assert not checkpoint.exists()
+
+
+def test_a_bad_value_is_one_line(tmp_path):
+    """Oracle: the number of lines that name it: of two ranks, one prints."""
+    done = torchrun(2, "-m", "xbmlib.train", config(tmp_path, dim=0), "--store", tmp_path / "runs")
+    assert done.returncode == 1 and done.stderr.count("dim=0: ") == 1, done.stderr
+    assert not (tmp_path / "runs").exists()

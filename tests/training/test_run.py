@@ -40,7 +40,7 @@ def small(monkeypatch):
 
     def load(name, split="test", view="rendered"):
         few = [s.of_classes(s.classes[:60]) for s in (whole.train, whole.query)]
-        return Retrieval("small", few[0], few[1], None, (1, 10), "small")
+        return Retrieval(name, few[0], few[1], None, (1, 10), "small")
 
     monkeypatch.setattr(datasets, "load", load)
 

@@ -79,22 +79,59 @@ print(sum(len(batch[0]) for batch in test_batches(images, 512)))
 """
 
 
-@pytest.mark.skipif(
+isolated = pytest.mark.skipif(
     subprocess.run([*ISOLATED, "true"], capture_output=True, check=False).returncode != 0,
     reason="no mount of its own for a process here",
 )
-def test_a_container_of_64_mib(tmp_path):
-    """Oracle: the number of images, and one line, where /dev/shm is a real file system of 64 MiB
-    and a batch of 512 images has 77 MB.
-    """
-    write_photo(tmp_path / "a.jpg", 0, 0, (40, 40))
-    mount = "mount -t tmpfs -o size=64m tmpfs /dev/shm && exec "
-    done = subprocess.run(
-        [*ISOLATED, "sh", "-c", f'{mount}"$@"', "sh", sys.executable, "-c", CODE, str(tmp_path)],
+
+
+def mounted(mount, code, *arguments):
+    """A program run with mounts of its own."""
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    return subprocess.run(
+        [*ISOLATED, "sh", "-c", f'{mount} && exec "$@"', "sh", *command],
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+@isolated
+def test_a_container_of_64_mib(tmp_path):
+    """Oracle: the number of images, and one line, where /dev/shm is a real file system of 64 MiB
+    and a batch of 512 images has 77 MB.
+    """
+    write_photo(tmp_path / "a.jpg", 0, 0, (40, 40))
+    done = mounted("mount -t tmpfs -o size=64m tmpfs /dev/shm", CODE, tmp_path)
     assert done.stdout == "520\n", done.stderr
     assert done.stderr.count("of 64 MiB has room for the batches of 0 reading") == 1
+
+
+IN_PARALLEL = """
+import sys
+from pathlib import Path
+from xbmlib.storage import StorageError
+from xbmlib.study.parallel import run_all
+from xbmlib.training.experiment import Experiment
+from xbmlib.training.store import RunStore
+try:
+    run_all([Experiment(split="validation", steps=2)], RunStore(Path(sys.argv[1])))
+except StorageError as error:
+    print(error)
+"""
+
+
+@isolated
+def test_shared_memory_that_cannot_be_written(tmp_path):
+    """Oracle: a file system mounted read-only: images are read without other processes, said in
+    one line; runs in parallel, which need it, are refused in one before any is trained.
+    """
+    write_photo(tmp_path / "a.jpg", 0, 0, (40, 40))
+    read_only = "mount -t tmpfs -o ro tmpfs /dev/shm"
+    done = mounted(read_only, CODE, tmp_path)
+    assert done.stdout == "520\n", done.stderr
+    assert done.stderr.count("cannot be written to: images are read by the run itself") == 1
+    done = mounted(read_only, IN_PARALLEL, tmp_path / "runs")
+    assert done.stdout.startswith("/dev/shm cannot be written to, and processes"), done.stderr
+    assert done.stdout.count("\n") == 1 and not list((tmp_path / "runs").iterdir())

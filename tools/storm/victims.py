@@ -48,7 +48,7 @@ def few(name: str, split: str = "test", view: str = "rendered") -> Retrieval:
     """The first classes of hanzi: real images, few of them."""
     whole = _LOAD("hanzi")
     train, query = (s.of_classes(s.classes[:60]) for s in (whole.train, whole.query))
-    return Retrieval("small", train, query, None, (1, 10), "small")
+    return Retrieval(name, train, query, None, (1, 10), "small")
 
 
 _LOAD = datasets.load

@@ -104,7 +104,7 @@ def fingerprint(name: str, weights: str | None) -> str:
         return weights or "none"
     try:
         return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError:
+    except (OSError, ValueError):  # a name that no file can have among them
         raise _missing(path) from None
 
 
@@ -114,12 +114,12 @@ def _missing(path: Path) -> WeightsError:
             f"{path}: not installed; it is in the folder xbmlib/data of the repository: copy it "
             "from there, or clone the repository and install it with pip install -e"
         )
-    fault = "not a file" if path.exists() else "no such file"
+    fault = "not a file" if os.path.exists(path) else "no such file"
     return WeightsError(f"weights={str(path)!r}: {fault}; give the path of one")
 
 
 def _read(path: Path) -> dict[str, Tensor]:
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise _missing(path)
     if path.suffix == ".safetensors":
         return _read_safetensors(path)

@@ -10,7 +10,7 @@ from xbmlib.datasets import cars, cub, inshop, sop, vehicleid
 from xbmlib.datasets.files import ImageFiles
 from xbmlib.datasets.images import DatasetError
 from xbmlib.datasets.listing import Listing
-from xbmlib.datasets.paths import is_file
+from xbmlib.datasets.paths import is_file, is_folder
 from xbmlib.datasets.views import View
 from xbmlib.paper import PROTOCOLS, Part
 
@@ -52,7 +52,7 @@ class DiskSet:
         Raises:
             DatasetError: none holds the lists; states what is missing and the expected layout.
         """
-        tried = [base / name for name in self.folders if (base / name).is_dir()] or [base]
+        tried = [base / name for name in self.folders if is_folder(base / name)] or [base]
         if tried != [base]:
             tried.append(base)
         for folder in tried:
@@ -72,7 +72,7 @@ class DiskSet:
             DatasetError: a list that is unreadable or contradicts itself.
         """
         found = [_first(folder, places) for places in self.files]
-        images = next((at for at in self.images if (folder / at).is_dir()), self.images[0])
+        images = next((at for at in self.images if is_folder(folder / at)), self.images[0])
         return self.read([file for file in found if file is not None], images)
 
     def loose(self, folder: Path, listing: Listing, view: View) -> ImageFiles:
@@ -93,7 +93,7 @@ class DiskSet:
 
 
 def _first(folder: Path, places: tuple[str, ...]) -> Path | None:
-    return next((folder / at for at in places if (folder / at).is_file()), None)
+    return next((folder / at for at in places if is_file(folder / at)), None)
 
 
 def _published(name: str) -> dict[str, Part]:

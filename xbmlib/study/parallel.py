@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
+from multiprocessing.managers import SyncManager
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -19,6 +20,7 @@ from xbmlib.study.estimate import announcement
 from xbmlib.study.progress import Progress
 from xbmlib.training.experiment import Experiment
 from xbmlib.training.run import identify_all, run_experiment
+from xbmlib.training.shared_memory import require_locks
 from xbmlib.training.store import Run, RunStore
 
 
@@ -47,11 +49,15 @@ def _train(todo: list[Experiment], total: int, store: RunStore) -> None:
     cuda = torch.cuda.is_available()
     workers = 1 if cuda else min(len(todo), len(os.sched_getaffinity(0)))
     require_writable(store.folder)
+    require_locks()
     preflight.check(todo, store.folder, workers)
     print(announcement(todo, total, store, workers), flush=True)
     context = mp.get_context("spawn")
+    manager = SyncManager(ctx=context)
+    # Otherwise it would outlive this process if that is killed.
+    manager.start(follow_parent)
     with (
-        context.Manager() as manager,
+        manager,
         Progress(sum(e.steps for e in todo), f"{len(todo)} runs") as bar,
     ):
         steps_done = manager.Queue()

@@ -71,11 +71,17 @@ def check_fit(e: Experiment, data: Retrieval, *, custom_model: bool = False) -> 
         custom_model: whether a custom model takes the place of the backbone.
 
     Raises:
-        ConfigError: a memory smaller than the batch; a batch of more classes, or when shuffled of
-            more images, than there are; a backbone for images of other channels; too few images
-            for ``neighbours``.
+        ConfigError: another name than the data set's; a memory smaller than the batch; a batch of
+            more classes, or when shuffled of more images, than there are; a backbone for images of
+            other channels; too few images for ``neighbours``.
         MissingExtra: ``neighbours`` without faiss.
     """
+    if e.data != data.name:
+        # Recorded with the run.
+        raise ConfigError(
+            f"data={e.data!r}, and the images are those of {data.name!r}: give "
+            f"Experiment(data={data.name!r}, …)"
+        )
     n, classes = len(data.train), len(data.train.classes)
     e.memory_size(n)
     if e.sampler == "pk" and e.batch // e.k > classes:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
@@ -183,7 +184,9 @@ def main() -> None:
                 checkpoint_steps=arguments.checkpoint_steps,
             )
     except (ConfigError, DatasetError, StorageError, WeightsError) as error:
-        sys.exit(f"{error}")
+        # Every process of a machine finds the same fault in what they are all given.
+        common = isinstance(error, (ConfigError, WeightsError))
+        sys.exit(1 if common and os.environ.get("LOCAL_RANK", "0") != "0" else f"{error}")
     finally:
         if many:
             dist.destroy_process_group()

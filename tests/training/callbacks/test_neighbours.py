@@ -59,7 +59,7 @@ def test_a_run_keeps_what_its_model_finds(tmp_path, monkeypatch):
     """Oracle: a second Trainer's embeddings; the other numbers are those of a run without."""
     whole = datasets.load("hanzi")
     few = [s.of_classes(s.classes[:30]) for s in (whole.train, whole.query)]
-    data = Retrieval("small", *few, None, (1,), "small")
+    data = Retrieval("hanzi", *few, None, (1,), "small")
     monkeypatch.setattr(datasets, "load", lambda name, split, view: data)
     plain = Experiment(batch=8, k=2, steps=6, start=2, ratio=0.1, dim=16)
     kept = run_experiment(plain.replace(neighbours=10), RunStore(tmp_path))

@@ -1,0 +1,42 @@
+"""Tests of runs in parallel processes."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from tools.storm.processes import ended, members
+
+ROOT = Path(__file__).resolve().parents[2]
+CODE = """
+import sys
+from pathlib import Path
+from xbmlib.study.parallel import run_all
+from xbmlib.training.experiment import Experiment
+from xbmlib.training.store import RunStore
+if __name__ == "__main__":
+    e = Experiment(split="validation", steps=10**6, evaluations=1)
+    run_all([e, e.replace(seed=1)], RunStore(Path(sys.argv[1])))
+"""
+
+
+def test_a_sigkill_leaves_no_process(tmp_path):
+    """Oracle: the system's own list of the session: the two runs, the manager and the tracker of
+    resources end with the process that was killed.
+    """
+    (tmp_path / "code.py").write_text(CODE)
+    process = subprocess.Popen(
+        [sys.executable, str(tmp_path / "code.py"), str(tmp_path / "runs")],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 240
+    while len(list(tmp_path.glob("runs/*"))) < 2 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert process.poll() is None and len(members(process.pid)) >= 3
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert ended(process.pid)
