@@ -78,9 +78,10 @@ lint: setup
 	$(BIN)/ruff format --check xbmlib tests tools benchmarks
 	$(BIN)/mypy
 
-# The tests of a file share what they train, and stay together; two files run side by side.
+# The tests of a file share what they train, and stay together; files run side by side, in the order
+# of tests/conftest.py.
 test: lint
-	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses=auto --dist=loadfile
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses=auto --dist=loadfile --no-loadscope-reorder
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -38,21 +38,28 @@ WIDE = """() => document.documentElement.scrollWidth <= innerWidth ? [] :
 
 
 @contextmanager
-def browser():
-    """A page of a headless Chromium, playwright's own or the system's; no word of it may fail."""
+def launched():
+    """A headless Chromium, playwright's own or the system's."""
     with sync_playwright() as playwright:
         found = [playwright.chromium.executable_path, *filter(None, map(shutil.which, NAMES))]
         there = [path for path in found if Path(path).is_file()]
         if not there:
             pytest.skip("no Chromium: playwright install chromium, or apt-get install chromium")
         chromium = playwright.chromium.launch(executable_path=there[0])
-        page, failed = chromium.new_page(), []
-        page.on("pageerror", lambda error: failed.append(str(error)))
-        page.on("console", lambda m: failed.append(m.text) if m.type == "error" else None)
-        page.on("requestfailed", lambda request: failed.append(request.url))
-        yield page
+        yield chromium
         chromium.close()
-        assert not failed
+
+
+@contextmanager
+def opened(chromium):
+    """A page with a state of its own; no word of it may fail."""
+    page, failed = chromium.new_page(), []
+    page.on("pageerror", lambda error: failed.append(str(error)))
+    page.on("console", lambda m: failed.append(m.text) if m.type == "error" else None)
+    page.on("requestfailed", lambda request: failed.append(request.url))
+    yield page
+    page.close()
+    assert not failed
 
 
 def expect(browser, data, query):

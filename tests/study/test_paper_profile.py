@@ -21,6 +21,8 @@ from xbmlib.training.store import RunStore
 
 NETS = {"googlenet": 512, "bninception": 512, "resnet50": 128}
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def root(tmp_path, monkeypatch):

@@ -18,7 +18,6 @@ from tools.storm.sweep import NOTEBOOK, snakemake
 from tools.storm.trials import contents
 from xbmlib.study import sweep
 from xbmlib.study.notebook import StudyParameters
-from xbmlib.study.parallel import run_all
 from xbmlib.study.plan import STUDIES, experiments, plan
 from xbmlib.study.profiles import PROFILES
 from xbmlib.training.checkpoint import write_state
@@ -27,6 +26,8 @@ from xbmlib.training.run import identify
 from xbmlib.training.store import RunStore
 
 ROOT = Path(__file__).resolve().parents[2]
+
+pytestmark = pytest.mark.slow
 
 
 def of_notebook(path):
@@ -135,9 +136,9 @@ def kill_in_training(root):
     return [path.parent for path in found if path.is_file()]
 
 
-def test_killed_it_goes_on_to_the_same_bits(tmp_path):
-    """Oracle: run_all in a separate store; and the seconds counted in a checkpoint."""
-    root, undisturbed = tmp_path / "swept", RunStore(tmp_path / "undisturbed")
+def test_killed_it_goes_on_to_the_same_bits(smoke, tmp_path):
+    """Oracle: the study, which run_all trains; and the seconds counted in a checkpoint."""
+    root, undisturbed = tmp_path / "swept", RunStore(smoke[0] / "results" / "runs")
     cut = kill_in_training(root)
     assert cut
     assert not any((folder / "recall.json").exists() for folder in cut)
@@ -159,7 +160,7 @@ def test_killed_it_goes_on_to_the_same_bits(tmp_path):
     assert (root / "results" / "notebooks" / "smoke" / f"{NOTEBOOK}.ipynb").is_file()
 
     swept = RunStore(root / "results" / "runs")
-    wanted = run_all(experiments(NOTEBOOK, "smoke"), undisturbed)
+    wanted = [undisturbed.load(id) for id in map(identify, experiments(NOTEBOOK, "smoke"))]
     # The notebook found all of its runs done, and trained no other.
     assert sorted(path.name for path in swept.folder.iterdir()) == sorted(r.id for r in wanted)
     for run in wanted:
