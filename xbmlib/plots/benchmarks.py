@@ -33,7 +33,8 @@ def cost_by_size(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
         ax.plot(part["M"], part["ms"], **line, label=label, lw=1)
     ax.set(xscale="log", yscale="log", xlabel="entries in the memory, M", ylabel="ms per step")
     ax.set_title(f"ours: batch 64, D = {data['D'].iloc[0]}, float32")
-    ax.legend()
+    ax.set_ylim(bottom=data["ms"].min() / 10)  # room for the legend
+    ax.legend(loc="lower right")
     return ax
 
 
