@@ -11,6 +11,8 @@ import torch
 from tests.house import DEFERRED
 from tests.imports import imports
 from xbmlib.backbones import build, save_trunk
+from xbmlib.datasets import cars
+from xbmlib.datasets.views import VIEWS
 from xbmlib.extras import MissingExtra, require, require_installed
 from xbmlib.recall import neighbours
 
@@ -65,6 +67,8 @@ def test_a_module_that_fails_is_not_called_missing(tmp_path, monkeypatch):
         ("torchvision", "study", lambda path: build("resnet50", 4)),
         ("safetensors", "study", lambda path: build("compact", 4, "scripts")),
         ("safetensors", "study", lambda path: save_trunk(torch.nn.Linear(1, 1), path / "t")),
+        ("scipy", "study", lambda path: cars.read([path / "cars_annos.mat"], "car_ims")),
+        ("torchvision", "study", lambda path: VIEWS["paper"].test(torch.zeros(3, 8, 8).byte())),
     ],
 )
 def test_each_call_names_its_extra(package, extra, call, tmp_path, monkeypatch):

@@ -106,3 +106,11 @@ def test_a_plan_in_place_of_a_folder(tmp_path):
     assert one_line(sweep.main, ["plan", str(tmp_path), "--profile=smoke"]) == (
         f"{tmp_path}: a folder; give the path of a JSON file to write"
     )
+
+
+def test_a_plan_that_cannot_be_written(tmp_path, monkeypatch):
+    """Oracle: the path, and what stands in its way."""
+    monkeypatch.setattr(sweep, "plan", lambda profile, notebooks: {"runs": {}})
+    (tmp_path / "file").write_text("")
+    line = one_line(sweep.main, ["plan", str(tmp_path / "file" / "plan.json"), "--profile=smoke"])
+    assert line.startswith(f"{tmp_path}/file/plan.json: a file is where a folder belongs")

@@ -14,7 +14,7 @@ from typing import Any
 
 from xbmlib.backbones import WeightsError
 from xbmlib.datasets import DatasetError
-from xbmlib.storage import write_json
+from xbmlib.storage import StorageError, write_json
 from xbmlib.study.execution import execute
 from xbmlib.study.notebook import ParameterError
 from xbmlib.study.parallel import single_threaded
@@ -130,7 +130,9 @@ def main(arguments: list[str] | None = None) -> None:
             execute(given.name, given.profile)
         else:
             print("\n".join(verdict_lines(given.profile)))
-    except (ConfigError, DatasetError, ParameterError, SummaryError, WeightsError) as error:
+    except (
+        ConfigError, DatasetError, ParameterError, StorageError, SummaryError, WeightsError
+    ) as error:  # fmt: skip
         sys.exit(str(error))
 
 
