@@ -22,8 +22,8 @@ def test_seconds_by_hand():
     assert estimate([], rates, 2) == 0
 
 
-def test_stored_runs_are_not_announced(tmp_path, capsys):
-    """Oracle: by hand: of three runs, two of them alike, one is stored. All stored: no line."""
+def test_runs_are_announced(tmp_path, capsys):
+    """Oracle: by hand: of three runs, two of them alike, one is stored; then both are."""
     store = RunStore(tmp_path)
     other = SHORT.replace(seed=1)
     run_all([SHORT], store)
@@ -31,7 +31,7 @@ def test_stored_runs_are_not_announced(tmp_path, capsys):
     run_all([SHORT, other, other], store)
     assert "2 runs: 1 stored, 1 to train, about 1 minute\n" in capsys.readouterr().out
     run_all([SHORT, other], store)
-    assert not capsys.readouterr().out
+    assert capsys.readouterr().out == "2 runs: 2 stored, 0 to train\n"
 
 
 def test_minutes(tmp_path):

@@ -13,10 +13,10 @@ Rates = dict[tuple[str, int], float]
 
 
 def announcement(todo: Sequence[Experiment], total: int, store: RunStore, workers: int) -> str:
-    """One line on the runs that are about to be trained, such as "12 runs: 10 stored, 2 to train".
+    """One line on the runs that are asked for, such as "12 runs: 10 stored, 2 to train".
 
     Args:
-        todo: the runs to train.
+        todo: the runs to train; without any there is no estimate.
         total: number of runs, stored or not.
         store: where stored runs are.
         workers: number of runs in parallel.
@@ -24,7 +24,8 @@ def announcement(todo: Sequence[Experiment], total: int, store: RunStore, worker
     line = (
         f"{total} run{'s' if total > 1 else ''}: {total - len(todo)} stored, {len(todo)} to train"
     )
-    seconds = estimate(todo, rates(store), workers)
+    # The rates of every stored run take seconds to read.
+    seconds = estimate(todo, rates(store), workers) if todo else None
     if seconds is None:
         return line
     minutes = max(1, round(seconds / 60))

@@ -27,9 +27,10 @@ from xbmlib.training.store import Run, RunStore
 def run_all(experiments: Iterable[Experiment], store: RunStore | None = None) -> list[Run]:
     """Load or train each experiment; the order of the results is that of the experiments.
 
-    Stored runs are loaded, equal experiments are trained once, and the rest share the cores: two
-    single-threaded runs in parallel finish sooner than two runs in sequence on both cores, and
-    the numbers of a run do not depend on what runs in parallel.
+    How many are stored and how many are to be trained is printed. Stored runs are loaded, equal
+    experiments are trained once, and the rest share the cores: two single-threaded runs in parallel
+    finish sooner than two runs in sequence on both cores, and the numbers of a run do not depend on
+    what runs in parallel.
 
     Args:
         experiments: any number of experiments.
@@ -42,6 +43,8 @@ def run_all(experiments: Iterable[Experiment], store: RunStore | None = None) ->
     todo = {id: e for id, e in zip(ids, wanted, strict=True) if not store.done(id)}
     if todo:
         _train(list(todo.values()), len(set(ids)), store)
+    elif ids:
+        print(announcement([], len(set(ids)), store, workers=1), flush=True)
     return [store.load(id) for id in ids]
 
 
