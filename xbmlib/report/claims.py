@@ -7,8 +7,8 @@ from collections.abc import Collection
 
 import pandas as pd
 
-from xbmlib.study.claims_page import MARKS
 from xbmlib.study.statistics import Outcome
+from xbmlib.study.verdict import MARKS
 
 
 def summary(found: pd.DataFrame) -> str:

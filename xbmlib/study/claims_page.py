@@ -8,15 +8,7 @@ import pandas as pd
 
 from xbmlib.study.plan import NOTEBOOKS
 from xbmlib.study.statistics import Outcome
-
-# The words state the outcome; the mark repeats it.
-MARKS: dict[Outcome, str] = {
-    "agrees": "✓",
-    "partly": "◐",
-    "disagrees": "✗",
-    "undecided": "?",
-    "not testable here": "–",
-}
+from xbmlib.study.verdict import MARKS
 
 _HEAD = """\
 # Claims and verdicts

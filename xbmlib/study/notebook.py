@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol, Self
 
@@ -17,9 +17,12 @@ from xbmlib import plots
 from xbmlib.datasets.paths import is_folder
 from xbmlib.datasets.published import VARIABLE
 from xbmlib.storage import ROOT, require_writable, write_atomically, write_csv, write_json
+from xbmlib.study import comparison, tables
 from xbmlib.study.cells import parameters_of_cells
+from xbmlib.study.comparison import Quantity
 from xbmlib.study.profiles import PROFILES, Profile
 from xbmlib.study.verdict import Verdict
+from xbmlib.study.words import tally
 from xbmlib.training.experiment import SHOWN, shown
 
 if TYPE_CHECKING:
@@ -174,22 +177,37 @@ def export(figure: Figure, data: pd.DataFrame, parameters: Named, part: str = ""
     return Image(data=(folder / f"{name}.png").read_bytes(), format="png", retina=True)
 
 
-def tabulate(rows: pd.DataFrame, parameters: Named) -> Styler | Markdown:
+def tabulate(rows: pd.DataFrame, parameters: Named, precision: int = 1) -> Styler | Markdown:
     """The rows as a table, or a sentence in its place where the profile has no such runs.
 
     Args:
-        rows: the rows, shown without their index and to one decimal.
+        rows: the rows, shown without their index.
         parameters: parameters of the notebook.
+        precision: decimals of floats.
     """
     from IPython.display import Markdown
 
     if rows.empty:
         return Markdown(f"*Profile `{parameters.profile}` has no such runs.*")
-    return rows.style.hide().format(precision=1)
+    return tables.left_aligned(rows, precision=precision)
 
 
-def conclude(verdicts: list[Verdict], parameters: Named) -> pd.DataFrame:
+def compare(rows: Sequence[Quantity], parameters: Named) -> Styler:
+    """Write the paper's values beside ours as CSV, with the suffix "paper"; return their table."""
+    path = ROOT / "figures" / parameters.profile / f"{parameters.notebook}_paper.csv"
+    write_csv(path, comparison.numbers(rows))
+    return tables.left_aligned(comparison.cells(rows), index=True)
+
+
+def conclude(verdicts: list[Verdict], parameters: Named) -> Styler:
     """Store a notebook's verdicts for the README and the report; return one row per verdict."""
     path = ROOT / "results" / "verdicts" / parameters.profile / f"{parameters.notebook}.json"
     write_json(path, [v.model_dump() for v in verdicts])
-    return pd.DataFrame([v.model_dump() for v in verdicts])
+    return tables.of_verdicts(verdicts)
+
+
+def close(text: str, verdicts: list[Verdict]) -> Markdown:
+    """The closing paragraph: what came out and why, and the number of verdicts of each outcome."""
+    from IPython.display import Markdown
+
+    return Markdown(f"{text} {tally(verdicts)}".strip())

@@ -13,6 +13,14 @@ from xbmlib.paper.rules import Bar
 from xbmlib.study import statistics
 from xbmlib.study.statistics import ALPHA, Outcome, paired_t
 
+# The words state the outcome; the mark repeats it.
+MARKS: dict[Outcome, str] = {
+    "agrees": "✓",
+    "partly": "◐",
+    "disagrees": "✗",
+    "undecided": "?",
+    "not testable here": "–",
+}
 # Rule of :func:`clear`.
 BY_TEST = "the mean over seeds is above 0 (paired one-sided t at 5%)"
 

@@ -8,11 +8,13 @@ import pandas as pd
 
 from xbmlib import paper
 from xbmlib.paper import claims
-from xbmlib.paper.arms import NO_MEMORY, arm
+from xbmlib.paper.arms import NO_MEMORY, arm, loss_name
+from xbmlib.study.comparison import Quantity, at, standing
 from xbmlib.study.notebook import StudyParameters
 from xbmlib.study.parallel import run_all
 from xbmlib.study.profiles import LOSSES, Profile, experiment
 from xbmlib.study.verdict import Verdict, judged
+from xbmlib.study.words import beside, change
 from xbmlib.training.experiment import Experiment
 from xbmlib.training.store import RunStore
 
@@ -155,3 +157,76 @@ def _levels(name: str, curve: pd.Series) -> str:
     least, most = batches.min(), batches.max()
     r1 = [f"{curve[batch].mean():.1f} at batch {batch}" for batch in (least, most)]
     return f"{name}: R@1 {', '.join(r1)}"
+
+
+def comparison(data: pd.DataFrame, parameters: Parameters) -> list[Quantity]:
+    """R@1 and its change with the batch size, beside what the paper prints of SOP."""
+    profile = parameters.size
+    r1 = data.set_index(["data", "loss", "ratio", "sampler", "batch", "seed"])["R@1"].sort_index()
+    names = {
+        ours: standing(profile, name) for name, ours in zip(paper.SETS, profile.data, strict=True)
+    }
+    sop = at(r1, profile.first, LOSS)
+    of = f"{names[profile.first]}, contrastive"
+    none, memory = at(sop, 0.0, "pk"), at(sop, RATIO, "pk")
+    table_2 = {(row.batch, row.ratio): row.r1 for row in paper.COST}
+    rows = [
+        Quantity(of, f"R@1 at batch {batch}, {arm(ratio)}, %", at(curve, batch), stated)
+        for curve, batch, ratio, stated in (
+            (none, 64, 0.0, table_2[64, 0.0]),
+            (none, LARGE, 0.0, paper.SOP_R1_BATCH_256.value),
+            (memory, SMALL, RATIO, paper.SOP_R1_BATCH_16_MEMORY.value),
+            (memory, 64, RATIO, table_2[64, RATIO]),
+        )
+    ]
+    grows = f"R@1 at batch {LARGE} minus that at {SMALL}, {{}}, points"
+    stated = {NO_MEMORY: paper.SOP_GAIN_16_TO_256, arm(RATIO): paper.SOP_MEMORY_GAIN_16_TO_256}
+    rows += [
+        Quantity(of, grows.format(name), at(curve, LARGE) - at(curve, SMALL), stated[name].value)
+        for name, curve in ((NO_MEMORY, none), (arm(RATIO), memory))
+    ]
+    shuffled = at(sop, RATIO, "shuffle")
+    rows += [
+        Quantity(
+            of,
+            f"R@1 with shuffled minus with PK batches at batch {batch}, {arm(RATIO)}, points",
+            at(shuffled, batch) - at(memory, batch),
+        )
+        for batch in profile.batches
+    ]
+    others = [(profile.first, loss) for loss in LOSSES] + [(ours, LOSS) for ours in profile.data]
+    for ours, loss in dict.fromkeys(others):
+        if (ours, loss) != (profile.first, LOSS):
+            curve = at(r1, ours, loss, 0.0, "pk")
+            values = at(curve, LARGE) - at(curve, SMALL)
+            of = f"{names[ours]}, {loss_name(loss)}"
+            rows.append(Quantity(of, grows.format(NO_MEMORY), values))
+    return rows
+
+
+def closing(data: pd.DataFrame, parameters: Parameters) -> str:
+    """What came out, and why, in words."""
+    profile = parameters.size
+    r1 = data.set_index(["data", "loss", "ratio", "sampler", "batch", "seed"])["R@1"].sort_index()
+    least, most = min(profile.batches), max(profile.batches)
+    sop = at(r1, profile.first, LOSS)
+    none, memory = at(sop, 0.0, "pk"), at(sop, RATIO, "pk")
+    gap = at(sop, RATIO, "shuffle") - memory
+    stated = (paper.SOP_GAIN_16_TO_256.value, paper.SOP_MEMORY_GAIN_16_TO_256.value)
+    why = (
+        f"All runs make {profile.updates:,} updates."
+        if profile.updates
+        else f"All runs see {profile.images:,} training images, so batch {most} makes "
+        f"{profile.steps(most):,} updates and batch {least} {profile.steps(least):,}: a larger "
+        "batch has more negatives and fewer updates (`training_length` separates the two)."
+    )
+    return (
+        f"From batch {least} to {most}, R@1 with the contrastive loss on {profile.first_name} "
+        f"{change(none[most] - none[least])} with {NO_MEMORY}{beside(stated[0], ' points')} and "
+        f"{change(memory[most] - memory[least])} with memory{beside(stated[1], ' points')}. {why} "
+        f"From batch {least} with {NO_MEMORY} to the same batch with memory it "
+        f"{change(memory[least] - none[least])}. With memory, R@1 with shuffled batches minus R@1 "
+        f"with PK batches is {gap[least].mean():+.1f} points at batch {least} and "
+        f"{gap[most].mean():+.1f} at batch {most}: positives of a shuffled batch come from the "
+        "memory alone."
+    )

@@ -11,11 +11,13 @@ import pandas as pd
 
 from xbmlib import paper
 from xbmlib.paper.arms import NO_MEMORY, arm
+from xbmlib.study.comparison import Quantity, at, standing
 from xbmlib.study.notebook import StudyParameters
 from xbmlib.study.parallel import run_all
 from xbmlib.study.profiles import experiment
 from xbmlib.study.search import RANKS
 from xbmlib.study.verdict import BY_TEST, Verdict, clear, mean_spread
+from xbmlib.study.words import change
 from xbmlib.training.experiment import Experiment
 from xbmlib.training.store import RunStore
 
@@ -130,3 +132,53 @@ def verdicts(data: pd.DataFrame, parameters: Parameters) -> list[Verdict]:
         )
     )
     return out
+
+
+def comparison(data: pd.DataFrame, parameters: Parameters) -> list[Quantity]:
+    """R@1 and the gain of each composition beside what the paper prints of SOP; its K is not."""
+    first = data[data["rank"] == 1]
+    r1 = first.set_index(["batch", "composition", "ratio", "seed"])["R@1"].sort_index()
+    name = standing(parameters.size, "SOP")
+    rows = []
+    for composition in SPACES:
+        found = at(r1, BATCH, composition)
+        of = f"{name}, batch {BATCH}, {composition}"
+        none = at(found, 0.0)
+        rows.append(Quantity(of, f"R@1 with {NO_MEMORY}, %", none))
+        rows += [
+            Quantity(of, f"gain with {arm(ratio)}, points", at(found, ratio) - none,
+                     paper.GAIN_BATCH_16.value, "over")
+            for ratio in found.index.unique("ratio")
+            if ratio > 0
+        ]  # fmt: skip
+        stated = paper.SOP_R1_BATCH_16_MEMORY.value
+        rows.append(Quantity(of, f"R@1 with {arm(WHOLE)}, %", at(found, WHOLE), stated))
+    larger = at(r1, REFERENCE).droplevel(["composition", "ratio"])
+    of = f"{name}, batch {REFERENCE}"
+    return [*rows, Quantity(of, f"R@1 with {NO_MEMORY}, %", larger, paper.COST[0].r1)]
+
+
+def closing(data: pd.DataFrame, parameters: Parameters) -> str:
+    """What came out, and why, in words."""
+    first = data[(data["rank"] == 1) & (data["batch"] == BATCH)]
+    parts = []
+    for _, part in first.groupby("composition", sort=False):
+        r1 = part.set_index(["ratio", "seed"])["R@1"]
+        k = int(part["K"].iloc[0])
+        parts.append(
+            f"with K = {k}, of {BATCH // k} classes per batch, R@1 is {r1[0.0].mean():.1f}% with "
+            f"{NO_MEMORY} and {change(r1[WHOLE] - r1[0.0])} with {arm(WHOLE)}, to "
+            f"{r1[WHOLE].mean():.1f}%"
+        )
+    ends = first.set_index(["ratio", "composition", "seed"])["R@1"]
+    apart = {ratio: ends[ratio].groupby("composition").mean() for ratio in (0.0, WHOLE)}
+    none, memory = (float(values.max() - values.min()) for values in apart.values())
+    why = (
+        ": the baseline learns from its batch alone, while with memory the negatives come from the "
+        "queue, whatever the batch holds"
+    )
+    return (
+        f"On {parameters.size.first_name} at batch {BATCH}, {'; '.join(parts)}. The two "
+        f"compositions are {none:.1f} points apart with {NO_MEMORY} and {memory:.1f} with memory"
+        f"{why if none > memory else ''}."
+    )

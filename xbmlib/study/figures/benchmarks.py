@@ -11,8 +11,10 @@ from pydantic import Field
 from xbmlib import paper
 from xbmlib.paper.arms import NO_MEMORY, arm
 from xbmlib.storage import CHECKOUT, ROOT
+from xbmlib.study.comparison import Quantity
 from xbmlib.study.notebook import Checked, ParameterError
 from xbmlib.study.verdict import Verdict, judge
+from xbmlib.study.words import listed
 
 
 class Parameters(Checked):
@@ -120,3 +122,36 @@ def verdicts(data: pd.DataFrame) -> list[Verdict]:
             seeds=1,
         )
     ]
+
+
+def comparison(data: pd.DataFrame) -> list[Quantity]:
+    """How much longer a training step takes with R_M = 1, beside the hours of Table 2."""
+    steps = data[data["what"].str.startswith("training step")].set_index("what")["ratio"]
+    hours = paper.TRAINING_HOURS
+    stated = round(hours[1.0].value / hours[0.0].value, 2)
+    return [
+        Quantity(
+            "compact network, CPU (paper: GoogLeNet, SOP, batch 64)",
+            f"time with {arm(1.0)}, times that with {NO_MEMORY}, {what.split(', ')[1]}",
+            pd.Series([ratio]),
+            stated if "64" in what else None,
+            digits=2,
+        )
+        for what, ratio in steps.items()
+    ]
+
+
+def closing(data: pd.DataFrame) -> str:
+    """What came out, and why, in words."""
+    steps = data[data["what"].str.startswith("training step")].set_index("what")["ratio"]
+    parts = [f"{ratio:.2f} times at {what.split(', ')[1]}" for what, ratio in steps.items()]
+    others = peers(data)["ratio"]
+    bare = data[(data["what"] == "contrastive, fp32") & (data["against"] == "bare product, fp32")]
+    return (
+        f"With a memory of the whole training set a step of the compact network takes "
+        f"{listed(parts)} the time with {NO_MEMORY}; the larger the network, the smaller the share "
+        "of the memory. Enqueuing a batch and computing the contrastive loss and its gradient in "
+        f"float32 takes {bare['ratio'].iloc[0]:.2f} times as long as the bare product of batch and "
+        f"memory. The other libraries take {others.min():.1f} to {others.max():.1f} times as long "
+        "as ours for the same."
+    )

@@ -10,11 +10,13 @@ import pandas as pd
 from xbmlib import datasets, paper
 from xbmlib.paper import claims
 from xbmlib.paper.arms import arm
+from xbmlib.study.comparison import Quantity, standing
 from xbmlib.study.figures import benchmarks
 from xbmlib.study.notebook import StudyParameters
 from xbmlib.study.parallel import run_all
 from xbmlib.study.profiles import experiment
 from xbmlib.study.verdict import BY_TEST, Verdict, clear, judged, mean_spread
+from xbmlib.study.words import beside, change
 from xbmlib.training.experiment import Experiment
 from xbmlib.training.store import RunStore
 from xbmlib.training.trainer import Trainer
@@ -230,3 +232,57 @@ def growth(part: pd.DataFrame) -> dict[tuple[int, str], pd.Series]:
         if at in part.index:
             out[at[0], "peak"] = pd.Series([part.loc[at, "peak_mib"] * MIB])
     return out
+
+
+def comparison(data: pd.DataFrame, parameters: Parameters) -> list[Quantity]:
+    """Table 2 beside ours: R@1 of the study's network, time and memory of the paper's on a GPU."""
+    rows = table(data)
+    theirs = rows[rows["source"].str.startswith("paper")].set_index("setting")
+    judged_on = rows[rows["source"] == f"ours ({JUDGED_ON})"].set_index("setting")
+    r1 = data.set_index(["setting", "seed"])["R@1"]
+    name = standing(parameters.size, "SOP")
+    first = str(theirs.index[0])
+    found = []
+    for setting in map(str, theirs.index):
+        printed = theirs.loc[setting]
+        found.append(Quantity(setting, f"R@1, {name}, %", r1[setting], printed["R@1"]))
+        if setting != first:
+            time, memory = (judged_on[c].reindex([setting]) for c in ("time", "extra_gb"))
+            found += [
+                Quantity(setting, "gain, points", r1[setting] - r1[first], printed["gain"]),
+                Quantity(setting, "GoogLeNet, GPU: time per image, times the first row's", time,
+                         round(printed["time"], 2), digits=2),
+                Quantity(setting, "GoogLeNet, GPU: memory beyond the first row's, GB", memory,
+                         printed["extra_gb"], digits=2),
+            ]  # fmt: skip
+    return found
+
+
+def closing(data: pd.DataFrame, parameters: Parameters) -> str:
+    """What came out, and why, in words."""
+    first, larger, _, whole = (name(row.batch, row.ratio) for row in paper.COST)
+    r1 = data.set_index(["setting", "seed"])["R@1"]
+    text = (
+        f"From {first} to {whole}, R@1 on {parameters.size.first_name} "
+        f"{change(r1[whole] - r1[first])}{beside(paper.COST[3].gain, ' points')}; to {larger} it "
+        f"{change(r1[larger] - r1[first])}{beside(paper.COST[1].gain, ' points')}, "
+        f"{parameters.size.equal}."
+    )
+    found = measured()
+    part = found[found["name"] == JUDGED_ON].set_index(["batch", "ratio"])
+    if part.empty:
+        return f"{text} Time and memory were not measured on a GPU."
+    grown = {key: float(values.iloc[0]) for key, values in growth(part).items()}
+    time, memory = CASES
+    entries = paper.PROTOCOLS["SOP"].train.images
+    size = entries * paper.DIM.value * 4 / 1e9
+    larger_batch = paper.COST[1].batch
+    return (
+        f"{text} On a GPU, a memory of the whole training set adds {grown[64, time]:.0f}% to the "
+        f"time of a step of GoogLeNet{beside(paper.EXTRA_TIME.value, '%')} and "
+        f"{grown[64, memory]:.2f} GB{beside(paper.EXTRA_MEMORY_GB.value)}; a batch of "
+        f"{larger_batch} adds {grown[larger_batch, time]:.0f}% and "
+        f"{grown[larger_batch, memory]:.2f} GB. The memory adds one product of the batch with "
+        f"{entries:,} embeddings, {size:.2f} GB in float32, the larger batch more images through "
+        "the network."
+    )

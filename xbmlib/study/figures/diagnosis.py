@@ -16,6 +16,7 @@ from xbmlib.paper.arms import NO_MEMORY
 from xbmlib.study.figures.benchmarks import measured
 from xbmlib.study.figures.small import DIM, Part, Small, classes
 from xbmlib.study.notebook import Checked
+from xbmlib.study.words import listed
 
 BATCH, EVERY = 16, 10
 
@@ -147,3 +148,34 @@ def calibration() -> pd.DataFrame:
     data = measured("diagnosis")
     groups = data[data["use"] == "calibration"].groupby("outcome")["warned"]
     return pd.DataFrame({"runs": groups.size(), "warned": groups.sum()}).reset_index()
+
+
+def closing(runs: dict[str, Watched], calibrated: pd.DataFrame) -> str:
+    """What came out, and why, in words.
+
+    Args:
+        runs: as returned by :func:`frame`.
+        calibrated: as returned by :func:`calibration`.
+    """
+    parts = [
+        f"with {name} R@1 is {run.recall:.1f}% and the diagnosis "
+        + ("does not warn" if run.warned is None else f"warns at step {run.warned}")
+        for name, run in runs.items()
+    ]
+    last = {
+        name: f"{run.rows[-1]['batch_similarity']:.2f} with {name}"
+        for name, run in runs.items()
+        if run.rows
+    }
+    counted = listed(
+        [
+            f"{row.warned} of {row.runs} of outcome “{row.outcome}”"
+            for row in calibrated.itertuples()
+        ]
+    )
+    ends = f" The mean similarity of the batch's negatives ends at {listed(list(last.values()))}."
+    return (
+        f"Here, {listed(parts)}.{ends if last else ''} Negatives of the batch that become alike "
+        "stay above λ, so nearly the whole memory keeps pushing all anchors in one direction. Of "
+        f"the runs that did not set the thresholds it warned of {counted}."
+    )

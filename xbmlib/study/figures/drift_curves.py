@@ -10,11 +10,13 @@ import pandas as pd
 from xbmlib import paper
 from xbmlib.paper import claims
 from xbmlib.paper.arms import NO_MEMORY
+from xbmlib.study.comparison import Quantity, at
 from xbmlib.study.figures import lemma
 from xbmlib.study.notebook import StudyParameters
 from xbmlib.study.parallel import run_all
 from xbmlib.study.profiles import DATA, Profile, stated, tuned
 from xbmlib.study.verdict import Verdict, judged
+from xbmlib.study.words import listed
 from xbmlib.training.experiment import Experiment
 from xbmlib.training.schedule import learning_rate
 from xbmlib.training.store import RunStore
@@ -150,3 +152,60 @@ def _drift_verdicts(data: pd.DataFrame, parameters: Parameters) -> list[Verdict]
             **common | {"unit": " times"},
         ),
     ]
+
+
+def comparison(data: pd.DataFrame, parameters: Parameters) -> list[Quantity]:
+    """D of each Δt in parts of the training, and C; the paper prints no D and a bound for C."""
+    main = main_network(data)
+    stable = paper.DRIFT_STABLE_AFTER.value
+    settled = main[main["decays"] == main["decays_then"]]
+    before = settled[settled["decays"] == 0]
+    parts = {
+        "largest D": main.groupby(["delta", "seed"])["drift"].max(),
+        f"mean D in the first {stable:,} iterations": before[before["step"] <= stable],
+        "mean D from there to the first decay of the rate": before[before["step"] > stable],
+        "mean D after the first decay": settled[settled["decays"] == 1],
+    }
+    rows = [
+        Quantity(
+            f"{parameters.size.first_name}, Δt = {delta}",
+            what,
+            at(part if isinstance(part, pd.Series) else
+               part.groupby(["delta", "seed"])["drift"].mean(), delta),
+            digits=3,
+        )
+        for delta in sorted(main["delta"].unique())
+        for what, part in parts.items()
+    ]  # fmt: skip
+    for backbone, part in data.groupby("backbone", sort=False):
+        for suffix, theta in lemma.THETA.items():
+            c = part.groupby("seed")[f"C{suffix}"].mean()
+            stated = paper.LIPSCHITZ.value if backbone == lemma.JUDGED_ON and not suffix else None
+            of = f"{parameters.size.name_data(part['data'].iloc[0])}, {backbone}"
+            rows.append(Quantity(of, f"C of {theta}", c, stated, "often below", digits=2))
+    return rows
+
+
+def closing(data: pd.DataFrame, parameters: Parameters) -> str:
+    """What came out, and why, in words."""
+    main = main_network(data)
+    by_delta = main.groupby(["delta", "seed"])["drift"].max().groupby("delta").mean()
+    largest = listed([f"{d:.2f} at Δt = {delta}" for delta, d in by_delta.items()])
+    decayed = main[main["decays"] == main["decays_then"]].groupby(["decays", "delta"])["drift"]
+    means = decayed.mean().unstack("decays")
+    times = (means[0] / means[1]).dropna() if {0, 1} <= set(means) else []
+    slower = (
+        f" At a tenth of the learning rate mean D is smaller by a factor of "
+        f"{listed([f'{x:.1f}' for x in times])}: embeddings move with the weights."
+        if len(times)
+        else ""
+    )
+    networks = []
+    for backbone, part in data.groupby("backbone", sort=False):
+        c = [f"{part[f'C{key}'].mean():.3g} for {theta}" for key, theta in lemma.THETA.items()]
+        networks.append(f"in the {backbone} network {listed(c)}")
+    return (
+        f"On {parameters.size.first_name}, from scratch, the largest D is {largest} in the mean "
+        f"over seeds, where unrelated unit vectors have D = 2.{slower} C of Lemma 1 is "
+        f"{'; '.join(networks)}. Each layer that θ holds adds to the squared error of the gradient."
+    )

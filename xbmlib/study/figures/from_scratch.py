@@ -8,10 +8,12 @@ from typing import ClassVar
 import pandas as pd
 
 from xbmlib.paper.arms import NO_MEMORY, arm
+from xbmlib.study.comparison import Quantity, at
 from xbmlib.study.notebook import StudyParameters
 from xbmlib.study.parallel import run_all
 from xbmlib.study.profiles import experiment
 from xbmlib.study.verdict import BY_TEST, Verdict, clear, mean_spread
+from xbmlib.study.words import change, listed
 from xbmlib.training.experiment import Experiment
 from xbmlib.training.store import RunStore
 
@@ -93,3 +95,43 @@ def verdicts(data: pd.DataFrame, parameters: Parameters) -> list[Verdict]:
             seeds=data["seed"].nunique(),
         )
     ]
+
+
+def comparison(data: pd.DataFrame, parameters: Parameters) -> list[Quantity]:
+    """R@1 with no memory and the gain at each start; the paper prints neither."""
+    r1 = data.set_index(["start", "lr", "arm", "seed"])["R@1"].sort_index()
+    rows = []
+    for start, lr in dict.fromkeys(zip(data["start"], data["lr"], strict=True)):
+        of = f"{parameters.size.first_name}, {start}, learning rate {lr}"
+        none, memory = (at(r1, start, lr, name) for name in (NO_MEMORY, arm(RATIO)))
+        rows.append(Quantity(of, f"R@1 with {NO_MEMORY}, %", none))
+        rows.append(Quantity(of, f"gain with {arm(RATIO)}, points", memory - none))
+    return rows
+
+
+def closing(data: pd.DataFrame, parameters: Parameters) -> str:
+    """What came out, and why, in words."""
+    r1 = data.set_index(["start", "lr", "arm", "seed"])["R@1"].sort_index()
+    rates = {"tuned": "the tuned rate", f"{FAST:g}": f"a rate of {FAST:g}"}
+    gains = {
+        start: [r1[start, lr, arm(RATIO)] - r1[start, lr, NO_MEMORY] for lr in rates]
+        for start in STARTS
+    }
+    parts = [
+        f"from {'pretrained weights' if start == 'pretrained' else start} R@1 "
+        + listed([f"{change(g)} at {rate}" for g, rate in zip(found, rates.values(), strict=True)])
+        for start, found in gains.items()
+    ]
+    where = f"at batch {BATCH} on {parameters.size.first_name}"
+    text = f"With {arm(RATIO)} {where}: {'; '.join(parts)}."
+    if all(clear(gain) == "agrees" for gain in gains["scratch"]):
+        return (
+            f"{text} The warm-up suffices here: when the memory joins, embeddings of a network "
+            "from scratch are no longer alike. Without it nearly all negatives lie above λ, and "
+            "the memory ruins the training (`diagnosis`)."
+        )
+    return (
+        f"{text} The paper's runs start from ImageNet weights, where embeddings differ from one "
+        "another when the memory joins; from scratch they are alike at first, and most negatives "
+        "lie above λ (`diagnosis`)."
+    )

@@ -8,11 +8,13 @@ import pandas as pd
 
 from xbmlib import paper
 from xbmlib.paper import claims
-from xbmlib.paper.arms import MEMORY, NO_MEMORY, UNSTATED, arm, side
+from xbmlib.paper.arms import MEMORY, NO_MEMORY, UNSTATED, arm, loss_name, side
+from xbmlib.study.comparison import Quantity, standing
 from xbmlib.study.notebook import StudyParameters
 from xbmlib.study.parallel import run_all
 from xbmlib.study.profiles import LOSSES, PRINTED, Profile, experiment
 from xbmlib.study.verdict import Verdict, judged, mean_spread
+from xbmlib.study.words import beside, change, listed
 from xbmlib.training.experiment import Experiment
 from xbmlib.training.store import RunStore
 
@@ -204,3 +206,56 @@ def verdicts(data: pd.DataFrame, parameters: Parameters) -> list[Verdict]:
         ),
         judged(claims.MS_GAINS_LESS, less, **common),
     ]
+
+
+def comparison(data: pd.DataFrame, parameters: Parameters) -> list[Quantity]:
+    """R@1 of both arms, and the gain, beside Table 1."""
+    profile = parameters.size
+    found = by_arm(data, profile)
+    rows = []
+    for name, loss in dict.fromkeys((name, loss) for name, loss, _ in paper.LOSSES):
+        measure = paper.first_measure(name)
+        none, memory = (
+            found[name, loss, arm]["R@1"] if (name, loss, arm) in found else pd.Series(dtype=float)
+            for arm in (NO_MEMORY, MEMORY)
+        )
+        before, after = (paper.LOSSES[name, loss, arm][measure] for arm in (NO_MEMORY, MEMORY))
+        of = f"{standing(profile, name)}, {loss_name(loss)}"
+        rows += [
+            Quantity(of, f"R@1 with {NO_MEMORY}, %", none, before),
+            Quantity(of, f"R@1 with {MEMORY}, %", memory, after),
+            Quantity(of, "gain, points", memory - none, round(after - before, 1)),
+        ]
+    return rows
+
+
+def closing(data: pd.DataFrame, parameters: Parameters) -> str:
+    """What came out, and why, in words."""
+    profile = parameters.size
+    cells = by_arm(data, profile)
+    parts, levels = [], []
+    for loss in LOSSES:
+        moves = []
+        for name in paper.SETS:
+            if (name, loss, MEMORY) not in cells:
+                continue
+            none, memory = (cells[name, loss, arm]["R@1"] for arm in (NO_MEMORY, MEMORY))
+            moves.append(f"{change(memory - none)} on {profile.stands_for[name]}")
+            if loss == "contrastive":
+                first = paper.LOSSES[name, loss, NO_MEMORY][paper.first_measure(name)]
+                levels.append(f"{none.mean():.1f}% on {profile.stands_for[name]}{beside(first)}")
+        if moves:
+            parts.append(f"With the {loss_name(loss)} loss R@1 {listed(moves)}.")
+    why = (
+        ""
+        if profile.updates
+        else (
+            f" At batch {BATCH} and an equal number of training images a run makes "
+            f"{profile.steps(BATCH):,} updates, with the memory joining after a share of them; "
+            "`training_length` shows how the gain depends on it."
+        )
+    )
+    return (
+        f"{' '.join(parts)} The baseline with the contrastive loss starts from "
+        f"{listed(levels)}.{why}"
+    )

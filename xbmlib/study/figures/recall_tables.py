@@ -9,12 +9,14 @@ import pandas as pd
 from xbmlib import paper
 from xbmlib.paper import claims
 from xbmlib.paper.arms import MEMORY, NO_MEMORY, arm, side
+from xbmlib.study.comparison import Quantity, at, standing
 from xbmlib.study.figures import losses_with_memory
 from xbmlib.study.figures.losses_with_memory import source
 from xbmlib.study.notebook import StudyParameters
 from xbmlib.study.parallel import run_all
 from xbmlib.study.profiles import initial_weights, weights_folder
 from xbmlib.study.verdict import BY_TEST, Verdict, clear, judged, mean_spread
+from xbmlib.study.words import change, listed
 from xbmlib.training.experiment import Experiment
 from xbmlib.training.store import Run, RunStore
 
@@ -137,15 +139,17 @@ def published(parameters: RecallParameters) -> pd.DataFrame:
     """The paper's table, tidy.
 
     Returns:
-        One row per method and measure: source, method (with backbone and D), data, measure, value.
+        One row per method and measure: source ("Table 3", "Table 4" or "Table 5"), method (with
+        backbone and D), data, arm ("memory" in the paper's own rows, else empty), measure, value.
     """
     name, rows = paper.RECALL[parameters.number]
     return pd.DataFrame(
         [
             {
-                "source": "paper",
+                "source": f"Table {parameters.number}",
                 "method": f"{row.method}, {row.backbone}-{row.dim}" if row.backbone else row.method,
                 "data": name,
+                "arm": "" if row.reference else MEMORY,
                 "measure": measure,
                 "value": value,
             }
@@ -153,6 +157,28 @@ def published(parameters: RecallParameters) -> pd.DataFrame:
             for measure, value in row.recall.items()
         ]
     )
+
+
+def tidy(data: pd.DataFrame, parameters: RecallParameters) -> pd.DataFrame:
+    """What the figure is made of: the paper's table, both arms of its Table 1, and every run.
+
+    Returns:
+        One row per measure of each: source ("ours", "Table 1", or as :func:`published`), method,
+        data, arm, measure, seed (NaN of the paper's), value (percent).
+    """
+    name = paper.RECALL[parameters.number][0]
+    table_1 = pd.DataFrame(
+        [
+            {"source": "Table 1", "method": "GoogLeNet-512", "data": name, "arm": memory,
+             "measure": measure, "value": value}
+            for memory in (NO_MEMORY, MEMORY)
+            for measure, value in paper.LOSSES[name, LOSS, memory].items()
+        ]
+    )  # fmt: skip
+    where = parameters.size.printed(parameters.data)
+    ours = data.assign(source="ours", method=data["net"], data=where)
+    columns = ["source", "method", "data", "arm", "measure", "seed", "value"]
+    return pd.concat([published(parameters), table_1, ours])[columns]
 
 
 def table(data: pd.DataFrame, parameters: RecallParameters) -> pd.DataFrame:
@@ -170,7 +196,7 @@ def table(data: pd.DataFrame, parameters: RecallParameters) -> pd.DataFrame:
     )
     ours = pd.concat([rows, best]).groupby(["method", "data", "measure"], sort=False)["value"]
     ours = ours.agg(mean_spread).rename("cell").reset_index().assign(source=source(parameters.data))
-    both = pd.concat([known, ours])
+    both = pd.concat([known.assign(source="paper"), ours])
     columns = list(dict.fromkeys(both["measure"]))
     order = list(dict.fromkeys(zip(both["source"], both["method"], both["data"], strict=True)))
     wide = both.pivot(index=["source", "method", "data"], columns="measure", values="cell")
@@ -231,4 +257,54 @@ def _literature(parameters: RecallParameters) -> Verdict:
         data=f"{parameters.size.name_data()}, batch {losses_with_memory.BATCH}, "
         f"profile {parameters.profile}",
         detail="" if values else "not on the published data sets",
+    )
+
+
+def comparison(data: pd.DataFrame, parameters: RecallParameters) -> list[Quantity]:
+    """Recall of both arms beside Table 1's, which is of GoogLeNet-512, at every K."""
+    name = paper.RECALL[parameters.number][0]
+    values = data.assign(side=data["arm"].map(side))
+    values = values.set_index(["net", "side", "measure", "seed"])["value"].sort_index()
+    return [
+        Quantity(
+            f"{standing(parameters.size, name)}, {net}, {memory}",
+            f"{measure}, %",
+            at(values, net, memory, measure),
+            stated if net in ("compact", "googlenet-512") else None,
+        )
+        for net in data["net"].unique()
+        for memory in (NO_MEMORY, MEMORY)
+        for measure, stated in paper.LOSSES[name, LOSS, memory].items()
+    ]
+
+
+def closing(data: pd.DataFrame, parameters: RecallParameters) -> str:
+    """What came out, and why, in words."""
+    name = paper.RECALL[parameters.number][0]
+    measure = paper.first_measure(name)
+    shown = measure if measure in set(data["measure"]) else "R@1"
+    values = data[data["measure"] == shown].assign(side=data["arm"].map(side))
+    r1 = values.set_index(["net", "side", "seed"])["value"].sort_index()
+    before, after = (paper.LOSSES[name, LOSS, memory][measure] for memory in (NO_MEMORY, MEMORY))
+    nets = [
+        f"R@1 of the {net} network is {r1[net, NO_MEMORY].mean():.1f}% with {NO_MEMORY} and "
+        f"{change(r1[net, MEMORY] - r1[net, NO_MEMORY])} with memory"
+        for net in values["net"].unique()
+    ]
+    others = published(parameters)
+    others = others[(others["measure"] == measure) & (others["arm"] == "")]
+    best = others.nlargest(1, "value").iloc[0]
+    where = parameters.size.printed(parameters.data)
+    text = (
+        f"On {where}, {listed(nets)}; the paper's rises from {before:g}% to {after:g}% on {name} "
+        f"(Table 1, GoogLeNet-512), and the best published method of Table {parameters.number}, "
+        f"{best['method']}, is at {best['value']:g}%."
+    )
+    if where == name:
+        return text
+    return (
+        f"{text} Levels on {where} and on {name} cannot be compared: rendered images against "
+        "photographs, and a compact network against the paper's. The gain can, and "
+        f"where the baseline starts: {100 - r1.xs(NO_MEMORY, level='side').mean():.1f} points "
+        f"are left to gain here, {100 - before:.1f} in the paper."
     )

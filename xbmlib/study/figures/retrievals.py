@@ -12,6 +12,7 @@ from torch.nn.functional import cosine_similarity
 from xbmlib import datasets
 from xbmlib.datasets import Images
 from xbmlib.paper.arms import NO_MEMORY, arm
+from xbmlib.study.comparison import Quantity
 from xbmlib.study.notebook import StudyParameters
 from xbmlib.study.parallel import run_all
 from xbmlib.study.profiles import experiment
@@ -200,3 +201,37 @@ def verdicts(found: pd.DataFrame, parameters: Parameters) -> list[Verdict]:
             **common,
         ),
     ]
+
+
+def comparison(found: pd.DataFrame, parameters: Parameters) -> list[Quantity]:
+    """The share of queries of each kind; the paper shows examples and counts none."""
+    number = counts(found)
+    shares = 100 * number.div(number.sum(axis=1), axis=0)
+    return [
+        Quantity(parameters.size.printed(name), f"{kind}, % of the queries", shares.loc[name, kind])
+        for name in parameters.size.main_data
+        for kind in KINDS.values()
+    ]
+
+
+def closing(found: pd.DataFrame, parameters: Parameters) -> str:
+    """What came out, and why, in words."""
+    number = counts(found)
+    shares = 100 * number.div(number.sum(axis=1), axis=0)
+    means = shares.groupby("data").mean()
+    gained, lost, neither, _ = KINDS.values()
+    parts = [
+        f"on {parameters.size.printed(name)} the nearest image becomes correct for "
+        f"{means.loc[name, gained]:.1f}% of the queries and incorrect for "
+        f"{means.loc[name, lost]:.1f}%, and stays incorrect for {means.loc[name, neither]:.1f}%"
+        for name in parameters.size.main_data
+    ]
+    missed = found[(found["rank"] == 1) & (found["kind"] == neither)]
+    pixels = missed.groupby("arm")["pixels"].mean()
+    closer = pixels[arm(RATIO)] - pixels[NO_MEMORY] if len(pixels) == len(RATIOS) else 0.0
+    return (
+        f"With {arm(RATIO)}, {'; '.join(parts)}. The first share minus the second is the gain in "
+        "R@1 on these queries. Where both arms err, the correlation of the pixels of query and "
+        f"nearest image with memory minus that with {NO_MEMORY} is {closer:+.3f}: it stands in "
+        "here for visual closeness, which the paper judges by eye."
+    )

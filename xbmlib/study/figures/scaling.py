@@ -14,10 +14,12 @@ from pydantic import Field
 
 from xbmlib import paper
 from xbmlib.losses import candidates
+from xbmlib.study.comparison import Quantity
 from xbmlib.study.figures import benchmarks
 from xbmlib.study.figures.cost_model import BYTES, NAMES, Load, Rates, cost
 from xbmlib.study.notebook import Checked
 from xbmlib.study.verdict import Verdict, judge, judged
+from xbmlib.study.words import listed
 
 RATIOS = (0.001, 0.01, 0.1, 1.0)
 # A tenth of the paper's example of a small ratio, and that example (Table 2).
@@ -206,7 +208,7 @@ def verdicts(check: pd.DataFrame, parameters: Parameters) -> list[Verdict]:
         parameters: parameters of the notebook.
     """
     p = parameters
-    largest = check[check["entries"] == check.groupby("machine")["entries"].transform("max")]
+    largest = _largest(check)
     # The model says something where it is close to what was measured.
     valid = bool(largest["time"].between(1 / OFF, OFF).all()) and bool(
         check["sent"].dropna().between(1 / OFF, OFF).all()
@@ -253,3 +255,48 @@ def _extra(
     row = best[0].iloc[0]
     words = f"{entries}, {row['design']}, {row['dtype']}, {row['gb']:.3g} GB on each GPU"
     return pd.Series([low, high]), words
+
+
+def comparison(check: pd.DataFrame, parameters: Parameters) -> list[Quantity]:
+    """Predicted extra time of a step at each R_M, and the model's error; the paper prints none."""
+    best = predicted(parameters)
+    best = best[best["fits"]]
+    of = f"N = {parameters.samples:,}, {parameters.ranks} GPUs, the quickest design that fits"
+    rows = [
+        Quantity(of, f"extra time of a step at R_M = {ratio:g}, %",
+                 100 * (best.loc[best["ratio"] == ratio, "times"].nsmallest(1) - 1))
+        for ratio in RATIOS
+    ]  # fmt: skip
+    return rows + [
+        Quantity(str(machine), "measured / predicted time of a step, largest memory, mean",
+                 pd.Series([part["time"].mean()]), digits=2)
+        for machine, part in _largest(check).groupby("machine", sort=False)
+    ]  # fmt: skip
+
+
+def closing(check: pd.DataFrame, parameters: Parameters) -> str:
+    """What came out, and why, in words."""
+    found = predicted(parameters)
+    best = found[found["fits"]].sort_values("times").drop_duplicates("ratio").sort_values("ratio")
+    parts = [
+        f"{100 * (row.times - 1):,.1f}% at R_M = {row.ratio:g} ({row.design}, {row.dtype}, "
+        f"{row.gb:.3g} GB on each GPU: {row.product_ms:,.2f} ms of products, "
+        f"{row.exchange_ms:,.2f} ms of exchange)"
+        for row in best.itertuples()
+    ]
+    lost = [f"{ratio:g}" for ratio in RATIOS if ratio not in set(best["ratio"])]
+    largest = _largest(check)["time"]
+    return (
+        f"With {parameters.samples:,} images on {parameters.ranks} GPUs, a step is predicted to "
+        f"take longer by {listed(parts) if parts else 'an unknown time, since no memory fits'}."
+        + (f" No memory of R_M = {listed(lost)} fits." if parts and lost else "")
+        + " The time grows with the entries that each GPU compares, which more GPUs divide. At the "
+        f"largest memory of each machine, a measured step takes {largest.min():.2f} to "
+        f"{largest.max():.2f} times what the model predicts; the exchange among many GPUs is "
+        "assumed, and no training of that size was run, here or in the paper."
+    )
+
+
+def _largest(check: pd.DataFrame) -> pd.DataFrame:
+    """The measurements of the largest memory of each machine."""
+    return check[check["entries"] == check.groupby("machine")["entries"].transform("max")]

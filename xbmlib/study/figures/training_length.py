@@ -15,12 +15,15 @@ from typing import Any, ClassVar
 
 import pandas as pd
 
-from xbmlib.paper.arms import MEMORY, NO_MEMORY, arm, side
+from xbmlib import paper
+from xbmlib.paper.arms import MEMORY, NO_MEMORY, arm, loss_name, side
+from xbmlib.study.comparison import Quantity, standing
 from xbmlib.study.figures import losses_with_memory
 from xbmlib.study.notebook import StudyParameters
 from xbmlib.study.parallel import run_all
 from xbmlib.study.profiles import LOSSES, Profile
 from xbmlib.study.verdict import mean_spread
+from xbmlib.study.words import change, listed
 from xbmlib.training.experiment import Experiment
 from xbmlib.training.store import RunStore
 
@@ -141,3 +144,72 @@ def behind(data: pd.DataFrame) -> pd.Series:
     shuffled = rows_of(data, "shuffled").set_index(index)["R@1"]
     pk = rows_of(data, "batch").query(f"loss == '{LOSS}' and side == '{MEMORY}'")
     return (pk.set_index(index)["R@1"] - shuffled).dropna().sort_index()
+
+
+def comparison(data: pd.DataFrame, parameters: Parameters) -> list[Quantity]:
+    """The gain at each length, loss and batch size beside Table 1's, which is of batch 64."""
+    size = parameters.size
+    names = dict(zip(size.data, paper.SETS, strict=True))
+    keys = ["part", "data", "loss", "batch", "updates"]
+    sides = data[data["sampler"] == "pk"].assign(side=lambda rows: rows["arm"].map(side))
+    rows = []
+    for (_, ours, loss, batch, updates), cell in sides.groupby(keys, sort=False):
+        r1 = cell.set_index(["side", "seed"])["R@1"]
+        name = names[ours]
+        before, after = (
+            paper.LOSSES[name, loss, memory][paper.first_measure(name)]
+            for memory in (NO_MEMORY, MEMORY)
+        )
+        rows.append(
+            Quantity(
+                f"{standing(size, name)}, {loss_name(loss)}, batch {batch}",
+                f"gain after {updates:,} updates, points",
+                r1[MEMORY] - r1[NO_MEMORY],
+                round(after - before, 1) if batch == losses_with_memory.BATCH else None,
+            )
+        )
+    gap = behind(data)
+    rows += [
+        Quantity(
+            f"{standing(size, names[size.first])}, {LOSS}, batch {batch}, {MEMORY}",
+            f"R@1 with PK minus with shuffled batches after {updates:,} updates, points",
+            gap[batch, updates],
+        )
+        for batch, updates in gap.index.droplevel("seed").unique()
+    ]
+    # A length may belong to two parts, and what belongs together stands together.
+    places = [row.of for row in rows]
+    once = {(row.of, row.what): row for row in rows}.values()
+    return sorted(once, key=lambda row: places.index(row.of))
+
+
+def closing(data: pd.DataFrame, parameters: Parameters) -> str:
+    """What came out, and why, in words."""
+    size = parameters.size
+    part = rows_of(data, "length")
+    r1 = part.set_index(["side", "updates", "seed"])["R@1"].sort_index()
+    gain = r1[MEMORY] - r1[NO_MEMORY]
+    lengths = gain.index.unique("updates")
+    moves = listed([f"{change(gain[n])} after {n:,} updates" for n in lengths])
+    text = (
+        f"On {size.printed(size.data[PLACE])} at batch {losses_with_memory.BATCH}, R@1 with the "
+        f"contrastive loss {moves}, from {NO_MEMORY} to memory."
+    )
+    if len(lengths) == 1:
+        return f"{text} One length says nothing of what a longer training changes."
+    growth = change(gain[lengths[-1]] - gain[lengths[0]])
+    why = (
+        ": a short run, whose entries are old against how fast its embeddings move, understates "
+        "what a memory gains in a long one"
+        if growth.startswith("rises")
+        else ""
+    )
+    gap = behind(data)
+    few, many = gap.index.unique("updates").min(), gap.index.unique("updates").max()
+    batch = losses_with_memory.BATCH
+    return (
+        f"{text} From the shortest to the longest the gain {growth}{why}. R@1 with shuffled "
+        f"batches is {gap[batch, few].mean():.1f} points behind that with PK batches after {few:,} "
+        f"updates of batch {batch} and {gap[batch, many].mean():.1f} after {many:,}: positives of "
+        "shuffled batches come from the memory, which has to fill first."
+    )

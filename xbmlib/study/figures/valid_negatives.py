@@ -11,11 +11,14 @@ import torch
 from torch import Tensor
 
 from xbmlib import datasets, paper
+from xbmlib.study.comparison import Quantity, standing
 from xbmlib.study.notebook import StudyParameters
 from xbmlib.study.parallel import run_all
 from xbmlib.study.profiles import experiment
 from xbmlib.study.verdict import Verdict, judged, mean_spread
+from xbmlib.study.words import beside, listed
 from xbmlib.training.experiment import Experiment
+from xbmlib.training.run import identify
 from xbmlib.training.store import RunStore
 
 BATCH = 64
@@ -80,7 +83,10 @@ def hardest_pairs(parameters: Parameters, store: RunStore | None = None) -> pd.D
         As :func:`xbmlib.training.callbacks.mined_pairs.mined_pairs`, with the data set, split and
         view of the ids, and the run.
     """
-    run = run_all(experiments(parameters), store)[0]
+    store = store or RunStore()
+    first = experiments(parameters)[0]
+    # Stored by :func:`frame` beforehand, it is not announced once more.
+    run = store.load(id) if store.done(id := identify(first)) else run_all([first], store)[0]
     e = run.experiment
     return run.mined.assign(data=e.data, split=e.split, view=e.view, run=run.id)
 
@@ -94,13 +100,8 @@ def images(data: pd.DataFrame) -> dict[int, Tensor]:
 
 def verdicts(data: pd.DataFrame, parameters: Parameters) -> list[Verdict]:
     """The claim of Section 3.3, "Hard Mining Ability", for the longest of the trainings."""
-    rows = data[(data["step"] >= data["start"]) & (data["updates"] == data["updates"].max())]
-    updates, start = int(rows["updates"].iloc[0]), rows["start"]
-    # The training after the memory's start, in tenths.
-    tenth = ((rows["step"] - start) * TENTHS // (rows["updates"] - start)).rename("tenth")
-    means = rows.groupby(["source", "seed", tenth])["negatives"].mean()
-    batch, memory = means["batch"], means["memory"]
-    overall = rows.groupby(["source", "seed"])["negatives"].mean()
+    overall, tenths = _longest(data)
+    batch, memory = tenths["batch"], tenths["memory"]
     return [
         judged(
             paper.claims.NEGATIVES_THROUGHOUT,
@@ -112,6 +113,63 @@ def verdicts(data: pd.DataFrame, parameters: Parameters) -> list[Verdict]:
             f"{mean_spread(overall['memory'])} from the memory, "
             f"{mean_spread(overall['batch'])} from the batch",
             data=f"{parameters.size.first_name}, batch {BATCH}, R_M = 1, contrastive, "
-            f"{updates:,} updates, profile {parameters.profile}",
+            f"{data['updates'].max():,} updates, profile {parameters.profile}",
         )
     ]
+
+
+def _longest(data: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
+    """Valid negatives of the longest training after the memory's start, by source and seed.
+
+    Returns:
+        Their mean, and their mean in each tenth.
+    """
+    rows = data[(data["step"] >= data["start"]) & (data["updates"] == data["updates"].max())]
+    start = rows["start"]
+    tenth = ((rows["step"] - start) * TENTHS // (rows["updates"] - start)).rename("tenth")
+    return (
+        rows.groupby(["source", "seed"])["negatives"].mean(),
+        rows.groupby(["source", "seed", tenth])["negatives"].mean(),
+    )
+
+
+def comparison(data: pd.DataFrame, parameters: Parameters) -> list[Quantity]:
+    """Valid negatives per iteration of each source beside the figures in the paper's text."""
+    mean, tenths = _longest(data)
+    of = f"{standing(parameters.size, 'SOP')}, {data['updates'].max():,} updates"
+    stated = {
+        "memory": (paper.VALID_NEGATIVES_MEMORY.value, "about"),
+        "batch": (paper.VALID_NEGATIVES_BATCH.value, "less than"),
+    }
+    return [
+        Quantity(of, f"from the {source}, {what}", values, *stated[source])
+        for source in stated
+        for what, values in (
+            ("mean", mean[source]),
+            ("first tenth", tenths[source].groupby("seed").first()),
+            ("last tenth", tenths[source].groupby("seed").last()),
+        )
+    ]
+
+
+def closing(data: pd.DataFrame, parameters: Parameters) -> str:
+    """What came out, and why, in words."""
+    mean, tenths = _longest(data)
+    by_tenth = tenths.groupby(["source", "tenth"]).mean()
+    parts = [
+        f"the {source} gives {mean[source].mean():,.1f} valid negatives per iteration, "
+        f"{by_tenth[source].iloc[0]:,.1f} in the first tenth and {by_tenth[source].iloc[-1]:,.1f} "
+        f"in the last{beside(stated.value)}"
+        for source, stated in (
+            ("memory", paper.VALID_NEGATIVES_MEMORY),
+            ("batch", paper.VALID_NEGATIVES_BATCH),
+        )
+    ]
+    falls = all(by_tenth[s].iloc[-1] < by_tenth[s].iloc[0] for s in ("memory", "batch"))
+    why = ": both fall as training moves the classes apart and fewer negatives lie above λ"
+    above = mean["memory"].mean() / max(mean["batch"].mean(), 1e-9)
+    return (
+        f"On {parameters.size.first_name}, after the memory has joined, {listed(parts)}. That is "
+        f"{above:,.0f} times as many, since the memory holds the whole training set and the batch "
+        f"{BATCH} images of it{why if falls else ''}."
+    )
