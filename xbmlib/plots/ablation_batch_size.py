@@ -10,40 +10,63 @@ from matplotlib.figure import Figure
 
 from xbmlib import paper
 from xbmlib.paper.arms import NO_MEMORY, arm, label, loss_name
-from xbmlib.plots.style import axes, curve, legend_below, letter, look, panels, seeds
+from xbmlib.plots.style import (
+    COLOURS,
+    MARKERS,
+    axes,
+    curve,
+    legend_below,
+    letter,
+    look,
+    panels,
+    seeds,
+)
 
 NAMES = {"pk": "PK batches", "shuffle": "shuffled batches"}
+LOSS = "contrastive"
+# R@1 on SOP as printed, by batch size: of Table 2, and of Section 4.3.
+_NONE = {64: paper.RATIO_R1_BATCH_64[0.0].value, 256: paper.SOP_R1_BATCH_256.value}
+_MEMORY = {16: paper.SOP_R1_BATCH_16_MEMORY.value, 64: paper.RATIO_R1_BATCH_64[1.0].value}
+# At batch 16 with no memory the text prints the distance to batch 256.
+_BASE = paper.SOP_R1_BATCH_256.value - paper.SOP_GAIN_16_TO_256.value
 
 
 def by_loss(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
-    """Fig. 1, left: R@1 against the batch size for each loss, with no memory.
+    """Fig. 1, left: each loss with no memory; R@1 minus that of the contrastive loss at batch 16.
 
     Args:
         data: tidy, one row per run: data, loss, ratio, sampler, batch, seed, R@1.
         ax: the Axes to draw on; by default those of a new figure.
     """
     part = data[(data["data"] == _first(data)) & (data["ratio"] == 0) & (data["sampler"] == "pk")]
-    return _curves(part, "loss", f"{_first(data)}, {NO_MEMORY}", ax)
+    return _curves(_above(part, part[part["loss"] == LOSS]), "loss", _first(data), ax)
 
 
 def by_data(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
-    """Fig. 1, middle: the same with the contrastive loss for each data set; arguments as above."""
-    part = data[(data["loss"] == "contrastive") & (data["ratio"] == 0) & (data["sampler"] == "pk")]
-    return _curves(part, "data", f"contrastive, {NO_MEMORY}", ax)
+    """Fig. 1, middle: each data set, contrastive, no memory; R@1 minus its own at batch 16.
+
+    The arguments are those of :func:`by_loss`.
+    """
+    part = data[(data["loss"] == LOSS) & (data["ratio"] == 0) & (data["sampler"] == "pk")]
+    own = pd.concat([_above(rows, rows) for _, rows in part.groupby("data", sort=False)])
+    return _curves(own, "data", LOSS, ax)
 
 
 def by_sampler(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
-    """Fig. 6: both arms, each with PK and with shuffled batches; arguments as above."""
+    """Fig. 6: both arms with PK and shuffled batches; R@1 minus that at batch 16, PK, no memory.
+
+    The arguments are those of :func:`by_loss`.
+    """
     ax = axes(ax)
-    part = data[(data["loss"] == "contrastive") & (data["data"] == _first(data))]
+    part = data[(data["loss"] == LOSS) & (data["data"] == _first(data))]
+    part = _above(part, part[(part["ratio"] == 0) & (part["sampler"] == "pk")])
     for (ratio, sampler), rows in part.groupby(["ratio", "sampler"]):
-        curve(ax, rows, "batch", "R@1", **look("memory" if ratio else "batch"),
+        curve(ax, rows, "batch", "change", **look("memory" if ratio else "batch"),
               ls="-" if sampler == "pk" else ":",
               label=f"{label(arm(float(ratio)))}, {NAMES[str(sampler)]}")  # fmt: skip
-    for stated, batch in ((paper.SOP_R1_BATCH_16_MEMORY, 16), (paper.SOP_R1_BATCH_256, 256)):
-        ax.plot(batch, stated.value, ls="", **look("paper"),
-                label="paper (SOP)" if batch == 16 else None)  # fmt: skip
-    return _finish(ax, part, f"{_first(data)}, contrastive")
+    _paper(ax, _NONE, "batch", f"paper (SOP), {NO_MEMORY}")
+    _paper(ax, _MEMORY, "memory", "paper (SOP), memory")
+    return _finish(ax, part, f"{_first(data)}, {LOSS}")
 
 
 def batch_size(data: pd.DataFrame) -> Figure:
@@ -62,16 +85,30 @@ def _first(data: pd.DataFrame) -> str:
     return str(data["data"].iloc[0])
 
 
-def _curves(data: pd.DataFrame, by: str, title: str, ax: Axes | None) -> Axes:
+def _above(data: pd.DataFrame, base: pd.DataFrame) -> pd.DataFrame:
+    """The rows with "change": R@1 minus that of the base at its smallest batch, by seed."""
+    at = base[base["batch"] == base["batch"].min()].set_index("seed")["R@1"]
+    return data.assign(change=data["R@1"] - data["seed"].map(at))
+
+
+def _curves(data: pd.DataFrame, by: str, of: str, ax: Axes | None) -> Axes:
     ax = axes(ax)
     for name, rows in data.groupby(by, sort=False):
-        curve(ax, rows, "batch", "R@1", **look(str(name)), label=loss_name(str(name)))
-    return _finish(ax, data, title)
+        curve(ax, rows, "batch", "change", **look(str(name)), label=loss_name(str(name)))
+    _paper(ax, _NONE, "batch", f"paper (SOP), {NO_MEMORY}")
+    return _finish(ax, data, f"{of}, {NO_MEMORY}")
+
+
+def _paper(ax: Axes, r1: dict[int, float], key: str, name: str) -> None:
+    """The paper's values on SOP above its own at batch 16; of Fig. 1 and 6 no other is printed."""
+    changes = [value - _BASE for value in r1.values()]
+    ax.plot(list(r1), changes, MARKERS[key], mfc="white", color=COLOURS["paper"], label=name)
 
 
 def _finish(ax: Axes, data: pd.DataFrame, title: str) -> Axes:
     sizes: Sequence[int] = sorted(data["batch"].unique())
-    ax.set(xscale="log", xlabel="mini-batch size m", ylabel="R@1 (%)")
+    ax.axhline(0, color=COLOURS["bare"], lw=0.7)
+    ax.set(xscale="log", xlabel="mini-batch size m", ylabel="R@1 minus that at batch 16 (points)")
     ax.set_title(f"{title}, {seeds(data)}")
     ax.set_xticks(sizes, [str(size) for size in sizes])
     ax.minorticks_off()

@@ -1,46 +1,69 @@
-"""Tables 3 to 5 as a figure: the published methods, and ours on the counterpart of their data."""
+"""Tables 1 and 3 to 5 as a figure: both arms, ours and the paper's, and the best published."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import matplotlib.pyplot as plt
 import pandas as pd
-from matplotlib.figure import Figure
+from matplotlib.axes import Axes
 
 from xbmlib import paper
-from xbmlib.paper.arms import NO_MEMORY, label
-from xbmlib.plots.style import COLOURS, COLUMN, MARKERS, letter, look, seeds
+from xbmlib.paper.arms import MEMORY, NO_MEMORY, label, side
+from xbmlib.plots.style import COLOURS, COLUMN, MARKERS, legend_below, look, seeds
+
+KEYS = {NO_MEMORY: "batch", MEMORY: "memory"}
 
 
-def recall_table(published: pd.DataFrame, ours: pd.DataFrame) -> Figure:
-    """R@1 of every row; ours in a second panel with another axis, since the data differ.
+def recall_table(data: pd.DataFrame) -> Axes:
+    """R@1 of both arms in one row, ours and the paper's, with the gain; last the best published.
 
     Args:
-        published: tidy: method, data, measure, value (percent).
-        ours: tidy, one row per run and measure: net, data, arm, seed, measure, value.
+        data: tidy: source ("ours", "Table 1" or, of the published methods, such as "Table 3"),
+            method, data, arm (empty for a published method), measure, seed, value (percent).
     """
-    measure = paper.first_measure(published["data"].iloc[0])
-    theirs = published[(published["measure"] == measure) & published["value"].notna()]
-    mine = ours[ours["measure"] == "R@1"]
-    rows = mine.groupby(["net", "arm"]).ngroups + 1
-    figure, (top, bottom) = plt.subplots(
-        2, 1, figsize=(COLUMN, 1.1 + 0.16 * (len(theirs) + rows)), height_ratios=[len(theirs), rows]
-    )
-    contrastive = theirs["method"].str.startswith("Cont.")
-    faces = [COLOURS["paper"] if filled else "none" for filled in contrastive]
-    top.scatter(theirs["value"], theirs["method"], s=14, color=COLOURS["paper"],
-                marker=MARKERS["paper"], facecolors=faces)  # fmt: skip
-    top.set_xlabel(f"paper: {theirs['data'].iloc[0]}, {measure} (%)", loc="right")
-    for (net, arm), part in mine.groupby(["net", "arm"], sort=False):
-        bottom.errorbar(part["value"].mean(), f"Cont., {label(str(arm))}, {net}", ls="",
-                        xerr=part["value"].std(), elinewidth=0.8,
-                        **look("batch" if arm == NO_MEMORY else "memory"))  # fmt: skip
-    # On VehicleID's test lists the plain R@1 is that of the largest, leave-one-out.
-    lists = ours["measure"].str.startswith("large ").any()
-    which = "large, leave-one-out R@1" if lists else "R@1"
-    bottom.set_xlabel(f"ours: {mine['data'].iloc[0]}, {which} (%), {seeds(mine)}", loc="right")
-    letter((top, bottom))
-    for ax in (top, bottom):
-        ax.invert_yaxis()
-        ax.tick_params(axis="y", labelsize=6)
-        ax.margins(y=0.06 if ax is top else 0.6)
-    return figure
+    theirs = data[data["source"] == "Table 1"]
+    (name,) = theirs["data"].unique()
+    measure = paper.first_measure(name)
+    ours = data[data["source"] == "ours"]
+    # On the test lists of VehicleID the plain R@1 is that of the largest.
+    own = measure if measure in set(ours["measure"]) else "R@1"
+    ours, theirs = ours[ours["measure"] == own], theirs[theirs["measure"] == measure]
+    others = data[(data["arm"] == "") & (data["measure"] == measure)]
+    best = others.nlargest(1, "value").iloc[0]
+    nets = list(ours["method"].unique())
+    figure, ax = plt.subplots(figsize=(COLUMN, 1.1 + 0.36 * (len(nets) + 2)))
+    ticks = []
+    for net in nets:
+        rows = ours[ours["method"] == net]
+        _arms(ax, len(ticks), rows, "ours")
+        memory = next(arm for arm in rows["arm"] if side(arm) == MEMORY)
+        ticks.append(f"ours, {rows['data'].iloc[0]}, {net}\n{label(memory)}")
+    _arms(ax, len(ticks), theirs, "paper")
+    ticks.append(f"paper, {name}\n{theirs['method'].iloc[0]} (Table 1)")
+    ax.plot(best["value"], len(ticks), ls="", label="best published", **look("paper"))
+    ticks.append(f"best published, {name}\n{best['method']}")
+    ax.set_yticks(range(len(ticks)), ticks)
+    ax.set_ylim(len(ticks) - 0.5, -0.7)
+    ax.set(xlabel=f"{measure} (%), ours: {seeds(ours)}", ylabel=None)
+    legend_below(figure, [ax], 2)
+    return ax
+
+
+def _arms(ax: Axes, y: int, rows: pd.DataFrame, source: str) -> None:
+    """Both arms of a network on one line, and the gain above it."""
+    by_arm = rows.groupby(rows["arm"].map(side))["value"]
+    before, after = (by_arm.get_group(arm) for arm in (NO_MEMORY, MEMORY))
+    low, high = before.mean(), after.mean()
+    ax.plot([low, high], [y, y], color=COLOURS["bare"], lw=0.8, zorder=1)
+    for arm, values in ((NO_MEMORY, before), (MEMORY, after)):
+        ax.errorbar(values.mean(), y, xerr=values.std() if len(values) > 1 else None, ls="",
+                    elinewidth=0.8, label=f"{source}, {arm}", **_look(arm, source))  # fmt: skip
+    ax.text((low + high) / 2, y - 0.18, f"{high - low:+.1f}", ha="center", va="bottom")
+
+
+def _look(arm: str, source: str) -> dict[str, Any]:
+    """The arm's own look; of the paper its marker in grey, hollow."""
+    if source == "ours":
+        return look(KEYS[arm])
+    return look("paper") | {"marker": MARKERS[KEYS[arm]]}

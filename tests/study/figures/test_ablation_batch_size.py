@@ -1,8 +1,11 @@
 """Tests of the verdicts on Figures 1 and 6, on frames made by hand."""
 
 import pandas as pd
+import pytest
 
 from tests.study.figures.frames import SEEDS
+from xbmlib.plots import ablation_batch_size as plot
+from xbmlib.plots import style
 from xbmlib.study.figures import ablation_batch_size
 from xbmlib.study.profiles import PROFILES
 
@@ -59,3 +62,24 @@ def test_every_point_of_a_curve_sees_an_equal_number_of_images():
         ["data", "loss", "ratio", "sampler"]
     )
     assert set(sizes["batch"].apply(tuple)) == {profile.batches}
+
+
+def test_the_figure_shows_changes_beside_the_papers():
+    """Oracle: arithmetic of printed numbers: 71.7 - 25.1 = 46.6 at batch 16; of ours by hand."""
+    _, data = curves([78.3, 79, 80, 81, 81.3], [46.6, 55, 63.9, 68, 71.7], 0.2, 1)
+    with style():
+        figure = plot.batch_size(data)
+    for ax in figure.axes:
+        theirs = {ln.get_label(): ln.get_ydata() for ln in ax.lines if "paper" in ln.get_label()}
+        assert theirs["paper (SOP), no memory"] == pytest.approx([63.9 - 46.6, 25.1])
+        if ax is figure.axes[2]:
+            assert theirs["paper (SOP), memory"] == pytest.approx([78.2 - 46.6, 77.4 - 46.6])
+    drawn = [
+        {c.get_label(): list(c.lines[0].get_ydata()) for c in ax.containers} for ax in figure.axes
+    ]
+    changes = [0, 8.4, 17.3, 21.4, 25.1]
+    assert drawn[0]["contrastive"] == pytest.approx(changes)
+    assert drawn[0]["triplet"] == pytest.approx([change + 1 for change in changes])
+    assert drawn[1]["emoji"] == pytest.approx(changes)
+    with_memory = drawn[2]["memory ($R_M$ = 100%), PK batches"]
+    assert with_memory == pytest.approx([31.7, 32.4, 33.4, 34.4, 34.7])

@@ -7,6 +7,8 @@ import pytest
 
 from tests.study.figures.frames import SEEDS, table_1
 from xbmlib import paper
+from xbmlib.plots import recall_tables as plot
+from xbmlib.plots import style
 from xbmlib.study.figures import recall_tables
 
 KINDS = (
@@ -39,6 +41,32 @@ def test_published_rows_then_ours(kind):
     # Once, beside the last of the three tables; the published data sets are not here.
     assert [v.name for v in literature] == ["surpasses_literature"] * (name == "VehicleID")
     assert all(v.outcome == "not testable here" for v in literature)
+
+
+# Typed from Table 1, with no memory and with memory, and from Tables 3 to 5, the best of others.
+PRINTED = {3: (64.0, 77.8, 78.6), 4: (77.1, 89.1, 90.9), 5: (70.0, 92.5, 87.5)}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_like_with_like_in_one_panel(kind):
+    """Oracle: the paper's pages; the frame holds its numbers, 0.1 and 0.11 above."""
+    parameters = kind(profile="full")
+    data = table_1()
+    data = data[(data["data"] == parameters.data) & (data["loss"] == "contrastive")]
+    tidy = recall_tables.tidy(data.assign(net="compact"), parameters)
+    with style():
+        ax = plot.recall_table(tidy)
+    none, memory, best = PRINTED[parameters.number]
+    shown = {line.get_label(): line.get_xdata()[0] for line in ax.lines}
+    drawn = {c.get_label(): c.lines[0].get_xdata()[0] for c in ax.containers} | shown
+    assert (drawn["paper, no memory"], drawn["paper, memory"]) == (none, memory)
+    assert drawn["best published"] == best
+    assert drawn["ours, no memory"] == pytest.approx(none + 0.1)
+    assert drawn["ours, memory"] == pytest.approx(memory + 0.11)
+    gain = f"{memory - none:+.1f}"
+    assert [text.get_text() for text in ax.texts] == [gain, gain]
+    # Everything drawn is in the exported frame.
+    assert {none, memory, best} <= set(tidy["value"].round(1))
 
 
 def rows_of_the_paper(parameters, less=0.0):

@@ -41,7 +41,8 @@ def figures(request):
     parameters, *cells = CELLS[request.param]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(notebook, "export", lambda figure, *_, **__: found.append(figure))
-        patch.setattr(notebook, "conclude", lambda verdicts, _: notebook.pd.DataFrame(verdicts))
+        patch.setattr(notebook, "compare", lambda *_: None)
+        patch.setattr(notebook, "conclude", lambda *_: None)
         exec(parameters, names)
         given = {n: value for n, value in names.items() if n not in ("display", "__builtins__")}
         patch.setattr(notebook, "parameters_of_cells", lambda _: given)
