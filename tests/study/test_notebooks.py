@@ -1,5 +1,6 @@
 """Tests that run the notebooks as their users do: papermill, and a JupyterLab server."""
 
+import base64
 import json
 import os
 import shutil
@@ -154,23 +155,30 @@ class Jupyter:
                 time.sleep(0.2)
         raise AssertionError("no answer from the server")
 
-    def execute(self, kernel, sources):
-        """Run cells one after the other; the messages of each."""
-        url = self.url.replace("http", "ws", 1)
-        socket = websocket.create_connection(
-            f"{url}api/kernels/{kernel}/channels",
+    def session(self, path):
+        """A kernel for a notebook, as the page starts one: its id."""
+        body = {"path": path, "name": "", "type": "notebook", "kernel": {"name": "python3"}}
+        return self.get("api/sessions", body)["kernel"]["id"]
+
+    def sources(self, path):
+        """The code of a notebook, its profile edited as a reader does."""
+        cells = self.get(f"api/contents/{path}")["content"]["cells"]
+        first, *rest = [c["source"] for c in cells if c["cell_type"] == "code"]
+        return [first.replace('"full"', '"smoke"'), *rest]
+
+    def connect(self, kernel):
+        """A web socket to a kernel."""
+        return websocket.create_connection(
+            f"{self.url.replace('http', 'ws', 1)}api/kernels/{kernel}/channels",
             header=[f"Authorization: token {self.token}"],
             timeout=180,
         )
+
+    def execute(self, kernel, sources):
+        """Run cells one after the other; the messages of each."""
+        socket = self.connect(kernel)
         outputs = []
         for source in sources:
-            header = {
-                "msg_id": uuid.uuid4().hex,
-                "msg_type": "execute_request",
-                "version": "5.3",
-                "username": "",
-                "session": "test",
-            }
             content = {
                 "code": source,
                 "silent": False,
@@ -179,22 +187,11 @@ class Jupyter:
                 "stop_on_error": True,
                 "user_expressions": {},
             }
-            socket.send(
-                json.dumps(
-                    {
-                        "header": header,
-                        "parent_header": {},
-                        "metadata": {},
-                        "content": content,
-                        "channel": "shell",
-                        "buffers": [],
-                    }
-                )
-            )
+            id = send(socket, "execute_request", content)
             messages = []
             while True:
-                message = json.loads(socket.recv())
-                if message["parent_header"].get("msg_id") != header["msg_id"]:
+                message = read(socket)
+                if message["parent_header"].get("msg_id") != id:
                     continue
                 messages.append(message)
                 content, kind = message["content"], message["header"]["msg_type"]
@@ -203,6 +200,33 @@ class Jupyter:
             outputs.append(messages)
         socket.close()
         return outputs
+
+
+def send(socket, kind, content):
+    """Send a message on the shell channel; its id."""
+    header = {
+        "msg_id": uuid.uuid4().hex,
+        "msg_type": kind,
+        "version": "5.3",
+        "username": "",
+        "session": "test",
+    }
+    message = {"header": header, "parent_header": {}, "metadata": {}, "content": content}
+    socket.send(json.dumps(message | {"channel": "shell", "buffers": []}))
+    return header["msg_id"]
+
+
+def read(socket):
+    """The next message; one with buffers starts with their number and places."""
+    raw = socket.recv()
+    if isinstance(raw, str):
+        return json.loads(raw)
+    number = int.from_bytes(raw[:4], "big")
+    starts = [int.from_bytes(raw[4 * i : 4 * i + 4], "big") for i in range(1, number + 1)]
+    text, *buffers = (
+        raw[one:two] for one, two in zip(starts, [*starts[1:], len(raw)], strict=True)
+    )
+    return json.loads(text) | {"buffers": buffers}
 
 
 @pytest.fixture
@@ -218,18 +242,38 @@ def test_in_a_real_jupyterlab_server(jupyter, root):
     """Oracle: the server's own pages and kernel: no cell fails, the last shows verdicts."""
     path = "notebooks/valid_negatives.ipynb"
     assert "jupyter" in jupyter.get(f"lab/tree/{path}").lower()
-    cells = jupyter.get(f"api/contents/{path}")["content"]["cells"]
-    sources = [c["source"] for c in cells if c["cell_type"] == "code"]
-    # What a reader edits in the parameters cell.
-    sources[0] = sources[0].replace('"full"', '"smoke"')
-    session = jupyter.get(
-        "api/sessions",
-        {"path": path, "name": "", "type": "notebook", "kernel": {"name": "python3"}},
-    )
-    outputs = jupyter.execute(session["kernel"]["id"], sources)
+    outputs = jupyter.execute(jupyter.session(path), jupyter.sources(path))
     errors = [m for cell in outputs for m in cell if m["header"]["msg_type"] == "error"]
     assert not errors, errors
     kinds = [set(m["content"].get("data", {})) for cell in outputs for m in cell]
     assert any("image/png" in kind for kind in kinds)
-    shown = [m["content"]["data"]["text/html"] for m in outputs[-1] if "data" in m["content"]]
+    verdicts, words = outputs[-2:]
+    shown = [m["content"]["data"]["text/html"] for m in verdicts if "data" in m["content"]]
     assert "our memory module steadily contributes" in shown[-1]
+    (said,) = [m["content"]["data"]["text/markdown"] for m in words if "data" in m["content"]]
+    assert "Verdicts on the paper's claims" in said
+
+
+def test_a_menu_in_a_real_jupyterlab_server(jupyter):
+    """Oracle: the widget's protocol: another choice of a menu comes back as another PNG."""
+    path = "notebooks/ablation_memory_ratio.ipynb"
+    kernel, sources = jupyter.session(path), jupyter.sources(path)
+    until = next(i for i, source in enumerate(sources) if "widgets.explore(" in source)
+    messages = jupyter.execute(kernel, sources[: until + 1])[-1]
+    (shown,) = [m["content"]["data"] for m in messages if "data" in m["content"] and
+                "application/vnd.jupyter.widget-view+json" in m["content"]["data"]]  # fmt: skip
+    models = [m["content"] for m in messages if m["header"]["msg_type"] == "comm_open"]
+    states = {m["comm_id"]: m["data"]["state"] for m in models}
+    (image,) = [id for id, state in states.items() if state["_model_name"] == "ImageModel"]
+    (menu,) = [id for id, state in states.items() if state.get("description") == "R_M"]
+    socket = jupyter.connect(kernel)
+    update = {"method": "update", "state": {"index": 1}, "buffer_paths": []}
+    send(socket, "comm_msg", {"comm_id": menu, "data": update})
+    while True:
+        message = read(socket)
+        if message["content"].get("comm_id") == image and message.get("buffers"):
+            break
+    socket.close()
+    (png,) = message["buffers"]
+    assert message["content"]["data"]["buffer_paths"] == [["value"]]
+    assert png.startswith(b"\x89PNG") and png != base64.b64decode(shown["image/png"])
