@@ -81,7 +81,7 @@ CASES = [
                    by_seed("ablation_batch_size", ratio="0", batch="16", **CONTRASTIVE))),
     ("losses_with_memory", "emoji for In-shop, triplet", "gain, points", 82.9 - 79.8,
      lambda: minus(
-         by_seed("losses_with_memory", "value", arm="memory (R_M = 1)", **TABLE_1),
+         by_seed("losses_with_memory", "value", arm="memory (R_M = 0.1)", **TABLE_1),
          by_seed("losses_with_memory", "value", arm="no memory", **TABLE_1))),
     ("recall_sop", "hanzi for SOP, compact, memory", "R@10, %", 89.8,
      lambda: list(by_seed("recall_sop", "value", source="ours", measure="R@10",

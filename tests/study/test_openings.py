@@ -29,7 +29,7 @@ def test_opening(name):
     title, place, claim, here, *rest = text.split("\n\n")
     assert kind == "markdown" and title.startswith("# ")
     assert re.search(rf"\[[^\]]*(Figure|Table|Section|Algorithm)[^\]]*\]\({PAPER}\)", place)
-    assert claim.startswith("**The claim.** ") and here.startswith("**Here.** ")
+    assert re.match(r"\*\*The (claim|question)\.\*\* ", claim) and here.startswith("**Here.** ")
     # The weights that all runs start from are no claim.
     assert name == "pretrain" or rest[0].startswith("**What would contradict it.** ")
 

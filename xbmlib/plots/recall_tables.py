@@ -33,7 +33,7 @@ def recall_table(data: pd.DataFrame) -> Axes:
     best = others.nlargest(1, "value").iloc[0]
     nets = list(ours["method"].unique())
     figure, ax = plt.subplots(figsize=(COLUMN, 1.1 + 0.36 * (len(nets) + 2)))
-    ticks = []
+    ticks: list[str] = []
     for net in nets:
         rows = ours[ours["method"] == net]
         _arms(ax, len(ticks), rows, "ours")

@@ -215,7 +215,7 @@ def closing(data: pd.DataFrame, parameters: Parameters) -> str:
     stated = (paper.SOP_GAIN_16_TO_256.value, paper.SOP_MEMORY_GAIN_16_TO_256.value)
     why = (
         f"All runs make {profile.updates:,} updates."
-        if profile.updates
+        if profile.setting
         else f"All runs see {profile.images:,} training images, so batch {most} makes "
         f"{profile.steps(most):,} updates and batch {least} {profile.steps(least):,}: a larger "
         "batch has more negatives and fewer updates (`training_length` separates the two)."

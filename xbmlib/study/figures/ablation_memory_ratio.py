@@ -225,7 +225,8 @@ def closing(data: pd.DataFrame, parameters: Parameters) -> str:
             sentences.append(
                 f"Only {room:.1f} points are left to gain from there, so the paper's gain of over "
                 f"{paper.GAIN_BATCH_16.value:g} is out of reach on this set: its baseline is far "
-                f"lower (In-shop: {paper.RATIO_R1['In-shop', 0.0].value:g}%). Of the errors, the "
-                f"memory removes {100 * mean.mean() / room:.0f}%."
+                f"lower (In-shop: {paper.RATIO_R1['In-shop', 0.0].value:g}%)."
             )
+        if mean.mean() > 0:
+            sentences.append(f"Of the errors, the memory removes {100 * mean.mean() / room:.0f}%.")
     return " ".join(sentences)

@@ -248,7 +248,7 @@ def closing(data: pd.DataFrame, parameters: Parameters) -> str:
             parts.append(f"With the {loss_name(loss)} loss R@1 {listed(moves)}.")
     why = (
         ""
-        if profile.updates
+        if profile.setting
         else (
             f" At batch {BATCH} and an equal number of training images a run makes "
             f"{profile.steps(BATCH):,} updates, with the memory joining after a share of them; "

@@ -86,7 +86,8 @@ def hardest_pairs(parameters: Parameters, store: RunStore | None = None) -> pd.D
     store = store or RunStore()
     first = experiments(parameters)[0]
     # Stored by :func:`frame` beforehand, it is not announced once more.
-    run = store.load(id) if store.done(id := identify(first)) else run_all([first], store)[0]
+    id = identify(first)
+    run = store.load(id) if store.done(id) else run_all([first], store)[0]
     e = run.experiment
     return run.mined.assign(data=e.data, split=e.split, view=e.view, run=run.id)
 
