@@ -40,8 +40,8 @@ def trials(data: pd.DataFrame, margin: str, default: str, *, y: str = "MAP@R") -
                 ax.plot(part["lr"][other], part[y][other], **style | {"mfc": "white"}, ls="",
                         label="its other forms")  # fmt: skip
             top = part.loc[part[y].idxmax()]
-            ax.plot(top["lr"], top[y], "o", mfc="none", mec="black", ms=10, mew=0.8,
-                    label="best of its arm")  # fmt: skip
+            ax.scatter(top["lr"], top[y], 100, facecolors="none", edgecolors="black", lw=0.8,
+                       label="best of its arm")  # fmt: skip
         ax.set(xscale="log", xlabel="learning rate, $10^{-4}$", title=name)
         ax.minorticks_off()
         ax.margins(0.1)
