@@ -7,12 +7,16 @@ from tests.study.figures.frames import SEEDS
 from xbmlib.study.figures import ablation_memory_ratio
 
 
-def test_the_memory_ratio_has_seeds_of_its_own():
-    """Oracle: 5 at profile full, else 1, or the number that is given."""
-    cases = (({}, 5), ({"seeds": 2}, 2), ({"profile": "quick"}, 1))
-    for given, n in cases:
-        found = ablation_memory_ratio.experiments(ablation_memory_ratio.Parameters(**given))
-        assert {e.seed for e in found} == set(range(n))
+def test_every_ratio_has_the_same_updates_and_seeds():
+    """Oracle: Section 4.1 and the released code: K = 4; one length, three seeds at each R_M."""
+    found = ablation_memory_ratio.experiments(ablation_memory_ratio.Parameters())
+    assert {(e.batch, e.k, e.steps, e.loss) for e in found} == {(16, 4, 12_000, "contrastive")}
+    for ratio in (0.0, 0.01, 0.1, 0.3, 1.0):
+        assert [e.seed for e in found if (e.data, e.ratio) == ("hanzi", ratio)] == [0, 1, 2]
+    # Fig. 7 takes its images from both ends.
+    assert {e.ratio for e in found if e.neighbours} == {0.0, 1.0}
+    one = ablation_memory_ratio.Parameters(ratio=0.05, seeds=1)
+    assert {e.ratio for e in ablation_memory_ratio.experiments(one)} == {0.0, 0.05}
 
 
 # R@1 of each data set at R_M = 0, 0.01, 0.1, 0.3 and 1.

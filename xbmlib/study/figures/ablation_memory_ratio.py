@@ -13,15 +13,18 @@ from xbmlib.paper.arms import NO_MEMORY, arm, percent
 from xbmlib.study.comparison import Quantity, at, standing
 from xbmlib.study.notebook import StudyParameters
 from xbmlib.study.parallel import run_all
-from xbmlib.study.profiles import experiment
+from xbmlib.study.profiles import Profile
+from xbmlib.study.protocol import experiment
 from xbmlib.study.verdict import Verdict, judged
 from xbmlib.study.words import change, listed
 from xbmlib.training.experiment import Experiment
 from xbmlib.training.store import Run, RunStore
 
 BATCH = 16
-# A larger batch with no memory to compare with, on the first data set.
-REFERENCE = 64
+# R_M of the runs that Fig. 7 takes its images from, and the number of its queries.
+RETRIEVED, SAMPLED = (0.0, 1.0), 2000
+# Evaluations of a run, the last of them after its last step.
+EVALUATIONS = 6
 # The R_M of the paper's example, and the one that the claim of saturation calls moderate.
 ONE_PERCENT, MODERATE = 0.01, 0.3
 
@@ -33,22 +36,21 @@ class Parameters(StudyParameters):
 
     ratio: Annotated[float, Field(ge=0, le=1)] | None = None
 
-    @property
-    def seed_range(self) -> range:
-        """The seeds to run."""
-        return range(self.seeds or self.size.ratio_seeds or self.size.seeds)
+
+def point(profile: Profile, data: str, ratio: float, seed: int) -> Experiment:
+    """The run of one point; those of Fig. 7 store the images that they retrieve."""
+    found = experiment(profile, BATCH, seed=seed, ratio=ratio, data=data, evaluations=EVALUATIONS)
+    return found.replace(neighbours=SAMPLED) if ratio in RETRIEVED else found
 
 
 def experiments(parameters: Parameters) -> list[Experiment]:
-    """The baseline and each R_M at batch 16; the larger batch too, unless ``ratio`` is given."""
+    """The baseline and each R_M at batch 16, on every data set."""
     profile = parameters.size
     ratios = profile.ratios if parameters.ratio is None else (parameters.ratio,)
-    points = [(data, BATCH, ratio) for data in profile.ratio_data for ratio in (0.0, *ratios)]
-    if parameters.ratio is None:
-        points.append((profile.first, REFERENCE, 0.0))
     return [
-        experiment(profile, batch, seed=seed, ratio=ratio, data=data)
-        for data, batch, ratio in points
+        point(profile, data, ratio, seed)
+        for data in profile.ratio_data
+        for ratio in (0.0, *ratios)
         for seed in parameters.seed_range
     ]
 
@@ -71,11 +73,8 @@ def _stored(parameters: Parameters, store: RunStore, have: set[str]) -> list[Run
     for id in store.ids():
         if id not in have:
             e = store.experiment(id)
-            known = e.batch == BATCH or (e.batch, e.ratio) == (REFERENCE, 0)
-            known = known and e.data in parameters.size.ratio_data
-            if known and e == experiment(
-                parameters.size, e.batch, seed=e.seed, ratio=e.ratio, data=e.data
-            ):
+            known = e.batch == BATCH and e.data in parameters.size.ratio_data
+            if known and e == point(parameters.size, e.data, e.ratio, e.seed):
                 found.append(store.load(id))
     return found
 
