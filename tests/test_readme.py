@@ -210,7 +210,8 @@ def test_the_conclusion_says_what_came_out():
     phrases = list(HEADLINES.values())
     agreeing = ", ".join([phrases[0], *phrases[2:]])
     assert found.startswith(
-        f"Of the main claims came out *as in the paper*, {agreeing}; *undecided*, {phrases[1]}. "
+        f"Of the main claims, these came out *as in the paper*: {agreeing}; *undecided*: "
+        f"{phrases[1]}. "
         f"Of all {len(names)} claims of the paper: ✓ agrees {len(names) - 1}, ? undecided 1 ("
     )
     assert found.count(". ") == 2
@@ -233,7 +234,7 @@ def test_the_calibration_counts_warnings():
     judged = [("hurt", True), ("hurt", False), ("between", True), ("healthy", False)]
     rows = [("setting", "hurt", True), *(("calibration", *row) for row in judged)]
     found = calibration(pd.DataFrame(rows, columns=["use", "outcome", "warned"]))
-    assert "warned of 1 of 2 that a memory hurt and of 0 of 1 healthy" in found
+    assert "warned in 1 of the 2 where a memory hurt and in 0 of the 1 healthy" in found
 
 
 def test_a_part_without_its_marks_is_refused():

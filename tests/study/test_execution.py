@@ -1,6 +1,7 @@
 """Tests of how a notebook's kernel is reached."""
 
 import sys
+import tempfile
 from pathlib import Path
 
 import nbformat
@@ -47,3 +48,17 @@ def test_a_parameter_that_python_reserves(tmp_path):
     assert done.stderr.strip().endswith("SyntaxError: invalid syntax")
     counts = [c.execution_count for c in nbformat.read(out, 4).cells if c.cell_type == "code"]
     assert [count for count in counts if count] == [1, 2] and not (tmp_path / "root").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="its kernels are reached over TCP")
+def test_a_path_too_long_for_a_socket_file_leaves_tcp(tmp_path, monkeypatch):
+    """Oracle: sockaddr_un: a path of over 107 bytes cannot be bound."""
+    folder = tmp_path / ("a" * 60) / ("b" * 60)
+    folder.mkdir(parents=True)
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    with execution.sockets() as connection:
+        assert connection == {}
+    monkeypatch.setattr(tempfile, "tempdir", "/tmp")
+    with execution.sockets() as connection:
+        assert connection.KernelManager.transport == "ipc"
+    assert not list(folder.iterdir())

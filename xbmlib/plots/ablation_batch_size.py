@@ -64,8 +64,8 @@ def by_sampler(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
         curve(ax, rows, "batch", "change", **look("memory" if ratio else "batch"),
               ls="-" if sampler == "pk" else ":",
               label=f"{label(arm(float(ratio)))}, {NAMES[str(sampler)]}")  # fmt: skip
-    _paper(ax, _NONE, "batch", f"paper (SOP), {NO_MEMORY}")
-    _paper(ax, _MEMORY, "memory", "paper (SOP), memory")
+    _paper(ax, _NONE, "batch", f"paper (SOP), {LOSS}, {NO_MEMORY}")
+    _paper(ax, _MEMORY, "memory", f"paper (SOP), {LOSS}, memory")
     return _finish(ax, part, f"{_first(data)}, {LOSS}")
 
 
@@ -95,7 +95,7 @@ def _curves(data: pd.DataFrame, by: str, of: str, ax: Axes | None) -> Axes:
     ax = axes(ax)
     for name, rows in data.groupby(by, sort=False):
         curve(ax, rows, "batch", "change", **look(str(name)), label=loss_name(str(name)))
-    _paper(ax, _NONE, "batch", f"paper (SOP), {NO_MEMORY}")
+    _paper(ax, _NONE, "batch", f"paper (SOP), {LOSS}, {NO_MEMORY}")
     return _finish(ax, data, f"{of}, {NO_MEMORY}")
 
 
@@ -108,7 +108,7 @@ def _paper(ax: Axes, r1: dict[int, float], key: str, name: str) -> None:
 def _finish(ax: Axes, data: pd.DataFrame, title: str) -> Axes:
     sizes: Sequence[int] = sorted(data["batch"].unique())
     ax.axhline(0, color=COLOURS["bare"], lw=0.7)
-    ax.set(xscale="log", xlabel="mini-batch size m", ylabel="R@1 minus that at batch 16 (points)")
+    ax.set(xscale="log", xlabel="mini-batch size m", ylabel="R@1 minus the baseline's (points)")
     ax.set_title(f"{title}, {seeds(data)}")
     ax.set_xticks(sizes, [str(size) for size in sizes])
     ax.minorticks_off()

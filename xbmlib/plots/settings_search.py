@@ -38,15 +38,18 @@ def trials(data: pd.DataFrame, margin: str, default: str, *, y: str = "MAP@R") -
                             label=f"{label(str(arm))}, {margin} = {value:g}")  # fmt: skip
             if other.any():
                 ax.plot(part["lr"][other], part[y][other], **style | {"mfc": "white"}, ls="",
-                        label="its other forms")  # fmt: skip
+                        label="memory, other forms")  # fmt: skip
             top = part.loc[part[y].idxmax()]
             ax.scatter(top["lr"], top[y], 100, facecolors="none", edgecolors="black", lw=0.8,
                        label="best of its arm")  # fmt: skip
-        ax.set(xscale="log", xlabel="learning rate, $10^{-4}$", title=name)
+        counts = of_set["arm"].value_counts()
+        title = name if counts.nunique() == 1 else f"{name}, not finished"
+        ax.set(xscale="log", xlabel="learning rate, $10^{-4}$", title=title)
         ax.minorticks_off()
         ax.margins(0.1)
-        # Those that both arms tried; the others lie between.
-        rates = set.intersection(*(set(part["lr"]) for _, part in of_set.groupby("arm")))
+        # The trials between those of the grid have one arm and one margin each.
+        tried = of_set.groupby("lr").size()
+        rates = tried.index[tried > 1]
         ax.set_xticks(sorted(rates), [f"{1e4 * rate:g}" for rate in sorted(rates)])
     grid[0].set_ylabel(f"{y} (%), validation classes")
     letter(grid)

@@ -4,11 +4,14 @@ from xbmlib.extras import require_installed
 
 require_installed(
     "IPython",
+    "PIL",
+    "filelock",
     "ipywidgets",
     "matplotlib",
     "numpy",
     "pandas",
     "papermill",
+    "pyarrow",
     "pydantic",
     "scipy",
     "tqdm",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 import tempfile
 import warnings
@@ -69,13 +70,25 @@ def sockets() -> Iterator[Config]:
     """A configuration of one kernel by which it listens on socket files of its own.
 
     The ports of TCP, the default, are chosen before the kernel starts and free until it listens:
-    of notebooks that are executed in parallel, one now and then takes another's.
+    of notebooks that are executed in parallel, one now and then takes another's. TCP is left where
+    no socket file can be.
     """
-    if sys.platform == "win32":
-        yield Config()
-        return
     with tempfile.TemporaryDirectory(prefix="xbm-") as folder:
-        yield Config(KernelManager={"transport": "ipc", "ip": f"{folder}/kernel"})
+        path = f"{folder}/kernel"
+        own = {"KernelManager": {"transport": "ipc", "ip": path}}
+        yield Config(own if _can_listen(f"{path}-0") else {})
+
+
+def _can_listen(path: str) -> bool:
+    """Whether a socket file can be there: not on Windows, nor under a path of over 100 bytes."""
+    if sys.platform == "win32":
+        return False
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.bind(path)
+        except OSError:
+            return False
+    return True
 
 
 class _Console:

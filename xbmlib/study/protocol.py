@@ -1,7 +1,8 @@
-"""The paper's protocol: K = 4, equal updates at every batch size, the same search for both arms.
+"""The protocol: the paper's where it states one, the released code's where it does not.
 
-What the paper does not state for our backbone and data, and the learning rate and margin of each
-arm, come from :mod:`xbmlib.study.search_protocol`, which chooses on the validation classes.
+K = 4 is the code's; an equal number of updates at every batch size and an equal search of both arms
+are this study's. What neither states for our backbone and data, and the learning rate and margin of
+each arm, come from :mod:`xbmlib.study.search_protocol`, which chooses on the validation classes.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ SHARED_FIELDS: dict[str, Any] = {"k": 4, "dim": 256, "pooling": "max", "schedule
 LOSS_FIELDS: dict[str, dict[str, Any]] = {"triplet": {"reduction": "mean"}}
 # The iteration at which the memory joins (Section 3.3), and its largest share of a shorter run:
 # that of the search.
-START, START_SHARE = 1000, 6
+START, START_SHARE = 1000, 1 / 6
 RATIOS = (0.0, 1.0)
 # What Section 3.3 and Algorithm 1 leave to an implementation, or state and the released code does
 # otherwise: how the memory starts, and which losses are minimised.
@@ -55,7 +56,7 @@ class Arm:
     def fields(self, steps: int, settings: dict[str, Any]) -> dict[str, Any]:
         """The fields of a run of a number of updates with settings of the search."""
         fixed = SHARED_FIELDS | FORM | LOSS_FIELDS.get(self.loss, {})
-        start = min(START, steps // START_SHARE)
+        start = min(START, round(steps * START_SHARE))
         return fixed | vars(self) | {"steps": steps, "start": start} | settings
 
 

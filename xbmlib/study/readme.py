@@ -12,10 +12,11 @@ from xbmlib.study.statistics import Outcome
 
 # The claims that the README shows, by name, and what each says.
 HEADLINES = {
-    claims.GAINS_AT_BATCH_16: "a gain of over 20 points at batch 16, at every R_M",
+    claims.GAINS_AT_BATCH_16: "a gain of over 20 points at batch 16, in the mean over R_M",
     claims.CONTRASTIVE_GAINS: "a gain of 12 to 22.5 points with the contrastive loss at batch 64",
     claims.EVERY_LOSS_GAINS: "a gain with each of three losses on each of three data sets",
-    claims.BATCH_16_BEATS_256: "batch 16 with memory above batch 256 with no memory",
+    claims.BATCH_16_BEATS_256: "batch 16 with memory above batch 256 with no memory, "
+    "at an equal number of training images",
     claims.BATCH_MATTERS_LITTLE: "a small effect of the batch size with memory",
     claims.DRIFT_SMALL: "a small feature drift",
     claims.NEGATIVES_THROUGHOUT: "valid negatives from the memory throughout the training",
@@ -27,7 +28,7 @@ _SAID: dict[Outcome, str] = {
     "partly": "in part",
     "disagrees": "not as in the paper",
     "undecided": "undecided",
-    "not testable here": "not tested by these runs",
+    "not testable here": "not decided by these runs",
 }
 
 
@@ -52,12 +53,12 @@ def conclusion(rows: pd.DataFrame) -> str:
     for outcome, said in _SAID.items():
         phrases = shown.loc[shown["outcome"] == outcome, "phrase"]
         if len(phrases):
-            parts.append(f"*{said}*, {', '.join(phrases)}")
+            parts.append(f"*{said}*: {', '.join(phrases)}")
     return (
-        f"Of the main claims came out {'; '.join(parts)}. Of all {len(rows)} claims of the paper: "
-        f"{counts(rows)} ([each with its rule](docs/claims.md)). Every number is measured on "
-        "rendered characters and emoji, with a compact network where no other is named; none is "
-        "one on the paper's photographs."
+        f"Of the main claims, these came out {'; '.join(parts)}. Of all {len(rows)} claims of the "
+        f"paper: {counts(rows)} ([each with its rule](docs/claims.md)). Every R@1 is measured on "
+        "rendered characters and emoji with a compact network; costs are also of GoogLeNet on "
+        "random input; nothing is measured on the paper's photographs."
     )
 
 
@@ -85,14 +86,14 @@ def calibration(runs: pd.DataFrame) -> str:
     warned = runs[runs["use"] == "calibration"].groupby("outcome")["warned"].agg(["size", "sum"])
     hurt, healthy = warned.loc["hurt"], warned.loc["healthy"]
     return (
-        f"On runs that did not set its thresholds it warned of {hurt['sum']} of {hurt['size']} "
-        f"that a memory hurt and of {healthy['sum']} of {healthy['size']} healthy ones "
+        f"On runs that did not set its thresholds it warned in {hurt['sum']} of the {hurt['size']} "
+        f"where a memory hurt and in {healthy['sum']} of the {healthy['size']} healthy ones "
         "([`results/diagnosis.csv`](results/diagnosis.csv))."
     )
 
 
 def protocol(trials: pd.DataFrame) -> str:
-    """The best trial of each arm under the paper's protocol, where both have equally many.
+    """The best trial of each arm under the paper's protocol, where the search has finished.
 
     Args:
         trials: results/search_protocol.csv.

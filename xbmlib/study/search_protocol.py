@@ -36,7 +36,7 @@ from xbmlib.training.store import Run, RunStore
 
 UPDATES = 6_000
 Grid = dict[str, tuple[float, ...]]
-# By batch size and loss. λ = 0.5 is the paper's; η = 0.1, the released code's.
+# By batch size and loss. λ = 0.5 and η = 0.1 are the released code's.
 GRIDS: dict[tuple[int, str], Grid] = {
     (16, "contrastive"): {"lr": (2e-4, 4e-4, 8e-4), "lam": (0.5, 0.7)},
     (64, "contrastive"): {"lr": (4e-4, 8e-4, 1.6e-3), "lam": (0.5, 0.7)},

@@ -191,11 +191,13 @@ def closing(data: pd.DataFrame, parameters: Parameters) -> str:
     main = main_network(data)
     by_delta = main.groupby(["delta", "seed"])["drift"].max().groupby("delta").mean()
     largest = listed([f"{d:.2f} at Δt = {delta}" for delta, d in by_delta.items()])
-    decayed = main[main["decays"] == main["decays_then"]].groupby(["decays", "delta"])["drift"]
-    means = decayed.mean().unstack("decays")
+    settled = main[main["decays"] == main["decays_then"]]
+    settled = settled[settled["step"] > paper.DRIFT_STABLE_AFTER.value]
+    means = settled.groupby(["decays", "delta"])["drift"].mean().unstack("decays")
     times = (means[0] / means[1]).dropna() if {0, 1} <= set(means) else []
     slower = (
-        f" At a tenth of the learning rate mean D is smaller by a factor of "
+        f" After {paper.DRIFT_STABLE_AFTER.value:,} iterations, mean D at a tenth of the learning "
+        f"rate is smaller by a factor of "
         f"{listed([f'{x:.1f}' for x in times])}: embeddings move with the weights."
         if len(times)
         else ""
