@@ -27,12 +27,13 @@ def memory_ratio(data: pd.DataFrame, *, y: str = "R@1", ax: Axes | None = None) 
         key = "memory" if len(names) == 1 else name
         points = gains[(gains["data"] == name) & (gains["ratio"] > 0)]
         if len(points):
-            text = f"ours, {name}, batch 16, {seeds(points)}"
+            text = f"ours, {name}, {seeds(points)}"
             curve(ax, points, "ratio", "gain", **look(key), label=text)
     ax.axhline(0, color=COLOURS["batch"], label=f"{NO_MEMORY}, same data")
     if y == "R@1":
         _paper(ax)
     ax.set(xscale="log", xlabel="memory ratio $R_M$ = M / N", ylabel=f"gain in {y} (points)")
+    ax.set_title("contrastive, batch 16 where no other is named")
     ratios = sorted(data.loc[data["ratio"] > 0, "ratio"].unique())
     ax.set_xticks(ratios, [percent(ratio) for ratio in ratios])
     ax.minorticks_off()
@@ -79,8 +80,8 @@ def _paper(ax: Axes) -> None:
     in_shop = {ratio: stated.value for (_, ratio), stated in paper.RATIO_R1.items()}
     sop = {ratio: stated.value for ratio, stated in paper.RATIO_R1_BATCH_64.items()}
     ax.axhline(paper.GAIN_BATCH_16.value, color=COLOURS["paper"], ls=":",
-               label="paper, 3 sets, batch 16: over this")  # fmt: skip
-    for name, batch, values in (("In-shop", 16, in_shop), ("SOP", 64, sop)):
+               label=f"paper, 3 sets: over {paper.GAIN_BATCH_16.value:g}")  # fmt: skip
+    for name, other, values in (("In-shop", "", in_shop), ("SOP", ", batch 64", sop)):
         gains = {ratio: value - values[0.0] for ratio, value in values.items() if ratio}
         ax.plot(list(gains), list(gains.values()), MARKERS[name], mfc="white",
-                color=COLOURS["paper"], label=f"paper, {name}, batch {batch}")  # fmt: skip
+                color=COLOURS["paper"], label=f"paper, {name}{other}")  # fmt: skip
