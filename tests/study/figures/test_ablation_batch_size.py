@@ -71,9 +71,11 @@ def test_the_figure_shows_changes_beside_the_papers():
         figure = plot.batch_size(data)
     for ax in figure.axes:
         theirs = {ln.get_label(): ln.get_ydata() for ln in ax.lines if "paper" in ln.get_label()}
-        assert theirs["paper (SOP), no memory"] == pytest.approx([63.9 - 46.6, 25.1])
+        assert theirs["paper (SOP), contrastive, no memory"] == pytest.approx([63.9 - 46.6, 25.1])
         if ax is figure.axes[2]:
-            assert theirs["paper (SOP), memory"] == pytest.approx([78.2 - 46.6, 77.4 - 46.6])
+            assert theirs["paper (SOP), contrastive, memory"] == pytest.approx(
+                [78.2 - 46.6, 77.4 - 46.6]
+            )
     drawn = [
         {c.get_label(): list(c.lines[0].get_ydata()) for c in ax.containers} for ax in figure.axes
     ]

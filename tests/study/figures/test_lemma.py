@@ -12,7 +12,7 @@ def test_lemma_1_in_each_network_and_its_embedding_layer():
     """
     rows = [
         {"backbone": name, "data": "hanzi", "seed": s, "steps": steps, "C": 30.0 + s, "C_head": 0.5,
-         "below_one": 0.4 + s / 100, "below_one_head": 0.7 + s / 100}
+         "below_one": 0.4 + s / 100, "below_one_head": 0.7 + s / 100, "delta": 10}
         for name, steps in (("compact", 3000), ("googlenet", 600))
         for s in (-1, 0, 1)
     ]  # fmt: skip
