@@ -85,7 +85,7 @@ def test_plan_is_what_the_notebook_asks_for(name, profile, monkeypatch, tmp_path
 
 def test_plan_names_each_run_once():
     """Oracle: identify, one at a time; and Experiment from the plan's JSON."""
-    names = ["cost", "ablation_memory_ratio"]
+    names = ["losses_with_memory", "recall_sop"]
     planned = json.loads(json.dumps(plan("smoke", names)))
     assert planned["profile"] == "smoke"
     assert list(planned["notebooks"]) == names
@@ -93,8 +93,8 @@ def test_plan_names_each_run_once():
         ids = [identify(e) for e in experiments(name, "smoke")]
         assert planned["notebooks"][name] == ids
     first, second = (set(ids) for ids in planned["notebooks"].values())
-    # Batch 64 with no memory is a row of Table 2 and a point of Fig. 1.
-    assert len(first & second) == 1
+    # Both arms of the contrastive loss on SOP's counterpart are of Table 1 and of Table 3.
+    assert len(second) == 2 and second < first
     assert set(planned["runs"]) == first | second
     for id, values in planned["runs"].items():
         assert identify(Experiment.from_dict(values)) == id
