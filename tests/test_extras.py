@@ -135,16 +135,42 @@ def test_what_is_installed_is_not_imported_to_see_it(tmp_path, monkeypatch):
     assert "present_module" not in sys.modules
 
 
+def run_without(package, command, folder):
+    """``python -m`` a command in a process in which a package is missing."""
+    (folder / "sitecustomize.py").write_text(f"import sys\nsys.modules[{package!r}] = None\n")
+    env = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, (folder, ROOT)))}
+    return subprocess.run([sys.executable, "-m", command], env=env, capture_output=True, text=True)
+
+
 @pytest.mark.parametrize("command", ["xbmlib.study", "xbmlib.study.sweep", "xbmlib.train",
                                      "xbmlib.datasets.pack", "xbmlib.report"])  # fmt: skip
 def test_a_command_ends_in_that_line_alone(command, tmp_path):
     """Oracle: ``python -m`` itself, without pandas: its exit code and all of its output."""
-    (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['pandas'] = None\n")
-    env = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, (tmp_path, ROOT)))}
-    done = subprocess.run([sys.executable, "-m", command], env=env, capture_output=True, text=True)
+    done = run_without("pandas", command, tmp_path)
     extra = "report" if command == "xbmlib.report" else "study"
     line = f"pandas is not installed: pip install 'xbmlib[{extra}]'\n"
     assert (done.returncode, done.stdout, done.stderr) == (1, "", line)
+
+
+@pytest.mark.parametrize("package", ["tqdm", "papermill", "scipy"])
+def test_the_site_names_what_its_notebooks_lack(package, tmp_path):
+    """Oracle: ``python -m`` itself, without a package that only the study imports."""
+    done = run_without(package, "xbmlib.report", tmp_path)
+    line = f"{package} is not installed: pip install 'xbmlib[study]'\n"
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", line)
+
+
+def test_a_command_of_another_package_goes_on(tmp_path):
+    """Oracle: ``python -m`` of a package that catches the error and prints it."""
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "__init__.py").write_text(
+        "try:\n    import xbmlib.study\nexcept ImportError as error:\n    found = error\n"
+    )
+    (other / "__main__.py").write_text("from other import found\nprint(found)\n")
+    done = run_without("pandas", "other", tmp_path)
+    line = "pandas is not installed: pip install 'xbmlib[study]'\n"
+    assert (done.returncode, done.stdout, done.stderr) == (0, line, "")
 
 
 def test_the_rest_works_without_any_extra():

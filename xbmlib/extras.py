@@ -62,8 +62,8 @@ def needs(extra: str) -> Iterator[None]:
 
     Raises:
         MissingExtra: one of them is not installed.
-        SystemExit: the same while Python looks for the module of ``python -m``, which ends with
-            that line instead of a traceback.
+        SystemExit: the same while Python looks for the module of ``python -m xbmlib.…``, which ends
+            with that line instead of a traceback.
     """
     try:
         yield
@@ -72,10 +72,18 @@ def needs(extra: str) -> Iterator[None]:
         if error.name is None or error.name.split(".")[0] == "xbmlib":
             raise
         message = f"{error.name} is not installed: pip install 'xbmlib[{extra}]'"
-        # What Python sets while it imports the folders that the command's module is in.
-        if sys.argv[:1] == ["-m"]:
+        if _looking_for_own_command():
             sys.exit(message)
         raise MissingExtra(message, name=error.name) from None
+
+
+def _looking_for_own_command() -> bool:
+    """Whether Python is importing the folders that the module of ``python -m xbmlib.…`` is in."""
+    # Until it has found the module, this stands in place of its path.
+    if sys.argv[:1] != ["-m"] or "-m" not in sys.orig_argv:
+        return False
+    named = sys.orig_argv[sys.orig_argv.index("-m") + 1 :]
+    return bool(named) and named[0].split(".")[0] == "xbmlib"
 
 
 @contextmanager

@@ -3,3 +3,6 @@
 from xbmlib.extras import require_installed
 
 require_installed("PIL", "nbformat", "pandas", extra="report")
+
+# Checks for what the notebooks need that the site executes.
+import xbmlib.study  # noqa: E402, F401
