@@ -21,12 +21,14 @@ from xbmlib.plots.style import (
     sets,
 )
 
+ITERATION = "iteration t, from scratch"
+
 
 def drift_curves(data: pd.DataFrame, deltas: Sequence[int] = (), *, ax: Axes | None = None) -> Axes:
     """D(x, t; Δt) against t, a curve per Δt; dashed lines where the learning rate decays.
 
     Args:
-        data: tidy: step, delta, drift, seed, decays.
+        data: tidy: backbone, data, step, delta, drift, seed, decays.
         deltas: the Δt to show; all of the data's by default.
         ax: the Axes to draw on; by default those of a new figure.
     """
@@ -35,9 +37,9 @@ def drift_curves(data: pd.DataFrame, deltas: Sequence[int] = (), *, ax: Axes | N
     decays = data[data["decays"] > 0].groupby("decays")["step"].min()
     for i, step in enumerate(decays):
         ax.axvline(step, color=GREY, lw=0.7, ls="--", label="lr ÷ 10" if i == 0 else None)
-    ax.set(yscale="log", xlabel="iteration t", ylabel="feature drift D(x, t; Δt)")
+    ax.set(yscale="log", xlabel=ITERATION, ylabel="feature drift D(x, t; Δt)")
+    ax.set_title(f"{data['backbone'].iloc[0]}, {sets(data)}, {seeds(data)}")
     ax.legend(ncols=2)
-    ax.set_title(f"{sets(data)}, batch 64, from scratch, {seeds(data)}")
     return ax
 
 
@@ -45,8 +47,8 @@ def lemma(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     """The empirical C = error / ε of Lemma 1 against t, a curve per Δt.
 
     Args:
-        data: tidy: step, delta, C and C_head (that of the embedding layer alone, shown
-            over all Δt), seed.
+        data: tidy: backbone, data, step, delta, C and C_head (that of the embedding layer alone,
+            shown over all Δt), seed.
         ax: the Axes to draw on; by default those of a new figure.
     """
     ax = axes(ax)
@@ -54,9 +56,9 @@ def lemma(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     band(ax, data, "step", "C_head", color=OKABE_ITO["black"], ls="--", lw=1,
          label="embedding layer alone")  # fmt: skip
     ax.axhline(1, color=GREY, lw=0.8, ls=":", label='paper: "often less than 1"')
-    ax.set(yscale="log", xlabel="iteration t", ylabel="C = gradient error / ε")
+    ax.set(yscale="log", xlabel=ITERATION, ylabel="C = gradient error / ε")
+    ax.set_title(f"{data['backbone'].iloc[0]}, {sets(data)}, {seeds(data)}")
     ax.legend(ncols=2)
-    ax.set_title(f"{sets(data)}, batch 64, from scratch, {seeds(data)}")
     return ax
 
 
@@ -72,21 +74,18 @@ def drift_and_lemma(data: pd.DataFrame) -> Figure:
     """The drift of each network side by side, on one scale, and C of the first of them.
 
     Args:
-        data: tidy, as for the two panels, with backbone; of the further networks, the Δt of the
-            first are shown.
+        data: tidy, as for the two panels; of the further networks, the Δt of the first are shown.
     """
-    networks = {str(name): part for name, part in data.groupby("backbone", sort=False)}
-    main = next(iter(networks.values()))
+    networks = [part for _, part in data.groupby("backbone", sort=False)]
+    main = networks[0]
     deltas = [int(delta) for delta in main["delta"].unique()]
     figure, parts = panels(len(networks) + 1, 2.7)
-    for (name, part), ax in zip(networks.items(), parts, strict=False):
+    for part, ax in zip(networks, parts, strict=False):
         drift_curves(part, deltas, ax=ax)
-        ax.set_title(f"{name}, {sets(part)}, {seeds(part)}")
         if ax is not parts[0]:
             ax.sharey(parts[0])
             ax.set_ylabel("")
     lemma(main, ax=parts[-1])
-    parts[-1].set_title(main["backbone"].iloc[0])
     letter(parts)
     legend_below(figure, parts, 6)
     return figure
