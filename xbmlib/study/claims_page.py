@@ -8,15 +8,15 @@ import pandas as pd
 
 from xbmlib.study.plan import NOTEBOOKS
 from xbmlib.study.statistics import Outcome
-from xbmlib.study.verdict import MARKS
+from xbmlib.study.verdict import MARKS, counted
 
 _HEAD = """\
 # Claims and verdicts
 
 Every claim of the paper, under the notebook whose figure shows it; the questions that go beyond the
 paper follow at the end and count as none of its claims. n is the number of seeds, ± the standard
-deviation over them, p that of the rule's test, adjusted by Holm over all claims in brackets. All
-numbers are measured on rendered images, not on the paper's photographs.
+deviation over them, p that of the rule's test, adjusted by Holm over all claims in brackets. Every
+R@1 is measured on rendered images; nothing is measured on the paper's photographs.
 
 This page is written by `python -m xbmlib.study.summary` from `results/verdicts/`;
 `results/claims.csv` and `results/followups.csv` are the same as tables.
@@ -27,14 +27,6 @@ _COLUMNS = ("| verdict | paper | ours | data | n |", "|---|---|---|---|---|")
 def badge(outcome: Outcome) -> str:
     """An outcome with its mark, in bold."""
     return f"**{MARKS[outcome]} {outcome}**"
-
-
-def counts(rows: pd.DataFrame) -> str:
-    """The number of verdicts of each outcome that occurs, in words."""
-    found = rows["outcome"].value_counts()
-    return ", ".join(
-        f"{mark} {name} {found[name]}" for name, mark in MARKS.items() if name in found
-    )
 
 
 def cell(text: str) -> str:
@@ -51,7 +43,7 @@ def page(claims: pd.DataFrame, followups: pd.DataFrame) -> str:
     """
     parts = [_HEAD]
     for title, rows in (("The paper's claims", claims), ("Beyond the paper", followups)):
-        parts.append(f"## {title}\n\n{len(rows)} verdicts: {counts(rows)}.\n")
+        parts.append(f"## {title}\n\n{len(rows)} verdicts: {counted(rows['outcome'])}.\n")
         for name in (*NOTEBOOKS, *sorted(set(rows["notebook"]) - set(NOTEBOOKS))):
             parts += _section(name, rows[rows["notebook"] == name])
     return "\n".join(parts)

@@ -7,8 +7,9 @@ import re
 import pandas as pd
 
 from xbmlib.paper import claims
-from xbmlib.study.claims_page import badge, cell, counts
+from xbmlib.study.claims_page import badge, cell
 from xbmlib.study.statistics import Outcome
+from xbmlib.study.verdict import counted
 
 # The claims that the README shows, by name, and what each says.
 HEADLINES = {
@@ -56,9 +57,9 @@ def conclusion(rows: pd.DataFrame) -> str:
             parts.append(f"*{said}*: {', '.join(phrases)}")
     return (
         f"Of the main claims, these came out {'; '.join(parts)}. Of all {len(rows)} claims of the "
-        f"paper: {counts(rows)} ([each with its rule](docs/claims.md)). Every R@1 is measured on "
-        "rendered characters and emoji with a compact network; costs are also of GoogLeNet on "
-        "random input; nothing is measured on the paper's photographs."
+        f"paper: {counted(rows['outcome'])} ([each with its rule](docs/claims.md)). Every R@1 is "
+        "measured on rendered characters and emoji with a compact network; costs are also of "
+        "GoogLeNet on random input; nothing is measured on the paper's photographs."
     )
 
 
@@ -93,7 +94,7 @@ def calibration(runs: pd.DataFrame) -> str:
 
 
 def protocol(trials: pd.DataFrame) -> str:
-    """The best trial of each arm under the paper's protocol, where the search has finished.
+    """The best trial of each arm under the paper's protocol, where both have equally many.
 
     Args:
         trials: results/search_protocol.csv.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
@@ -23,6 +24,12 @@ MARKS: dict[Outcome, str] = {
 }
 # Rule of :func:`clear`.
 BY_TEST = "the mean over seeds is above 0 (paired one-sided t at 5%)"
+
+
+def counted(outcomes: Iterable[Outcome]) -> str:
+    """How many there are of each outcome that occurs, with its mark."""
+    found = Counter(outcomes)
+    return ", ".join(f"{mark} {name} {found[name]}" for name, mark in MARKS.items() if found[name])
 
 
 class Verdict(BaseModel):

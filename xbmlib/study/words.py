@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from xbmlib.study.verdict import MARKS, Verdict, clear
+from xbmlib.study.verdict import Verdict, clear, counted
 
 
 def listed(parts: Sequence[str]) -> str:
@@ -48,12 +48,6 @@ def tally(verdicts: Sequence[Verdict]) -> str:
         ("the paper's claims", [v for v in verdicts if v.name]),
         ("questions beyond the paper", [v for v in verdicts if not v.name]),
     ):
-        outcomes = [v.outcome for v in found]
-        counts = [
-            f"{mark} {outcome} {outcomes.count(outcome)}"
-            for outcome, mark in MARKS.items()
-            if outcome in outcomes
-        ]
-        if counts:
-            sentences.append(f"Verdicts on {kind}: {', '.join(counts)}.")
+        if found:
+            sentences.append(f"Verdicts on {kind}: {counted(v.outcome for v in found)}.")
     return " ".join(sentences)
