@@ -55,22 +55,35 @@ def test_the_ends_of_int64(kind, settings, end):
         assert torch.equal(g, w)
 
 
-@pytest.mark.parametrize("end", [-(2**63), 2**63 - 3], ids=["lowest", "highest"])
-def test_queue_sampler_and_recall_at_the_ends_of_int64(end):
-    """Oracle: the same classes under small labels."""
-    labels = torch.arange(24) % 3
-    far, v = labels + end, torch.randn(24, 4, generator=torch.Generator().manual_seed(0))
+def embeddings():
+    """24 of them."""
+    return torch.randn(24, 4, generator=torch.Generator().manual_seed(0))
+
+
+def assert_equal_throughout(other, labels, stored):
+    """Queue, sampler and recall take ``other`` as the same classes as ``labels``; the queue holds
+    ``stored``.
+    """
+    v = embeddings()
     memory = CrossBatchMemory(30, 4)
-    memory.enqueue(v, far, far)
-    assert torch.equal(memory.labels, far) and torch.equal(memory.ids, far)
-    assert list(PKSampler(far, 2, 3, steps=4)) == list(PKSampler(labels, 2, 3, steps=4))
+    memory.enqueue(v, other, other)
+    assert torch.equal(memory.labels, stored) and torch.equal(memory.ids, stored)
+    assert list(PKSampler(other, 2, 3, steps=4)) == list(PKSampler(labels, 2, 3, steps=4))
     for measure in (
         lambda y: recall_at_k(v, y, [1, 2]),
         lambda y: recall_at_k(v[:9], y[:9], [1], v[9:], y[9:]),
         lambda y: map_at_r(v, y),
         lambda y: one_per_class(v, y, [1]),
     ):
-        assert measure(far) == measure(labels)
+        assert measure(other) == measure(labels)
+
+
+@pytest.mark.parametrize("end", [-(2**63), 2**63 - 3], ids=["lowest", "highest"])
+def test_queue_sampler_and_recall_at_the_ends_of_int64(end):
+    """Oracle: the same classes under small labels."""
+    labels = torch.arange(24) % 3
+    far = labels + end
+    assert_equal_throughout(far, labels, stored=far)
 
 
 @each_dtype
@@ -78,18 +91,8 @@ def test_queue_sampler_and_recall(dtype):
     """Oracle: the same with int64."""
     labels = torch.arange(24) % 2
     narrow = labels.to(dtype)
-    v = torch.randn(24, 4, generator=torch.Generator().manual_seed(0))
-    memory = CrossBatchMemory(30, 4)
-    memory.enqueue(v, narrow, narrow)
-    assert torch.equal(memory.labels, labels) and torch.equal(memory.ids, labels)
-    assert list(PKSampler(narrow, 2, 3, steps=4)) == list(PKSampler(labels, 2, 3, steps=4))
-    for measure in (
-        lambda y: recall_at_k(v, y, [1, 2]),
-        lambda y: recall_at_k(v[:9], y[:9], [1], v[9:], y[9:]),
-        lambda y: map_at_r(v, y),
-        lambda y: one_per_class(v, y, [1]),
-    ):
-        assert measure(narrow) == measure(labels)
+    v = embeddings()
+    assert_equal_throughout(narrow, labels, stored=labels)
     xbm = XBM(ContrastiveLoss(), size=30, dim=4, start=0)
     value = xbm(v.clone().requires_grad_(), narrow)
     assert value == XBM(ContrastiveLoss(), size=30, dim=4, start=0)(v.requires_grad_(), labels)

@@ -8,7 +8,17 @@ with needs("study"):
     from xbmlib.paper.protocols import PROTOCOLS, Part, Protocol
     from xbmlib.paper.settings import LOSS_FIELDS, SETTINGS, Setting, differences
     from xbmlib.paper.stated import *  # noqa: F403
-    from xbmlib.paper.tables import COST, LOSSES, RECALL, SETS, Cost, Row, first_measure, table
+    from xbmlib.paper.tables import (
+        COST,
+        LOSSES,
+        RECALL,
+        SETS,
+        Cost,
+        Row,
+        first_measure,
+        r1_of_both_arms,
+        table,
+    )
 
 __all__ = [
     "COST",
@@ -28,5 +38,6 @@ __all__ = [
     "differences",
     "disagreements",
     "first_measure",
+    "r1_of_both_arms",
     "table",
 ]

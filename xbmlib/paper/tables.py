@@ -124,6 +124,12 @@ def first_measure(name: str) -> str:
     return next(measure for measure in reversed(SETS[name]) if measure.endswith("R@1"))
 
 
+def r1_of_both_arms(name: str, loss: str) -> tuple[float, float]:
+    """R@1 of Table 1 with a loss on one of SETS: with no memory, and with memory."""
+    none, memory = (LOSSES[name, loss, arm][first_measure(name)] for arm in (NO_MEMORY, MEMORY))
+    return none, memory
+
+
 def _cells(text: str) -> list[float | None]:
     return [None if cell == "-" else float(cell) for cell in text.split()]
 

@@ -10,9 +10,7 @@ from matplotlib.axes import Axes
 
 from xbmlib import paper
 from xbmlib.paper.arms import MEMORY, NO_MEMORY, label, side
-from xbmlib.plots.style import COLOURS, COLUMN, MARKERS, legend_below, look, seeds
-
-KEYS = {NO_MEMORY: "batch", MEMORY: "memory"}
+from xbmlib.plots.style import ARMS, COLOURS, COLUMN, MARKERS, legend_below, look, seeds
 
 
 def recall_table(data: pd.DataFrame) -> Axes:
@@ -65,5 +63,5 @@ def _arms(ax: Axes, y: int, rows: pd.DataFrame, source: str) -> None:
 def _look(arm: str, source: str) -> dict[str, Any]:
     """The arm's own look; of the paper its marker in grey, hollow."""
     if source == "ours":
-        return look(KEYS[arm])
-    return look("paper") | {"marker": MARKERS[KEYS[arm]]}
+        return look(ARMS[arm])
+    return look("paper") | {"marker": MARKERS[ARMS[arm]]}

@@ -6,9 +6,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from xbmlib.paper.arms import label, side
-from xbmlib.plots.style import legend_below, letter, look, panels
+from xbmlib.plots.style import ARMS, legend_below, letter, look, panels
 
-KEYS = {"no memory": "batch", "memory": "memory"}
 LINES = (":", "--", "-")
 
 
@@ -29,7 +28,7 @@ def trials(data: pd.DataFrame, margin: str, default: str, *, y: str = "MAP@R") -
     for ax, name in zip(grid, names, strict=True):
         of_set = data[data["data"] == name]
         for arm, part in of_set.groupby("arm", sort=False):
-            style = look(KEYS[side(str(arm))])
+            style = look(ARMS[side(str(arm))])
             other = part["form"].notna() & (part["form"] != default)
             for value, line in lines.items():
                 found = part[(part["margin"] == value) & ~other].sort_values("lr")

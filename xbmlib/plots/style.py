@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import Normal, Stroke
 
 from xbmlib import paper
+from xbmlib.paper.arms import MEMORY, NO_MEMORY
 
 # Widths in print, in inches: one column, 85 mm, and the page, 175 mm.
 COLUMN, PAGE = 85 / 25.4, 175 / 25.4
@@ -61,6 +62,8 @@ MARKERS = {
     "multi_similarity": "X",
     "triplet": "h",
 }
+# The two arms, by :func:`xbmlib.paper.arms.side`, to their keys above.
+ARMS = {NO_MEMORY: "batch", MEMORY: "memory"}
 # A data set of the paper looks like the one that stands in its place, under both of its names.
 for _look in (COLOURS, MARKERS):
     _look |= {name: _look[ours] for ours, names in paper.COUNTERPARTS.items() for name in names}

@@ -114,9 +114,14 @@ def next_trials(pair: tuple[Arm, Arm], grid: Grid, scores: Scores) -> list[Trial
     return first + second + [Trial.of(pair[0], s) for s in between(none, grid)] + forms
 
 
+def margin_of(grid: Grid) -> str:
+    """The field of a grid beside the learning rate: λ, or η of the triplet loss."""
+    return next(name for name in grid if name != "lr")
+
+
 def between(settings: dict[str, float], grid: Grid) -> list[dict[str, float]]:
     """Three settings between those of the grid: a margin, and a rate on either side."""
-    margin = next(name for name in grid if name != "lr")
+    margin = margin_of(grid)
     middle = sum(grid[margin]) / len(grid[margin])
     rates = [float(f"{settings['lr'] * factor:.3g}") for factor in (2**-0.5, 2**0.5)]
     return [settings | {margin: middle}, *(settings | {"lr": rate} for rate in rates)]

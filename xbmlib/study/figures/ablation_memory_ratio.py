@@ -11,6 +11,7 @@ from xbmlib import datasets, paper
 from xbmlib.paper import claims
 from xbmlib.paper.arms import NO_MEMORY, arm, percent
 from xbmlib.study.comparison import Quantity, at, standing
+from xbmlib.study.figures.retrievals import RATIOS, SAMPLED
 from xbmlib.study.notebook import StudyParameters
 from xbmlib.study.parallel import run_all
 from xbmlib.study.profiles import Profile
@@ -23,8 +24,6 @@ from xbmlib.training.store import Run, RunStore
 BATCH = 16
 # Batch size of Table 2, whose R_M stand in the figure too.
 SOP_BATCH = 64
-# R_M of the runs that Fig. 7 takes its images from, and the number of its queries.
-RETRIEVED, SAMPLED = (0.0, 1.0), 2000
 # Updates from one evaluation of a run to the next.
 EVALUATED_EVERY = 2000
 # The R_M of the paper's example, and the one that the claim of saturation calls moderate.
@@ -45,7 +44,7 @@ def point(profile: Profile, data: str, ratio: float, seed: int) -> Experiment:
     if profile.setting is None:
         # A setting of the paper's scale has a number of its own.
         found = found.replace(evaluations=max(1, profile.updates // EVALUATED_EVERY))
-    return found.replace(neighbours=SAMPLED) if ratio in RETRIEVED else found
+    return found.replace(neighbours=SAMPLED) if ratio in RATIOS.values() else found
 
 
 def experiments(parameters: Parameters) -> list[Experiment]:

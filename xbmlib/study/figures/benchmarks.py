@@ -102,9 +102,14 @@ def peers(data: pd.DataFrame) -> pd.DataFrame:
     return data[data["against"].str.contains("pytorch-metric-learning|faiss")]
 
 
+def _steps(data: pd.DataFrame) -> pd.Series:
+    """Time of a training step with R_M = 1, as a multiple of that with no memory, by its name."""
+    return data[data["what"].str.startswith("training step")].set_index("what")["ratio"]
+
+
 def verdicts(data: pd.DataFrame) -> list[Verdict]:
     """The paper's claim on the cost of a memory of the whole training set."""
-    steps = data[data["what"].str.startswith("training step")].set_index("what")["ratio"]
+    steps = _steps(data)
     hours = paper.TRAINING_HOURS
     theirs = hours[1.0].value / hours[0.0].value
     ours = "; ".join(
@@ -126,7 +131,7 @@ def verdicts(data: pd.DataFrame) -> list[Verdict]:
 
 def comparison(data: pd.DataFrame) -> list[Quantity]:
     """How much longer a training step takes with R_M = 1, beside the hours of Table 2."""
-    steps = data[data["what"].str.startswith("training step")].set_index("what")["ratio"]
+    steps = _steps(data)
     hours = paper.TRAINING_HOURS
     stated = round(hours[1.0].value / hours[0.0].value, 2)
     return [
@@ -143,7 +148,7 @@ def comparison(data: pd.DataFrame) -> list[Quantity]:
 
 def closing(data: pd.DataFrame) -> str:
     """What came out, and why, in words."""
-    steps = data[data["what"].str.startswith("training step")].set_index("what")["ratio"]
+    steps = _steps(data)
     parts = [f"{ratio:.2f} times at {what.split(', ')[1]}" for what, ratio in steps.items()]
     others = peers(data)["ratio"]
     bare = data[(data["what"] == "contrastive, fp32") & (data["against"] == "bare product, fp32")]

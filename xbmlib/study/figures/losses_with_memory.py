@@ -113,9 +113,7 @@ def stated(loss: str) -> str:
     """Table 1's R@1 with a loss and memory, minus that with the loss and no memory."""
     parts = []
     for name in paper.SETS:
-        before, after = (
-            paper.LOSSES[name, loss, arm][paper.first_measure(name)] for arm in (NO_MEMORY, MEMORY)
-        )
+        before, after = paper.r1_of_both_arms(name, loss)
         parts.append(f"{name} {after - before:+.1f}")
     return f"{', '.join(parts)} points (Table 1)"
 
@@ -214,12 +212,11 @@ def comparison(data: pd.DataFrame, parameters: Parameters) -> list[Quantity]:
     found = by_arm(data, profile)
     rows = []
     for name, loss in dict.fromkeys((name, loss) for name, loss, _ in paper.LOSSES):
-        measure = paper.first_measure(name)
         none, memory = (
             found[name, loss, arm]["R@1"] if (name, loss, arm) in found else pd.Series(dtype=float)
             for arm in (NO_MEMORY, MEMORY)
         )
-        before, after = (paper.LOSSES[name, loss, arm][measure] for arm in (NO_MEMORY, MEMORY))
+        before, after = paper.r1_of_both_arms(name, loss)
         of = f"{standing(profile, name)}, {loss_name(loss)}"
         rows += [
             Quantity(of, f"R@1 with {NO_MEMORY}, %", none, before),
@@ -242,7 +239,7 @@ def closing(data: pd.DataFrame, parameters: Parameters) -> str:
             none, memory = (cells[name, loss, arm]["R@1"] for arm in (NO_MEMORY, MEMORY))
             moves.append(f"{change(memory - none)} on {profile.stands_for[name]}")
             if loss == "contrastive":
-                first = paper.LOSSES[name, loss, NO_MEMORY][paper.first_measure(name)]
+                first, _ = paper.r1_of_both_arms(name, loss)
                 levels.append(f"{none.mean():.1f}% on {profile.stands_for[name]}{beside(first)}")
         if moves:
             parts.append(f"With the {loss_name(loss)} loss R@1 {listed(moves)}.")

@@ -285,7 +285,7 @@ def closing(data: pd.DataFrame, parameters: RecallParameters) -> str:
     shown = measure if measure in set(data["measure"]) else "R@1"
     values = data[data["measure"] == shown].assign(side=data["arm"].map(side))
     r1 = values.set_index(["net", "side", "seed"])["value"].sort_index()
-    before, after = (paper.LOSSES[name, LOSS, memory][measure] for memory in (NO_MEMORY, MEMORY))
+    before, after = paper.r1_of_both_arms(name, LOSS)
     nets = [
         f"R@1 of the {net} network is {r1[net, NO_MEMORY].mean():.1f}% with {NO_MEMORY} and "
         f"{change(r1[net, MEMORY] - r1[net, NO_MEMORY])} with memory"

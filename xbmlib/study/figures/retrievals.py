@@ -125,6 +125,12 @@ def counts(found: pd.DataFrame) -> pd.DataFrame:
     return table.reindex(columns=list(KINDS.values()), fill_value=0)
 
 
+def _shares(found: pd.DataFrame) -> pd.DataFrame:
+    """:func:`counts` in percent of the queries."""
+    number = counts(found)
+    return 100 * number.div(number.sum(axis=1), axis=0)
+
+
 def chosen(found: pd.DataFrame, each: int, kinds: tuple[str, ...]) -> pd.DataFrame:
     """The first queries of each kind in sampled order: none is selected by hand.
 
@@ -205,8 +211,7 @@ def verdicts(found: pd.DataFrame, parameters: Parameters) -> list[Verdict]:
 
 def comparison(found: pd.DataFrame, parameters: Parameters) -> list[Quantity]:
     """The share of queries of each kind; the paper shows examples and counts none."""
-    number = counts(found)
-    shares = 100 * number.div(number.sum(axis=1), axis=0)
+    shares = _shares(found)
     return [
         Quantity(parameters.size.printed(name), f"{kind}, % of the queries", shares.loc[name, kind])
         for name in parameters.size.main_data
@@ -216,9 +221,7 @@ def comparison(found: pd.DataFrame, parameters: Parameters) -> list[Quantity]:
 
 def closing(found: pd.DataFrame, parameters: Parameters) -> str:
     """What came out, and why, in words."""
-    number = counts(found)
-    shares = 100 * number.div(number.sum(axis=1), axis=0)
-    means = shares.groupby("data").mean()
+    means = _shares(found).groupby("data").mean()
     gained, lost, neither, _ = KINDS.values()
     parts = [
         f"on {parameters.size.printed(name)} the nearest image becomes correct for "

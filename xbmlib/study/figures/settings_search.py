@@ -11,7 +11,7 @@ from xbmlib.paper.arms import arm
 from xbmlib.study.figures.benchmarks import measured
 from xbmlib.study.notebook import Checked, ParameterError
 from xbmlib.study.protocol import FORM, FORMS
-from xbmlib.study.search_protocol import GRIDS
+from xbmlib.study.search_protocol import GRIDS, margin_of
 
 # The form of the memory in the grid.
 DEFAULT = next(name for name, form in FORMS.items() if form == FORM)
@@ -54,7 +54,7 @@ def frame(parameters: Parameters) -> pd.DataFrame:
             "data": found["data"],
             "arm": found["ratio"].map(arm),
             "lr": found["lr"],
-            "margin": found[margin(parameters)],
+            "margin": found[_margin(parameters)],
             "form": [_form(row) for row in found.to_dict("records")],
             "R@1": found["R@1"],
             "MAP@R": found["MAP@R"],
@@ -63,14 +63,13 @@ def frame(parameters: Parameters) -> pd.DataFrame:
     )
 
 
-def margin(parameters: Parameters) -> str:
-    """The field of the margin that is searched."""
-    return next(name for name in GRIDS[parameters.batch, parameters.loss] if name != "lr")
+def _margin(parameters: Parameters) -> str:
+    return margin_of(GRIDS[parameters.batch, parameters.loss])
 
 
 def symbol(parameters: Parameters) -> str:
     """The margin as the paper writes it: λ, or η of the triplet loss."""
-    return {"lam": "λ", "eta": "η"}[margin(parameters)]
+    return {"lam": "λ", "eta": "η"}[_margin(parameters)]
 
 
 def _form(row: dict[str, object]) -> str | None:

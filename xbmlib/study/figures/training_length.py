@@ -156,10 +156,7 @@ def comparison(data: pd.DataFrame, parameters: Parameters) -> list[Quantity]:
     for (_, ours, loss, batch, updates), cell in sides.groupby(keys, sort=False):
         r1 = cell.set_index(["side", "seed"])["R@1"]
         name = names[ours]
-        before, after = (
-            paper.LOSSES[name, loss, memory][paper.first_measure(name)]
-            for memory in (NO_MEMORY, MEMORY)
-        )
+        before, after = paper.r1_of_both_arms(name, loss)
         rows.append(
             Quantity(
                 f"{standing(size, name)}, {loss_name(loss)}, batch {batch}",
