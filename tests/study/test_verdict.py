@@ -63,3 +63,16 @@ def test_the_brief_figures_are_of_the_papers_quantity():
         "hanzi 5.0 ± 1.4 points (n=2); absolute change with memory: hanzi 2.0 ± 1.4 points (n=2); "
         "more"
     )
+
+
+def test_many_cases_are_briefly_their_range():
+    """Oracle: by hand: the lowest and the highest mean of the nine cases, three above 0."""
+    means = range(-5, 4)
+    bars = claims.EVERY_LOSS_GAINS.rule.bars
+    cases = {bar.case: pd.Series([m - 1.0, m + 1.0]) for bar, m in zip(bars, means, strict=True)}
+    found = judged(claims.EVERY_LOSS_GAINS, cases, data="", names={"SOP": "hanzi"})
+    assert found.brief == (
+        f"-5.0 (hanzi, {bars[0].case.split(', ')[1]}) to 3.0 ({bars[-1].case}) points; above 0 in "
+        "3 of 9 cases (n=2)"
+    )
+    assert found.ours.count("±") == 9

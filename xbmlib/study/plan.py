@@ -9,13 +9,13 @@ from typing import Any
 from xbmlib.study.figures import (
     ablation_batch_size,
     ablation_memory_ratio,
-    batch_composition,
     cost,
     drift_curves,
     from_scratch,
     losses_with_memory,
     recall_tables,
     retrievals,
+    stronger_baseline,
     training_length,
     valid_negatives,
 )
@@ -39,7 +39,7 @@ STUDIES = {
         Study(drift_curves.Parameters, drift_curves.experiments),
         Study(valid_negatives.Parameters, valid_negatives.experiments),
         Study(ablation_memory_ratio.Parameters, ablation_memory_ratio.experiments),
-        Study(batch_composition.Parameters, batch_composition.experiments),
+        Study(stronger_baseline.Parameters, stronger_baseline.experiments),
         Study(ablation_batch_size.Parameters, ablation_batch_size.experiments),
         Study(losses_with_memory.Parameters, losses_with_memory.experiments),
         Study(cost.Parameters, cost.experiments),

@@ -9,7 +9,7 @@ import pandas as pd
 from xbmlib.paper import claims
 from xbmlib.study.claims_page import badge, cell
 from xbmlib.study.statistics import Outcome
-from xbmlib.study.verdict import counted
+from xbmlib.study.verdict import MARKS, counted
 
 # The claims that the README shows, by name, and what each says.
 HEADLINES = {
@@ -44,7 +44,7 @@ def headlines(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def conclusion(rows: pd.DataFrame) -> str:
-    """Three sentences: what came out of the headline claims, what of all, and on which data.
+    """What came out of the headline claims, a line an outcome, what of all, and on which data.
 
     Args:
         rows: as returned by :func:`xbmlib.study.summary.claims`.
@@ -54,12 +54,13 @@ def conclusion(rows: pd.DataFrame) -> str:
     for outcome, said in _SAID.items():
         phrases = shown.loc[shown["outcome"] == outcome, "phrase"]
         if len(phrases):
-            parts.append(f"*{said}*: {', '.join(phrases)}")
+            parts.append(f"- {MARKS[outcome]} *{said}*: {'; '.join(phrases)}")
     return (
-        f"Of the main claims, these came out {'; '.join(parts)}. Of all {len(rows)} claims of the "
-        f"paper: {counted(rows['outcome'])} ([each with its rule](docs/claims.md)). Every R@1 is "
-        "measured on rendered characters and emoji with a compact network; costs are also of "
-        "GoogLeNet on random input; nothing is measured on the paper's photographs."
+        "Of the main claims, these came out\n\n" + "\n".join(parts) + "\n\n"
+        f"Of all {len(rows)} claims of the paper: {counted(rows['outcome'])} ([each with its rule]"
+        "(docs/claims.md)). Every R@1 is measured on rendered characters and emoji with a compact "
+        "network; costs are also of GoogLeNet on random input; nothing is measured on the paper's "
+        "photographs."
     )
 
 

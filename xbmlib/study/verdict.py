@@ -22,6 +22,8 @@ MARKS: dict[Outcome, str] = {
     "undecided": "?",
     "not testable here": "–",
 }
+# As many cases as a brief verdict names.
+FEW = 4
 # Rule of :func:`clear`.
 BY_TEST = "the mean over seeds is above 0 (paired one-sided t at 5%)"
 
@@ -48,7 +50,8 @@ class Verdict(BaseModel):
         p: of the claim's test over seeds; None where nothing is tested.
         error: relative fall of the error, 1 - R@1, where the claim is of a gain in R@1.
         precision: gain in MAP@R, likewise.
-        brief: those of our figures that are of the same quantity as the paper's.
+        brief: those of our figures that are of the same quantity as the paper's; of more than
+            :data:`FEW` their range.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -122,10 +125,15 @@ def judged(
             if len(of.get(bar.case, ())) and not of[bar.case].isna().any()
         )  # fmt: skip
 
-    ours = [brief := figures(rule.bars, values)]
+    ours = [figures(rule.bars, values)]
     if sizes:
-        brief = figures(rule.sizes, sizes)
-        ours.append(f"{rule.size_quantity}: {brief}")
+        ours.append(f"{rule.size_quantity}: {figures(rule.sizes, sizes)}")
+    of = sizes or values
+    brief = (
+        figures(rule.sizes if sizes else rule.bars, of)
+        if len(of) <= FEW
+        else _span(of, names, unit, digits)
+    )
     fall, gain = _beside(arms or {}, names)
     return Verdict(
         claim=claim.quoted,
@@ -148,6 +156,17 @@ def shown(case: str, names: Names) -> str:
     if not names:
         return case
     return re.sub("|".join(map(re.escape, names)), lambda match: names[match[0]], case)
+
+
+def _span(values: Values, names: Names, unit: str, digits: int) -> str:
+    """The lowest and the highest mean of many cases, and in how many of them it is above 0."""
+    means = pd.Series({shown(case, names): series.mean() for case, series in values.items()})
+    ends = (f"{means[end]:.{digits}f} ({end})" for end in (means.idxmin(), means.idxmax()))
+    seeds = max(map(len, values.values()))
+    return (
+        f"{' to '.join(ends)}{unit}; above 0 in {(means > 0).sum()} of {len(means)} cases "
+        f"(n={seeds})"
+    )
 
 
 def _exact(values: pd.Series, digits: int) -> str:

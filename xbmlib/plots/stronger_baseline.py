@@ -13,7 +13,7 @@ FILLS = ("none", "left", "full")
 STEP = 0.13
 
 
-def batch_composition(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
+def stronger_baseline(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     """R@1 with no memory and at each R_M, for each composition of the batch.
 
     Args:

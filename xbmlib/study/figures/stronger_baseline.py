@@ -1,4 +1,4 @@
-"""What the gain depends on: the composition of the batch, P classes of K images each.
+"""What is left of the gain if the baseline may choose its batches: P classes of K images each.
 
 At batch 16, K = 4 as in the authors' code gives P = 4 classes; K = 2 gives P = 8.
 """
@@ -38,7 +38,7 @@ SPACES = {"K = 2, the best of 2 and 4": "free", "K = 4, as in the authors' code"
 class Parameters(StudyParameters):
     """The parameters that every study has."""
 
-    notebook: ClassVar[str] = "batch_composition"
+    notebook: ClassVar[str] = "stronger_baseline"
 
 
 def _cases(parameters: Parameters) -> list[tuple[int, str, float, int, int]]:

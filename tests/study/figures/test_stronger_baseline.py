@@ -3,8 +3,8 @@
 import pandas as pd
 
 from tests.study.figures.frames import SEEDS
-from xbmlib.plots.batch_composition import batch_composition
-from xbmlib.study.figures.batch_composition import SPACES
+from xbmlib.plots.stronger_baseline import stronger_baseline
+from xbmlib.study.figures.stronger_baseline import SPACES
 
 
 def test_further_ranks_are_crosses_at_their_composition():
@@ -17,7 +17,7 @@ def test_further_ranks_are_crosses_at_their_composition():
          "R@1": r1 + s, "seed": s}
         for batch, name, ratio, rank, r1 in cases for s in SEEDS
     ]  # fmt: skip
-    ax = batch_composition(pd.DataFrame(rows))
+    ax = stronger_baseline(pd.DataFrame(rows))
     (crosses,) = (line for line in ax.lines if line.get_marker() == "x")
     assert crosses.get_ydata().tolist() == [71, 76]
     (tick,) = (
