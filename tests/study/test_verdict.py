@@ -76,3 +76,10 @@ def test_many_cases_are_briefly_their_range():
         "3 of 9 cases (n=2)"
     )
     assert found.ours.count("±") == 9
+
+
+def test_a_bar_of_this_study_is_no_figure_of_the_paper():
+    """Oracle: Section 3.2 prints no factor by which the drift slows; the rule's is this study's."""
+    found = judged(claims.DRIFT_SLOWS_WITH_LEARNING_RATE, {}, data="", names={})
+    assert found.paper == "no figure stated"
+    assert "at least 10 (this study's bar" in found.rule

@@ -10,7 +10,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
 from xbmlib.paper.claims.claim import Claim
-from xbmlib.paper.rules import Bar
+from xbmlib.paper.rules import THIS_STUDY, Bar
 from xbmlib.study import statistics
 from xbmlib.study.statistics import ALPHA, Outcome, paired_t
 
@@ -176,7 +176,12 @@ def _exact(values: pd.Series, digits: int) -> str:
 
 
 def _figure_words(sizes: tuple[Bar, ...]) -> str:
-    return "; ".join(f"{bar.case}: {bar.figure:g} ({bar.source})" for bar in sizes)
+    """The paper's figures with their places; a bar of this study stands in the rule alone."""
+    return "; ".join(
+        f"{bar.case}: {bar.figure:g} ({bar.source})"
+        for bar in sizes
+        if not bar.source.startswith(THIS_STUDY)
+    )
 
 
 def _beside(arms: Mapping[str, tuple[pd.DataFrame, pd.DataFrame]], names: Names) -> tuple[str, str]:
