@@ -5,7 +5,7 @@ import pytest
 
 from xbmlib import paper
 from xbmlib.datasets.published import VARIABLE
-from xbmlib.storage import CHECKOUT
+from xbmlib.storage import CHECKOUT, StorageError
 from xbmlib.study import protocol
 from xbmlib.study.profiles import PROFILES
 from xbmlib.study.protocol import Arm, experiment, settings
@@ -64,7 +64,7 @@ def test_an_arm_without_a_search_takes_the_nearest(monkeypatch):
     assert settings(Arm("hanzi", "contrastive", 16, 0.01)) == "memory 16"
     assert settings(Arm("hanzi", "contrastive", 32, 0.3)) == "memory 64"
     assert settings(Arm("hangul", "triplet", 16, 1.0)) == "triplet"
-    with pytest.raises(LookupError, match=r"emoji.*contrastive.*search_protocol"):
+    with pytest.raises(StorageError, match=r"protocol.json: .*contrastive on emoji.*_protocol"):
         settings(Arm("emoji", "contrastive", 16, 0.0))
 
 

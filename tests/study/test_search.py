@@ -4,8 +4,10 @@ import pandas as pd
 import pytest
 
 from xbmlib.storage import ROOT
-from xbmlib.study.profiles import DATA, TUNED
+from xbmlib.study.profiles import DATA, tuned_settings
 from xbmlib.study.search import AGAIN, ARMS, RANKS, SPACES, trials
+
+TUNED = tuned_settings()
 
 
 def recorded():

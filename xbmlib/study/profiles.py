@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, model_validator
 
 from xbmlib import datasets, paper
 from xbmlib.paper.arms import MEMORY, NO_MEMORY
-from xbmlib.training.experiment import Experiment
+from xbmlib.storage import StorageError
+from xbmlib.study.chosen import Chosen, read_chosen
+from xbmlib.training.experiment import ConfigError, Experiment, shown
 
 # Written by `python -m xbmlib.study.search`, which chooses on the validation classes, with equally
 # many trials for both arms.
 TUNED_FILE = Path(__file__).with_name("tuned.json")
 Settings = dict[str, Any]
-# (data, space, arm, batch) to its settings, best first.
-TUNED: dict[tuple[str, str, str, int], list[Settings]] = {
-    (arm["data"], arm["space"], arm["arm"], arm["batch"]): arm["settings"]
-    for arm in json.loads(TUNED_FILE.read_text(encoding="utf-8"))
-}
+REMEDY = "restore the committed file, or run python -m xbmlib.study.search"
 # Loss to the space of its search.
 LOSSES = {"contrastive": "free", "triplet": "triplet", "multi_similarity": "multi_similarity"}
 DATA = tuple(paper.COUNTERPARTS)
@@ -145,6 +145,37 @@ PROFILES = {
 }
 
 
+class _Tuned(Chosen):
+    """An entry of ``tuned.json``: the settings of an arm, best first."""
+
+    data: str
+    space: str
+    arm: Literal["no memory", "memory"]
+    batch: Annotated[int, Field(ge=2)]
+    settings: Annotated[list[Settings], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _can_be_run(self) -> Self:
+        for one in self.settings:
+            if "lr" not in one or one.keys() & {"data", "batch", "steps", "split", "seed"}:
+                raise ValueError("settings have lr, and nothing that a run states itself")
+            if not isinstance(one.get("warm_up", 0.0), float):
+                raise ValueError(f"warm_up={shown(one['warm_up'])}: give a share of the steps")
+            sized(1000, self.batch, one)
+        return self
+
+
+@cache
+def tuned_settings() -> dict[tuple[str, str, str, int], list[Settings]]:
+    """(data, space, arm, batch) to its settings, best first.
+
+    Raises:
+        StorageError: ``tuned.json`` is missing or damaged.
+    """
+    entries = read_chosen(TUNED_FILE, _Tuned, REMEDY)
+    return {(e.data, e.space, e.arm, e.batch): e.settings for e in entries}
+
+
 def sized(steps: int, batch: int, settings: dict[str, Any], **fixed: Any) -> Experiment:
     """A run of a number of updates.
 
@@ -161,11 +192,21 @@ def tuned(data: str, space: str, arm: str, batch: int) -> list[Settings]:
 
     Of the data set if it was searched, else of hanzi; of the searched batch size that is nearest on
     a logarithmic scale, the larger of two at the same distance.
+
+    Raises:
+        StorageError: no search of the space and arm is in ``tuned.json``, or that is damaged.
     """
-    searched = {d for d, s, a, _ in TUNED if (s, a) == (space, arm)}
+    found = tuned_settings()
+    searched = {d for d, s, a, _ in found if (s, a) == (space, arm)}
     data = data if data in searched else DATA[0]
-    sizes = [b for d, s, a, b in TUNED if (d, s, a) == (data, space, arm)]
-    return TUNED[data, space, arm, nearest(sizes, batch)]
+    sizes = [b for d, s, a, b in found if (d, s, a) == (data, space, arm)]
+    if not sizes:
+        known = ", ".join(dict.fromkeys(s for _, s, _, _ in found)) or "none"
+        raise StorageError(
+            f"{TUNED_FILE}: no settings of space {space!r} with {arm}; its spaces: {known}; "
+            f"{REMEDY}"
+        )
+    return found[data, space, arm, nearest(sizes, batch)]
 
 
 def nearest(sizes: Iterable[int], batch: int) -> int:
@@ -194,6 +235,26 @@ def stated(setting: str, space: str) -> Settings:
     return {name: value for name, value in fields.items() if name not in ("batch", "steps")}
 
 
+def check(profile: Profile, data: str | None, **fields: Any) -> str:
+    """The data set of a run, once what its settings are chosen by is valid.
+
+    Args:
+        profile: size of the run.
+        data: one of the profile's data sets; None for its first.
+        fields: of the experiment, but its settings.
+
+    Raises:
+        ConfigError: a data set that the profile does not run on, or an invalid field.
+    """
+    # K, which a shuffled batch ignores, is among the settings.
+    Experiment(sampler="shuffle", start=0, **fields)
+    if data is not None and data not in profile.data:
+        raise ConfigError(
+            f"data={shown(data)}: profile {profile.name} runs on {', '.join(profile.data)}"
+        )
+    return profile.first if data is None else data
+
+
 def experiment(
     profile: Profile,
     batch: int,
@@ -216,10 +277,17 @@ def experiment(
         rank: rank of the settings in their search, from 1.
         data: the data set; by default the profile's first.
         fixed: further fields of the experiment.
+
+    Raises:
+        ConfigError: an invalid value, of whatever argument.
+        StorageError: as :func:`tuned`.
     """
-    data = data or profile.first
+    data = check(profile, data, batch=batch, seed=seed, ratio=0.0 if ratio is None else ratio)
     if profile.setting is None:
-        chosen = tuned(data, space, NO_MEMORY if ratio == 0 else MEMORY, batch)[rank - 1]
+        found = tuned(data, space, NO_MEMORY if ratio == 0 else MEMORY, batch)
+        if rank not in range(1, len(found) + 1):
+            raise ConfigError(f"rank={shown(rank)}: give an integer from 1 to {len(found)}")
+        chosen = found[rank - 1]
     else:
         chosen = stated(profile.setting, space)
     if ratio is not None:

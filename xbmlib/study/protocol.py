@@ -7,18 +7,22 @@ each arm, come from :mod:`xbmlib.study.search_protocol`, which chooses on the va
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
+from pydantic import model_validator
+
+from xbmlib.storage import StorageError
 from xbmlib.study import profiles
+from xbmlib.study.chosen import Chosen, read_chosen
 from xbmlib.study.profiles import DATA, Profile, nearest
 from xbmlib.training.experiment import Experiment
 
 # Written by `python -m xbmlib.study.search_protocol`.
 CHOSEN_FILE = Path(__file__).with_name("protocol.json")
+REMEDY = "restore the committed file, or run python -m xbmlib.study.search_protocol"
 # The same in both arms. K is the released code's.
 SHARED_FIELDS: dict[str, Any] = {"k": 4, "dim": 256, "pooling": "max", "schedule": "cosine"}
 # Fields of a loss that are not searched.
@@ -60,12 +64,38 @@ class Arm:
         return fixed | vars(self) | {"steps": steps, "start": start} | settings
 
 
+class _Searched(Chosen):
+    """An entry of ``protocol.json``: an arm and its best settings."""
+
+    data: str
+    loss: str
+    batch: int
+    ratio: float
+    settings: dict[str, Any]
+
+    @property
+    def arm(self) -> Arm:
+        return Arm(self.data, self.loss, self.batch, self.ratio)
+
+    @model_validator(mode="after")
+    def _can_be_run(self) -> Self:
+        if self.ratio not in RATIOS or self.data not in SEARCHED.get(self.loss, ()):
+            raise ValueError("no search is of this data set, loss and R_M")
+        margin = "eta" if self.loss == "triplet" else "lam"
+        if self.settings.keys() - FORM.keys() != {"lr", margin}:
+            raise ValueError(f"settings are of lr and {margin}, and of {' and '.join(FORM)} alone")
+        Experiment(**self.arm.fields(START, self.settings))
+        return self
+
+
 @cache
 def chosen_settings() -> dict[Arm, dict[str, Any]]:
-    """The settings of each arm whose search has finished."""
-    found = json.loads(CHOSEN_FILE.read_text(encoding="utf-8"))
-    return {Arm(**{k: v for k, v in arm.items() if k != "settings"}): arm["settings"]
-            for arm in found}  # fmt: skip
+    """The settings of each arm whose search has finished.
+
+    Raises:
+        StorageError: ``protocol.json`` is missing or damaged.
+    """
+    return {entry.arm: entry.settings for entry in read_chosen(CHOSEN_FILE, _Searched, REMEDY)}
 
 
 def settings(arm: Arm) -> dict[str, Any]:
@@ -75,7 +105,7 @@ def settings(arm: Arm) -> dict[str, Any]:
     of R_M = 1 for every R_M above 0.
 
     Raises:
-        LookupError: no search of the loss has finished.
+        StorageError: no search of the loss has finished, or ``protocol.json`` is damaged.
     """
     data = arm.data if arm.data in SEARCHED[arm.loss] else SEARCHED[arm.loss][0]
     ratio = RATIOS[arm.ratio > 0]
@@ -85,7 +115,10 @@ def settings(arm: Arm) -> dict[str, Any]:
         if (a.data, a.loss, a.ratio) == (data, arm.loss, ratio)
     }
     if not like:
-        raise LookupError(f"{arm}: not searched; run python -m xbmlib.study.search_protocol")
+        raise StorageError(
+            f"{CHOSEN_FILE}: no settings of {arm.loss} on {data} with R_M = {ratio:g}, which no "
+            f"search has finished; {REMEDY}"
+        )
     return like[nearest(like, arm.batch)]
 
 
@@ -109,8 +142,12 @@ def experiment(
         loss: the pair-based loss.
         data: the data set; by default the profile's first.
         fixed: further fields of the experiment.
+
+    Raises:
+        ConfigError: an invalid value, of whatever argument.
+        StorageError: as :func:`settings`.
     """
-    data = data or profile.first
+    data = profiles.check(profile, data, batch=batch, seed=seed, ratio=ratio, loss=loss)
     if profile.setting is not None:
         space = profiles.LOSSES[loss]
         return profiles.experiment(

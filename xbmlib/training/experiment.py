@@ -136,7 +136,7 @@ class Experiment(BaseModel):
             ConfigError: no JSON object, a name given twice, or invalid values.
         """
         try:
-            values = json.loads(text, object_pairs_hook=_without_repetition)
+            values = json.loads(text, object_pairs_hook=without_repetition)
         except RecursionError:
             raise ConfigError("JSON nested too deeply; give one flat object") from None
         except ConfigError:
@@ -209,7 +209,7 @@ def _plain(value: Any) -> Any:
     return int(value) if isinstance(value, Integral) and not isinstance(value, bool) else value
 
 
-def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """A JSON object; of a name given twice, Python's reader would silently keep the last value."""
     names = [name for name, _ in pairs]
     if len(values := dict(pairs)) < len(names):
