@@ -54,6 +54,14 @@ def test_by_hand():
     assert paper.n == missing.n == 0 and math.isnan(missing.ours) and paper.paper == 1000
 
 
+def test_no_quantity_leaves_the_columns():
+    """Oracle: the columns of frames with a row."""
+    for make in (cells, numbers):
+        none, one = make([]), make([Quantity("a", "b", pd.Series([1.0]))])
+        assert none.empty and list(none.columns) == list(one.columns)
+        assert none.index.names == one.index.names
+
+
 def test_what_stands_for_a_data_set():
     """Oracle: the bundled counterpart at full, the data set itself at the paper's scale."""
     assert standing(PROFILES["full"], "In-shop") == "emoji for In-shop"

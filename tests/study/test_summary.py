@@ -68,6 +68,16 @@ def test_claims_and_followups_are_the_stored_verdicts(root):
     assert set(rest["ours"]) == {"not measured here"}
 
 
+def test_no_verdict_of_a_later_profile_leaves_the_former(root):
+    """Oracle: by hand: the last of the profiles that has any verdict is quick."""
+    stored(root, json.dumps([CLAIM]))
+    stored(root, "[]", "full")
+    table = summary.claims().set_index("name")
+    assert table.loc["saturation", ["profile", "outcome"]].tolist() == ["quick", "agrees"]
+    stored(root, "[]")
+    assert one_line(summary.main).startswith(f"{root}/results/verdicts: no verdicts of quick")
+
+
 @pytest.mark.parametrize("text", ["", "{", "3", '[{"claim": 1}]', "[" * 99_999])
 def test_damaged_verdicts_are_named(root, text):
     """Oracle: the file, and its notebook as the remedy."""

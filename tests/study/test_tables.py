@@ -33,6 +33,15 @@ def test_verdicts_first_in_colour_with_a_mark():
         assert [cell.get_text() for cell in row.find_all("td")][4:6] == ["0.012", "3"]
 
 
+def test_no_verdict_leaves_the_head():
+    """Oracle: the head of a table with a verdict, and no row."""
+    none, one = (
+        BeautifulSoup(tables.of_verdicts(v).to_html(), "html.parser").find_all("tr")
+        for v in ([], [Verdict(**WORDS, outcome="agrees", seeds=3)])
+    )
+    assert len(none) == 1 and none[0].get_text() == one[0].get_text()
+
+
 def test_left_aligned_with_empty_cells():
     """Oracle: the rule for all cells; the text of each."""
     rows = pd.DataFrame({"a": [1234.56, None], "b": ["x", "y"]})

@@ -74,7 +74,8 @@ def numbers(rows: Sequence[Quantity]) -> pd.DataFrame:
                 else None,
             }
             for row in rows
-        ]
+        ],
+        columns=["of", "what", "paper", "ours", "spread", "n", "difference"],
     )
 
 
@@ -91,7 +92,9 @@ def cells(rows: Sequence[Quantity]) -> pd.DataFrame:
             for row in rows
         ],
         columns=["paper", "ours", "Δ"],
-        index=pd.MultiIndex.from_tuples([(row.of, row.what) for row in rows], names=["", " "]),
+        index=pd.MultiIndex.from_arrays(
+            [[row.of for row in rows], [row.what for row in rows]], names=["", " "]
+        ),
     )  # fmt: skip
 
 

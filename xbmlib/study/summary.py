@@ -103,7 +103,7 @@ def _latest(profiles: tuple[str, ...]) -> list[dict[str, Any]]:
     """The verdicts of each notebook at the last of the profiles that has any."""
     latest: dict[str, tuple[str, list[Verdict]]] = {}
     for profile in profiles:
-        latest |= {name: (profile, found) for name, found in verdicts(profile).items()}
+        latest |= {name: (profile, found) for name, found in verdicts(profile).items() if found}
     if not latest:
         raise SummaryError(
             f"{ROOT / 'results' / 'verdicts'}: no verdicts of {', '.join(profiles)}; execute the "

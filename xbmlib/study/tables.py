@@ -32,7 +32,10 @@ def left_aligned(rows: pd.DataFrame, *, index: bool = False, precision: int = 1)
 
 
 def of_verdicts(verdicts: list[Verdict]) -> Styler:
-    """One row per verdict: the outcome first, with its mark and colour; the rule last."""
+    """One row per verdict: the outcome first, with its mark and colour; the rule last.
+
+    Without a verdict it has its head alone.
+    """
     rows = pd.DataFrame(
         [
             {
@@ -46,7 +49,8 @@ def of_verdicts(verdicts: list[Verdict]) -> Styler:
                 "rule": v.rule,
             }
             for v in verdicts
-        ]
+        ],
+        columns=["verdict", "claim", "paper", "ours", "p", "n", "data", "rule"],
     )
     colours = [COLOURS[_COLOURS.get(v.outcome, "paper")] for v in verdicts]
     return left_aligned(rows).apply(

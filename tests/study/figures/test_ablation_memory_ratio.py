@@ -53,3 +53,41 @@ def test_the_claims_on_the_memory_ratio(values, outcomes):
     one = pd.DataFrame(rows).query("data == 'hanzi'")
     few = [v.outcome for v in ablation_memory_ratio.verdicts(one, parameters)]
     assert "agrees" not in few and few[1] == "not testable here"
+
+
+def test_further_points_of_the_store_are_shown_and_judge_nothing():
+    """Oracle: the words, verdicts and best R_M of the profile's own points, before a run at another
+    R_M, a further seed of one R_M, and an R_M that lacks a seed; each has the highest R@1 by far.
+    """
+    parameters = ablation_memory_ratio.Parameters(profile="full")
+
+    def points(ratio, r1, seeds):
+        return [
+            {"data": "hanzi", "batch": 16, "ratio": ratio, "M": 1, "seed": s, "R@1": r1 + 0.1 * s,
+             "MAP@R": r1 / 2, "run": ""}
+            for s in seeds
+        ]  # fmt: skip
+
+    own = [
+        row for ratio, r1 in ((0.0, 50), (0.01, 55), (0.3, 54)) for row in points(ratio, r1, SEEDS)
+    ]
+    further = [*points(0.5, 99, SEEDS), *points(0.3, 99, [7]), *points(1.0, 99, [0, 1])]
+
+    def said(rows):
+        data = pd.DataFrame(rows)
+        best = {
+            q.of: q.ours.tolist()
+            for q in ablation_memory_ratio.comparison(data, parameters)
+            if q.what == "R@1 at the best R_M, %"
+        }
+        closing = ablation_memory_ratio.closing(data, parameters)
+        return best, closing, ablation_memory_ratio.verdicts(data, parameters)
+
+    assert said(own)[0] == {"hanzi for SOP, batch 16": [55.0, 55.1, 55.2]}
+    assert "R_M = 1% and 30%; at the best, 1%, by +5.0 points" in said(own)[1]
+    assert said(own + further) == said(own)
+    shown = ablation_memory_ratio.comparison(pd.DataFrame(own + further), parameters)
+    assert "gain with memory (R_M = 0.5), points" in {q.what for q in shown}
+    # A profile that has run nothing but its baseline yet.
+    best, closing, _ = said(points(0.0, 50, SEEDS))
+    assert set(map(tuple, best.values())) <= {()} and closing == ""

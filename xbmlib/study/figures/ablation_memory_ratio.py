@@ -98,11 +98,22 @@ def _row(run: Run) -> dict[str, float | str]:
     }
 
 
+def counted(data: pd.DataFrame, parameters: Parameters) -> pd.DataFrame:
+    """The rows of the profile's R_M and of its seeds, of each R_M that has all of these.
+
+    Further points of the store are shown and judge nothing: one seed more or less changes which
+    R_M is the best.
+    """
+    ratios, seeds = (0.0, *parameters.size.ratios), parameters.seed_range
+    rows = data[data["ratio"].isin(ratios) & data["seed"].isin(seeds)]
+    found = rows.groupby(["data", "batch", "ratio"])["seed"].transform("nunique")
+    return rows[found == len(seeds)]
+
+
 def verdicts(data: pd.DataFrame, parameters: Parameters) -> list[Verdict]:
-    """The claims of Section 4.3, "Memory Ratio", and the points in ``data``."""
+    """The claims of Section 4.3, "Memory Ratio", and the points that count in ``data``."""
     profile = parameters.size
-    # Further points of the store are shown, and judge nothing.
-    small = data[data["ratio"].isin((0.0, *profile.ratios))].set_index("seed")
+    small = counted(data, parameters).set_index("seed")
     # By the paper's data set and R_M: R@1 and MAP@R, a row per seed. Arms are paired by seed: both
     # have the same batches and initial head.
     points: dict[str, dict[float, pd.DataFrame]] = {
@@ -179,7 +190,9 @@ def _mean(found: dict[float, pd.DataFrame]) -> pd.DataFrame:
 
 def comparison(data: pd.DataFrame, parameters: Parameters) -> list[Quantity]:
     """The gain at each R_M beside what the paper prints, at batch 16 and, of Table 2, at 64."""
-    r1 = data.set_index(["data", "batch", "ratio", "seed"])["R@1"].sort_index()
+    keys = ["data", "batch", "ratio", "seed"]
+    r1 = data.set_index(keys)["R@1"].sort_index()
+    counting = counted(data, parameters).set_index(keys)["R@1"].sort_index()
     rows = []
     for name, ours in zip(paper.SETS, parameters.size.data, strict=True):
         printed = {
@@ -204,20 +217,22 @@ def comparison(data: pd.DataFrame, parameters: Parameters) -> list[Quantity]:
                     )
                 )
             if (name, batch) == ("SOP", BATCH) and len(ratios) > 1:
-                best = max(ratios - {0.0}, key=lambda ratio: at(found, ratio).mean())
+                with_memory = at(counting, ours, batch).drop(0.0, errors="ignore")
+                means = with_memory.groupby("ratio").mean()
+                best = at(with_memory, means.idxmax()) if len(means) else means
                 stated_best = paper.SOP_R1_BATCH_16_MEMORY.value
-                rows.append(Quantity(of, "R@1 at the best R_M, %", at(found, best), stated_best))
+                rows.append(Quantity(of, "R@1 at the best R_M, %", best, stated_best))
     return rows
 
 
 def closing(data: pd.DataFrame, parameters: Parameters) -> str:
     """What came out, and why, in words."""
     sentences = []
-    for name, part in data.groupby("data", sort=False):
+    for name, part in counted(data, parameters).groupby("data", sort=False):
         r1 = part.set_index(["ratio", "seed"])["R@1"].sort_index()
         ratios = [ratio for ratio in r1.index.unique("ratio") if ratio > 0]
-        none = r1[0.0]
-        if not ratios:
+        none = at(r1, 0.0)
+        if not ratios or none.empty:
             continue
         gains = {ratio: (r1[ratio] - none).dropna() for ratio in ratios}
         mean = pd.DataFrame(gains).mean(axis=1)
