@@ -37,10 +37,16 @@ def test_valid_negatives_in_every_tenth():
     assert outcome(500.0).outcome == "partly" and outcome(5.0).outcome == "disagrees"
 
 
-def test_hardest_pairs_and_their_figure(tmp_path):
-    """Oracle: pixels and classes of the training images; images counted from the rows."""
-    parameters = valid_negatives.Parameters(profile="smoke")
-    data = valid_negatives.hardest_pairs(parameters, RunStore(tmp_path))
+def test_hardest_pairs_and_their_figure(tmp_path, capsys):
+    """Oracle: pixels and classes of the training images; images counted from the rows.
+
+    What the frame has stored is neither trained nor announced once more.
+    """
+    store = RunStore(tmp_path)
+    runs = valid_negatives.frame(valid_negatives.Parameters(profile="smoke"), store)
+    capsys.readouterr()
+    data = valid_negatives.hardest_pairs(runs, store)
+    assert capsys.readouterr().out == ""
     train = datasets.load("hanzi", "validation").train
     images = valid_negatives.images(data)
     for row in data.itertuples():

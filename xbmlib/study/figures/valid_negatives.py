@@ -18,7 +18,6 @@ from xbmlib.study.profiles import experiment
 from xbmlib.study.verdict import Verdict, judged, mean_spread
 from xbmlib.study.words import beside, listed
 from xbmlib.training.experiment import Experiment
-from xbmlib.training.run import identify
 from xbmlib.training.store import RunStore
 
 BATCH = 64
@@ -76,18 +75,18 @@ def frame(parameters: Parameters, store: RunStore | None = None) -> pd.DataFrame
     return pd.concat(parts, ignore_index=True)
 
 
-def hardest_pairs(parameters: Parameters, store: RunStore | None = None) -> pd.DataFrame:
+def hardest_pairs(data: pd.DataFrame, store: RunStore | None = None) -> pd.DataFrame:
     """Anchors of the first seed's last batch with their hardest pairs, as in Fig. 5.
+
+    Args:
+        data: as returned by :func:`frame`; its first run is the one that stores its pairs.
+        store: where that run is stored; ``results/runs`` by default.
 
     Returns:
         As :func:`xbmlib.training.callbacks.mined_pairs.mined_pairs`, with the data set, split and
         view of the ids, and the run.
     """
-    store = store or RunStore()
-    first = experiments(parameters)[0]
-    # Stored by :func:`frame` beforehand, it is not announced once more.
-    id = identify(first)
-    run = store.load(id) if store.done(id) else run_all([first], store)[0]
+    run = (store or RunStore()).load(data["run"].iloc[0])
     e = run.experiment
     return run.mined.assign(data=e.data, split=e.split, view=e.view, run=run.id)
 
