@@ -43,7 +43,7 @@ def rate(e, best):
 def test_both_arms_try_the_same_grid():
     """Oracle: the experiments of the two arms, field by field: R_M alone differs."""
     for (batch, loss), grid in GRIDS.items():
-        for data in SEARCHED[loss]:
+        for data in SEARCHED[batch, loss]:
             trials = next_trials(arms(loss, batch, data), grid, {})
             found = [
                 [t.experiment.model_dump() | {"ratio": None} for t in trials if t.arm.ratio == r]
@@ -53,7 +53,7 @@ def test_both_arms_try_the_same_grid():
             assert len({json.dumps(e) for e in found[0]}) == len(found[0]) >= 4
             assert {e["split"] for e in found[0]} == {"validation"}
             assert {(e["batch"], e["loss"], e["data"]) for e in found[0]} == {(batch, loss, data)}
-    assert SEARCHED["contrastive"] == DATA
+    assert SEARCHED.keys() == GRIDS.keys() and SEARCHED[16, "contrastive"] == DATA
 
 
 def test_three_stages_of_equally_many_trials():

@@ -9,6 +9,8 @@ from xbmlib.paper.arms import label, side
 from xbmlib.plots.style import ARMS, legend_below, letter, look, panels
 
 LINES = (":", "--", "-")
+# Of the forms of the memory other than the grid's.
+HOLLOW = ("^", "D", "v")
 
 
 def trials(data: pd.DataFrame, margin: str, default: str, *, y: str = "MAP@R") -> Figure:
@@ -25,19 +27,22 @@ def trials(data: pd.DataFrame, margin: str, default: str, *, y: str = "MAP@R") -
     names = list(dict.fromkeys(data["data"]))
     figure, grid = panels(len(names), 2.6)
     lines = dict(zip(sorted(data["margin"].unique()), LINES, strict=False))
+    others = [form for form in data["form"].dropna().unique() if form != default]
     for ax, name in zip(grid, names, strict=True):
         of_set = data[data["data"] == name]
         for arm, part in of_set.groupby("arm", sort=False):
             style = look(ARMS[side(str(arm))])
-            other = part["form"].notna() & (part["form"] != default)
+            grid_form = part["form"].isna() | (part["form"] == default)
             for value, line in lines.items():
-                found = part[(part["margin"] == value) & ~other].sort_values("lr")
+                found = part[(part["margin"] == value) & grid_form].sort_values("lr")
                 if len(found):
                     ax.plot(found["lr"], found[y], **style, ls=line,
                             label=f"{label(str(arm))}, {margin} = {value:g}")  # fmt: skip
-            if other.any():
-                ax.plot(part["lr"][other], part[y][other], **style | {"mfc": "white"}, ls="",
-                        label="memory, other forms")  # fmt: skip
+            for form, mark in zip(others, HOLLOW, strict=False):
+                found = part[part["form"] == form]
+                if len(found):
+                    ax.plot(found["lr"], found[y], **style | {"marker": mark, "mfc": "white"},
+                            ls="", label=f"memory, {form}")  # fmt: skip
             top = part.loc[part[y].idxmax()]
             ax.scatter(top["lr"], top[y], 100, facecolors="none", edgecolors="black", lw=0.8,
                        label="best of its arm")  # fmt: skip
@@ -52,5 +57,5 @@ def trials(data: pd.DataFrame, margin: str, default: str, *, y: str = "MAP@R") -
         ax.set_xticks(sorted(rates), [f"{1e4 * rate:g}" for rate in sorted(rates)])
     grid[0].set_ylabel(f"{y} (%), validation classes")
     letter(grid)
-    legend_below(figure, grid, 3)
+    legend_below(figure, grid, 2)
     return figure

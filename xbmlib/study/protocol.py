@@ -43,9 +43,14 @@ FORMS: dict[str, dict[str, Any]] = {
 FORM = FORMS["filled, batch's loss beside the memory's"]
 # That of Section 3.3 and Algorithm 1.
 AS_PRINTED = FORMS["sampled, the memory's loss alone"]
-# The data sets of each search. That of the losses beside the paper's own choice is made where R@1
-# is farthest from 100%, and serves the others.
-SEARCHED = {"contrastive": DATA, "triplet": (DATA[1],), "multi_similarity": (DATA[1],)}
+# The data sets of each search, by batch size and loss. At batch 64 it is made where R@1 is farthest
+# from 100%, and serves the other sets.
+SEARCHED = {
+    (16, "contrastive"): DATA,
+    (64, "contrastive"): (DATA[1],),
+    (64, "triplet"): (DATA[1],),
+    (64, "multi_similarity"): (DATA[1],),
+}
 
 
 @dataclass(frozen=True)
@@ -79,8 +84,8 @@ class _Searched(Chosen):
 
     @model_validator(mode="after")
     def _can_be_run(self) -> Self:
-        if self.ratio not in RATIOS or self.data not in SEARCHED.get(self.loss, ()):
-            raise ValueError("no search is of this data set, loss and R_M")
+        if self.ratio not in RATIOS or self.data not in SEARCHED.get((self.batch, self.loss), ()):
+            raise ValueError("no search is of this data set, batch size, loss and R_M")
         margin = "eta" if self.loss == "triplet" else "lam"
         if self.settings.keys() - FORM.keys() != {"lr", margin}:
             raise ValueError(f"settings are of lr and {margin}, and of {' and '.join(FORM)} alone")
@@ -101,25 +106,27 @@ def chosen_settings() -> dict[Arm, dict[str, Any]]:
 def settings(arm: Arm) -> dict[str, Any]:
     """The settings of the searched arm that stands for an arm.
 
-    It is that of the same data set, if its loss was searched there, of the nearest batch size, and
-    of R_M = 1 for every R_M above 0.
+    It is that of the nearest batch size that the loss was searched at, of the same data set if it
+    was searched there, and of R_M = 1 for every R_M above 0.
 
     Raises:
-        StorageError: no search of the loss has finished, or ``protocol.json`` is damaged.
+        StorageError: the search has not finished, or ``protocol.json`` is damaged.
     """
-    data = arm.data if arm.data in SEARCHED[arm.loss] else SEARCHED[arm.loss][0]
-    ratio = RATIOS[arm.ratio > 0]
-    like = {
-        a.batch: found
-        for a, found in chosen_settings().items()
-        if (a.data, a.loss, a.ratio) == (data, arm.loss, ratio)
-    }
-    if not like:
+    batch = nearest([b for b, loss in SEARCHED if loss == arm.loss], arm.batch)
+    sets = SEARCHED[batch, arm.loss]
+    searched = Arm(
+        data=arm.data if arm.data in sets else sets[0],
+        loss=arm.loss,
+        batch=batch,
+        ratio=RATIOS[arm.ratio > 0],
+    )
+    found = chosen_settings().get(searched)
+    if found is None:
         raise StorageError(
-            f"{CHOSEN_FILE}: no settings of {arm.loss} on {data} with R_M = {ratio:g}, which no "
-            f"search has finished; {REMEDY}"
+            f"{CHOSEN_FILE}: no settings of {arm.loss} at batch {batch} on {searched.data} with "
+            f"R_M = {searched.ratio:g}, whose search has not finished; {REMEDY}"
         )
-    return like[nearest(like, arm.batch)]
+    return found
 
 
 def experiment(

@@ -133,7 +133,7 @@ def searches(store: RunStore | None = None) -> list[Runs]:
     return [
         _search(arms(loss, batch, data), grid, store)
         for (batch, loss), grid in GRIDS.items()
-        for data in SEARCHED[loss]
+        for data in SEARCHED[batch, loss]
     ]
 
 
