@@ -1,11 +1,11 @@
 """Train an embedder with cross-batch memory, on bundled characters or on a folder of images.
 
     python examples/train_xbm.py                        # hanzi: under a minute on a CPU
-    python examples/train_xbm.py --memory 0             # the same with no memory, to compare
+    python examples/train_xbm.py --memory 0             # no memory
     python examples/train_xbm.py --images /my/folder    # one sub-folder of images per class
 
 Needs ``pip install -e '.[study]'``. The classes of the test are others than those of training, as
-in the paper.
+in the paper. Before you compare the two arms, search ``--lr`` and ``--lam`` for each of them.
 """
 
 import argparse
@@ -39,9 +39,9 @@ def own(folder):
     return (images[train], labels[train]), (images[~train], labels[~train])
 
 
-def train(net, images, labels, *, batch, k, steps, lr, memory):
+def train(net, images, labels, *, batch, k, steps, lr, lam, memory):
     """Train with the loss of the batch and, after the warm-up, that against the memory."""
-    loss = ContrastiveLoss(lam=0.8)  # λ: with a memory higher than the paper's 0.5
+    loss = ContrastiveLoss(lam=lam)
     xbm = XBM(loss, size=max(1, round(memory * len(labels))), dim=DIM, start=steps // 10)
     optimiser = torch.optim.Adam(net.parameters(), lr)
     sampler = PKSampler(labels, p=batch // k, k=k, steps=steps)
@@ -74,7 +74,8 @@ def main():
     parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--batch", type=int, default=16, help="m, a multiple of k")
     parser.add_argument("--k", type=int, default=2, help="K, images of each class in a batch")
-    parser.add_argument("--lr", type=float, default=4e-4)
+    parser.add_argument("--lr", type=float, default=8e-4)
+    parser.add_argument("--lam", type=float, default=0.8, help="λ; 0.5 in the released code")
     parser.add_argument("--memory", type=float, default=1.0, help="R_M = M / N; 0: no memory")
     given = parser.parse_args()
     if min(given.steps, given.k) < 1 or given.batch % given.k or not 0 <= given.memory <= 1:
@@ -88,7 +89,7 @@ def main():
     net = backbones.build("compact", DIM, channels=training[0].shape[1])
     net.to(memory_format=torch.channels_last)  # in which a CPU trains fastest
     train(net, *training, batch=given.batch, k=given.k, steps=given.steps, lr=given.lr,
-          memory=given.memory)  # fmt: skip
+          lam=given.lam, memory=given.memory)  # fmt: skip
     print(evaluate(net, *test))
 
 

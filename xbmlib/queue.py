@@ -320,9 +320,11 @@ def initialise(
 
     Args:
         memory: reset first, then filled until it is full or the batches end.
-        embed: images to embeddings (B, D); called without gradient.
-        batches: (images, labels, ids) of randomly sampled training images, B of each: labels (B,),
-            ids (B,).
+        embed: images to embeddings (B, D); called without gradient. Of a network, switch batch
+            normalisation and dropout off before (``net.eval()``) and on after (``net.train()``):
+            here they would stay as they are, and their statistics would change.
+        batches: (images, labels, ids) of randomly sampled training images: images (B, ...), labels
+            (B,), ids (B,).
 
     Raises:
         ValueError: as :meth:`CrossBatchMemory.enqueue`.
@@ -332,7 +334,7 @@ def initialise(
         >>> net, memory = torch.nn.Linear(32, 8), CrossBatchMemory(size=100, dim=8)
         >>> numbers = torch.arange(300)
         >>> batches = zip(torch.randn(300, 32).split(64), numbers.split(64), numbers.split(64))
-        >>> initialise(memory, net, batches)
+        >>> initialise(memory, net.eval(), batches)
         >>> memory.full
         True
     """

@@ -133,6 +133,20 @@ def test_bad_shadows():
             ContrastiveLoss()(
                 anchors, labels, memory.embeddings, memory.labels, shadow=(entries, torch.ones(()))
             )
+    with pytest.raises(ValueError, match=r"shadow of type Tensor: give a pair .*queue\.Shadow"):
+        copy = memory.embeddings.bfloat16()
+        ContrastiveLoss()(anchors, labels, memory.embeddings, memory.labels, shadow=copy)
+
+
+@pytest.mark.parametrize(
+    "loss", [ContrastiveLoss(), MetricLearningLoss(peers.CircleLoss())], ids=["ours", "adapted"]
+)
+def test_anchors_and_labels_are_needed(loss):
+    """Oracle: the message names the argument."""
+    with pytest.raises(ValueError, match="labels of type NoneType: give a tensor"):
+        loss(torch.eye(4), None)
+    with pytest.raises(ValueError, match="anchors of type NoneType: give a tensor"):
+        loss(None, torch.arange(4))
 
 
 def test_calls_are_checked():

@@ -21,7 +21,7 @@ class ContrastiveLoss(PairLoss):
         reduction, method: see :class:`PairLoss`.
 
     Raises:
-        ValueError: λ reduction or method out of range.
+        ValueError: λ, reduction or method out of range.
 
     Example:
         >>> import torch

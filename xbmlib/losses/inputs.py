@@ -59,7 +59,7 @@ def references(
         )
     named = {"anchors": anchors, "labels": labels, "memory_labels": memory_labels, "own": own}
     for name, value in named.items():
-        if not isinstance(value, Tensor | None):
+        if not isinstance(value, Tensor if name in ("anchors", "labels") else Tensor | None):
             raise ValueError(f"{name} of type {type(value).__name__}: give a tensor")
     if anchors.ndim != 2 or labels.shape != anchors.shape[:1]:
         raise ValueError(
@@ -83,6 +83,11 @@ def references(
         raise ValueError(
             f"memory_labels {tuple(memory_labels.shape)}: give one for each of "
             f"{len(memory)} entries"
+        )
+    if isinstance(shadow, Tensor) or (shadow is not None and len(shadow) != 2):
+        raise ValueError(
+            f"shadow of type {type(shadow).__name__}: give a pair of the (M, D) bfloat16 copy and "
+            "a norm that no entry exceeds, as xbmlib.queue.Shadow"
         )
     if shadow is not None and (
         shadow[0].shape != memory.shape or shadow[0].dtype != torch.bfloat16

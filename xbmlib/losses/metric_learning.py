@@ -18,7 +18,7 @@ from xbmlib.queue import CrossBatchMemory
 
 
 class MetricLearningLoss(nn.Module):
-    """Gives some 20 other pair-based losses the memory, called as a :class:`PairLoss` is.
+    """Gives the memory to a loss of pytorch-metric-learning; called as a :class:`PairLoss` is.
 
     Against a memory the loss gets every pair of an anchor and an entry except the anchor's own,
     about 32 bytes per pair; a triplet loss forms triplets of them, for which only a small memory

@@ -78,9 +78,10 @@ class PairLoss(Registered):
     Eq. 4 drops Eq. 1's 1/m on its right-hand side; it is kept here. Symbols: :mod:`xbmlib`.
 
     Args:
-        reduction: "sum" divides the sum over pairs by m (Eq. 1). "mean" divides it by the number
-            of its terms instead: pairs (contrastive), triplets (triplet), or anchors with a valid
-            pair (multi-similarity, with one log-sum per anchor).
+        reduction: "sum" is Eq. 1: L_i sums over the pairs of anchor i, and the loss is the mean of
+            L_i over the m anchors. "mean" divides the sum over all pairs by the number of its
+            terms: pairs (contrastive), triplets (triplet), or anchors with a valid pair
+            (multi-similarity, with one log-sum per anchor).
         method: how a memory that one process holds whole is compared with: "search" on any device;
             "one_pass" on a GPU, with Triton, which reads the entries once, never waits for the
             device, and can be captured in a CUDA graph. It needs :meth:`stream`, and its value is
@@ -178,9 +179,10 @@ class PairLoss(Registered):
             memory_labels: (M,) likewise, with embeddings only: a queue has its labels.
             own: (m,) integers, the slot of each anchor's own entry in ``memory``, -1 for none:
                 what :meth:`xbmlib.queue.CrossBatchMemory.enqueue` returns.
-            shadow: bfloat16 copy of the embeddings, with embeddings only: a queue has its
-                :attr:`~xbmlib.queue.CrossBatchMemory.shadow`. The same value and gradient in less
-                time.
+            shadow: (entries, norm) as a :class:`xbmlib.queue.Shadow`, the (M, D) bfloat16 copy of
+                the embeddings and a scalar of at least the norm of each, with embeddings only: a
+                queue has its :attr:`~xbmlib.queue.CrossBatchMemory.shadow`. The same value and
+                gradient in less time.
 
         Returns:
             Scalar, in at least float32, whose gradient is rounded to the anchors' dtype last. Zero,

@@ -71,10 +71,13 @@ def by_sampler(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
 
 def batch_size(data: pd.DataFrame) -> Figure:
     """The three panels side by side."""
-    figure, parts = panels(3, 2.9, sharey=True)
+    figure, parts = panels(3, 2.9)
     for draw, ax in zip((by_loss, by_data, by_sampler), parts, strict=True):
         draw(data, ax=ax)
-        ax.label_outer(remove_inner_ticks=True)
+    # The curves of shuffled batches with no memory would flatten those of Fig. 1.
+    parts[1].sharey(parts[0])
+    for ax in parts[1:]:
+        ax.set_ylabel("")
     letter(parts)
     legend_below(figure, parts, 3)
     return figure
@@ -108,7 +111,11 @@ def _paper(ax: Axes, r1: dict[int, float], key: str, name: str) -> None:
 def _finish(ax: Axes, data: pd.DataFrame, title: str) -> Axes:
     sizes: Sequence[int] = sorted(data["batch"].unique())
     ax.axhline(0, color=COLOURS["bare"], lw=0.7)
-    ax.set(xscale="log", xlabel="mini-batch size m", ylabel="R@1 minus the baseline's (points)")
+    ax.set(
+        xscale="log",
+        xlabel="mini-batch size m",
+        ylabel="R@1 minus that at batch 16,\ncontrastive, no memory (points)",
+    )
     ax.set_title(f"{title}, {seeds(data)}")
     ax.set_xticks(sizes, [str(size) for size in sizes])
     ax.minorticks_off()

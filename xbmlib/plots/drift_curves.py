@@ -55,9 +55,11 @@ def lemma(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     _by_delta(data, "C", ax)
     band(ax, data, "step", "C_head", color=OKABE_ITO["black"], ls="--", lw=1,
          label="embedding layer alone")  # fmt: skip
+    # Of the curves by Δt, whose colours are those of the drift.
+    ax.plot([], [], color=SHADES[1], label="all parameters")
     ax.axhline(1, color=GREY, lw=0.8, ls=":", label='paper: "often less than 1"')
     ax.set(yscale="log", xlabel=ITERATION, ylabel="C = gradient error / ε")
-    ax.set_title(f"{data['backbone'].iloc[0]}, {sets(data)}, {seeds(data)}")
+    ax.set_title(f"Lemma 1, {data['backbone'].iloc[0]}, {sets(data)}")
     ax.legend(ncols=2)
     return ax
 
@@ -87,5 +89,5 @@ def drift_and_lemma(data: pd.DataFrame) -> Figure:
             ax.set_ylabel("")
     lemma(main, ax=parts[-1])
     letter(parts)
-    legend_below(figure, parts, 6)
+    legend_below(figure, parts, 4)
     return figure

@@ -15,6 +15,8 @@ from xbmlib.paper.arms import percent
 from xbmlib.plots.image_grid import GAP, SIDE, finish, frame, show
 from xbmlib.plots.style import COLOURS, PAGE, axes, band, legend_below, letter, panels, seeds, sets
 
+# Parts of a training whose means are the points of Figure 4.
+BINS = 40
 # Source of the pairs to colour and heading, as in the paper's figure.
 SOURCES = {
     "positive": ("correct", "positives"),
@@ -23,19 +25,20 @@ SOURCES = {
 }
 
 
-def valid_negatives(data: pd.DataFrame, *, window: int = 25, ax: Axes | None = None) -> Axes:
+def valid_negatives(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     """Valid negatives per iteration, from the batch and from the memory.
 
     Args:
-        data: tidy: step, source, negatives, seed.
-        window: number of logged iterations that a point averages; the counts of a batch are noisy.
+        data: tidy: step, source, negatives, seed. The counts of a batch are noisy: each point is
+            the mean over one of ``BINS`` equal parts of the training.
         ax: the Axes to draw on; by default those of a new figure.
     """
     ax = axes(ax)
-    smooth = data.sort_values("step").copy()
-    smooth["negatives"] = smooth.groupby(["source", "seed"])["negatives"].transform(
-        lambda s: s.rolling(window, min_periods=1).mean()
-    )
+    part = data["step"] // ((data["step"].max() + 1) / BINS)
+    means = data.groupby(["source", "seed", part.rename("part")], sort=False)
+    smooth = means[["step", "negatives"]].mean().reset_index()
+    # Both sources and every seed at one place.
+    smooth["step"] = smooth.groupby("part")["step"].transform("max")
     for source, rows in smooth.groupby("source", sort=False):
         band(ax, rows, "step", "negatives", color=COLOURS[str(source)], label=f"ours, {source}")
     stated = {"memory": paper.VALID_NEGATIVES_MEMORY, "batch": paper.VALID_NEGATIVES_BATCH}

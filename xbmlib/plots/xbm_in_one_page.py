@@ -23,6 +23,6 @@ def losses(data: pd.DataFrame, start: int) -> Axes:
         smooth = rows["loss"].rolling(20, min_periods=1).mean()
         ax.plot(rows["step"], smooth, style, color=COLOURS[name], label=run)
     ax.axvline(start, color=COLOURS["paper"], linestyle="--", linewidth=0.8, label="warm-up ends")
-    ax.set(xlabel="step", ylabel="loss within the batch", ylim=(0, None))
+    ax.set(xlabel="step", ylabel="loss within the batch, mean of 20 steps", ylim=(0, None))
     ax.legend()
     return ax

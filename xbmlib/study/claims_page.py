@@ -13,10 +13,11 @@ from xbmlib.study.verdict import MARKS, counted
 _HEAD = """\
 # Claims and verdicts
 
-Every claim of the paper, under the notebook whose figure shows it; the questions that go beyond the
-paper follow at the end and count as none of its claims. n is the number of seeds, ± the standard
-deviation over them, p that of the rule's test, adjusted by Holm over all claims in brackets. Every
-R@1 is measured on rendered images; nothing is measured on the paper's photographs.
+Claims of the paper with a rule for each, under the notebook whose figure shows it; further
+questions, and other readings of what the paper says, follow at the end and count as none of them. n
+is the number of seeds, ± the standard deviation over them, p that of the rule's test, adjusted by
+Holm over all claims in brackets. Every R@1 is measured on rendered images, nothing on the paper's
+photographs.
 
 This page is written by `python -m xbmlib.study.summary` from `results/verdicts/`;
 `results/claims.csv` and `results/followups.csv` are the same as tables.
@@ -42,7 +43,7 @@ def page(claims: pd.DataFrame, followups: pd.DataFrame) -> str:
         followups: as returned by :func:`xbmlib.study.summary.followups`.
     """
     parts = [_HEAD]
-    for title, rows in (("The paper's claims", claims), ("Beyond the paper", followups)):
+    for title, rows in (("The paper's claims", claims), ("Further questions", followups)):
         parts.append(f"## {title}\n\n{len(rows)} verdicts: {counted(rows['outcome'])}.\n")
         for name in (*NOTEBOOKS, *sorted(set(rows["notebook"]) - set(NOTEBOOKS))):
             parts += _section(name, rows[rows["notebook"] == name])
@@ -70,7 +71,7 @@ def _beside(verdict: dict[str, Any]) -> str:
     """What a claim of a gain gives beside R@1, and the p of its test."""
     out = ""
     if verdict.get("error"):
-        out += f"; fall of the error: {verdict['error']}"
+        out += f"; error reduction: {verdict['error']}"
     if verdict.get("precision"):
         out += f"; gain in MAP@R: {verdict['precision']}"
     if not pd.isna(verdict.get("p")):

@@ -47,8 +47,8 @@ class Profile:
         split: the classes of the evaluation.
         data: the counterparts of SOP, In-shop and VehicleID, or those themselves.
         setting: name in :data:`xbmlib.paper.SETTINGS`; None for the settings of the search.
-        brief: whether to limit Fig. 7 and Table 1's triplet and multi-similarity loss to the first
-            data set, and the composition of the batch to one baseline setting and two R_M.
+        brief: whether to limit Fig. 1 right, Fig. 7 and Table 1's triplet and multi-similarity loss
+            to the first data set, and the stronger baseline to one setting and two R_M.
     """
 
     name: str
@@ -72,6 +72,15 @@ class Profile:
     def equal(self) -> str:
         """What runs at different batch sizes have in common."""
         return f"at an equal number of {'updates' if self.setting else 'training images'}"
+
+    @property
+    def compares_batches(self) -> bool:
+        """Whether runs at different batch sizes can decide a claim on the batch size.
+
+        At an equal number of images a larger batch makes fewer updates, and the two act against
+        each other.
+        """
+        return self.setting is not None
 
     @property
     def first(self) -> str:

@@ -134,6 +134,8 @@ def judged(
         if len(of) <= FEW
         else _span(of, names, unit, digits)
     )
+    if rule.kind == "throughout" and brief:
+        brief = f"at the least favourable point: {brief}"
     fall, gain = _beside(arms or {}, names)
     return Verdict(
         claim=claim.quoted,

@@ -96,7 +96,7 @@ def test_the_papers_own_rows_surpass_the_published(tmp_path, monkeypatch):
     claim, gain = recall_tables.verdicts(rows_of_the_paper(last), last)
     assert (claim.name, claim.outcome) == ("surpasses_literature", "agrees")
     assert gain.outcome == "agrees" and gain.data == "VehicleID, batch 64, profile paper"
-    assert gain.claim == "R@1 with the contrastive loss rises with the memory on VehicleID."
+    assert gain.claim == "R@1 with the contrastive loss rises with the memory; here on VehicleID."
     less[0] = 10.0
     assert recall_tables.verdicts(rows_of_the_paper(last), last)[0].outcome == "disagrees"
     table = recall_tables.table(rows_of_the_paper(last), last)

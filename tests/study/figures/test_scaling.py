@@ -42,6 +42,18 @@ def test_the_verdict_could_come_out_otherwise():
     assert list(dict.fromkeys(found)) == ["disagrees", "undecided", "agrees"]
 
 
+def test_a_model_far_off_at_one_size_decides_nothing_at_that_size():
+    """Oracle: by hand: R_M = 0.001 is a million entries, between 524,288 and 2,097,152; R_M = 0.01
+    is more than the largest memory measured.
+    """
+    check = scaling.checked().assign(time=1.0, sent=1.0)
+    for entries in (524_288, 2_097_152):
+        found = check.assign(time=check["time"].where(check["entries"] != entries, 3.0))
+        assert (found["time"] == 3.0).sum() == 2
+        outcomes = [v.outcome for v in scaling.verdicts(found, Parameters(step_ms=1e3))]
+        assert outcomes == ["agrees", "not testable here"]
+
+
 def test_measured_traffic():
     """Oracle: what the kernel counted, but for headers and transmitted counts."""
     sent = scaling.checked().dropna(subset="sent")

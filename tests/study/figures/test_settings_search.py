@@ -6,7 +6,15 @@ import pytest
 
 from xbmlib.plots.settings_search import trials
 from xbmlib.storage import CHECKOUT
-from xbmlib.study.figures.settings_search import DEFAULT, Parameters, best, forms, frame, symbol
+from xbmlib.study.figures.settings_search import (
+    DEFAULT,
+    Parameters,
+    best,
+    closing,
+    forms,
+    frame,
+    symbol,
+)
 from xbmlib.study.notebook import ParameterError
 from xbmlib.study.protocol import AS_PRINTED, FORMS
 
@@ -68,3 +76,15 @@ def test_a_search_that_does_not_exist_is_refused():
     """Oracle: the message names the values and the searches that there are."""
     with pytest.raises(ParameterError, match=r"batch=17.*contrastive at 16"):
         frame(Parameters(batch=17))
+
+
+def test_the_closing_says_what_is_unfair():
+    """Oracle: by hand: three trials against two; with memory the best λ is not the largest."""
+    text = closing(TRIALS, Parameters())
+    assert "not yet equally many trials (3 and 2)" in text and "reaches 40.0% in MAP@R" in text
+    assert "largest" not in text
+    at_the_edge = closing(TRIALS[:4], Parameters(loss="contrastive"))
+    assert "On hanzi both arms have equally many trials (2 and 2)" in at_the_edge
+    assert "largest" not in at_the_edge
+    higher = TRIALS.assign(margin=[0.5, 0.5, 0.7, 0.5, 0.5])[:4]
+    assert "the largest λ tried with memory (R_M = 1), so" in closing(higher, Parameters())

@@ -11,7 +11,7 @@ def test_further_ranks_are_crosses_at_their_composition():
     """Oracle: the heights by hand, and the tick of the composition that they are of."""
     free, fixed = SPACES
     cases = [(16, name, ratio, 1, 80) for name in (free, fixed) for ratio in (0.0, 0.1, 1.0)]
-    cases += [(64, free, 0.0, 1, 85), (16, fixed, 0.0, 2, 70), (16, fixed, 0.0, 3, 75)]
+    cases += [(16, fixed, 0.0, 2, 70), (16, fixed, 0.0, 3, 75)]
     rows = [
         {"data": "hanzi", "batch": batch, "composition": name, "ratio": ratio, "rank": rank,
          "R@1": r1 + s, "seed": s}

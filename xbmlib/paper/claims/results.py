@@ -114,7 +114,7 @@ CONTRASTIVE_BEATS_MS = Claim(
     stated=(CONTRASTIVE_MEMORY_OVER_MS,),
 )
 MS_GAINS_LESS = Claim(
-    "MS loss has a smaller improvement because it weights extremely hard negatives heavily",
+    "MS loss has a smaller improvement",
     "Section 4.3, With General Pair-based DML",
     name="ms_gains_less",
     judged_on="Table 1",

@@ -113,13 +113,21 @@ def verdicts(data: pd.DataFrame, parameters: Parameters) -> list[Verdict]:
         f"batch {batch}": curve(sop, LOSS, RATIO, "shuffle")[batch] - memory[batch]
         for batch in profile.batches
     }
+    levels = {arm(RATIO): _levels(arm(RATIO), memory), NO_MEMORY: _levels(NO_MEMORY, none)}
+
+    def across(values: dict[str, pd.Series], *arms: str) -> dict[str, Any]:
+        """What a claim that compares batch sizes is judged by, and the levels of R@1."""
+        detail = "; ".join(levels[name] for name in arms)
+        if profile.compares_batches:
+            return {"values": values, "detail": detail}
+        return {"values": {}, "detail": f"not judged {profile.equal}, where {detail}"}
+
     at_sop = f"{profile.first_name}, batch {least} to {most}, {where}"
     return [
         judged(
             claims.LARGER_BATCH_HELPS,
-            larger,
             data=f"{profile.name_data()}, {NO_MEMORY}, batch {least} to {most}, {where}",
-            detail=_levels("contrastive", none),
+            **across(larger, NO_MEMORY),
             **common,
         ),
         judged(
@@ -130,16 +138,15 @@ def verdicts(data: pd.DataFrame, parameters: Parameters) -> list[Verdict]:
         ),
         judged(
             claims.BATCH_16_BEATS_256,
-            {"SOP": small},
             data=at_sop,
-            detail=_levels(f"{arm(RATIO)}", memory) + "; " + _levels(NO_MEMORY, none),
+            **across({"SOP": small}, arm(RATIO), NO_MEMORY),
             **common,
         ),
         judged(
             claims.BATCH_MATTERS_LITTLE,
-            {"SOP": without - with_memory},
-            sizes={"SOP": with_memory},
+            sizes={"SOP": with_memory} if profile.compares_batches else None,
             data=at_sop,
+            **across({"SOP": without - with_memory}, arm(RATIO), NO_MEMORY),
             **common,
         ),
         judged(

@@ -203,7 +203,9 @@ def verdicts(data: pd.DataFrame, parameters: Parameters) -> list[Verdict]:
             paper=f"{whole.gain:+.1f} against {larger.gain:+.1f} points (SOP, Table 2)",
             ours=f"{mean_spread(gains[whole])} against {mean_spread(gains[larger])} points",
             rule=f"the difference of the two gains: {BY_TEST}",
-            outcome=clear(gains[whole] - gains[larger]),
+            outcome=clear(gains[whole] - gains[larger])
+            if parameters.size.compares_batches
+            else "not testable here",
             data=f"{parameters.size.first_name}, contrastive, {parameters.size.equal}, "
             f"profile {parameters.profile}",
             seeds=data["seed"].nunique(),

@@ -215,8 +215,8 @@ def verdicts(data: pd.DataFrame, parameters: RecallParameters) -> list[Verdict]:
     stated = [paper.LOSSES[name, LOSS, memory][measure] for memory in (NO_MEMORY, MEMORY)]
     found = [
         Verdict(
-            claim=f"R@1 with the contrastive loss rises with the memory on {name}"
-            f"{'' if real else f'; here on {parameters.data}'}.",
+            claim="R@1 with the contrastive loss rises with the memory; here on "
+            f"{name if real else f'{parameters.data}, in place of {name}'}.",
             paper=f"{stated[0]} to {stated[1]} ({measure}, Table 1)",
             ours="; ".join(
                 f"{net} {mean_spread(r1[net, NO_MEMORY])} to {mean_spread(r1[net, MEMORY])}: "

@@ -12,6 +12,7 @@ from xbmlib.study.figures.benchmarks import measured
 from xbmlib.study.notebook import Checked, ParameterError
 from xbmlib.study.protocol import FORM, FORMS
 from xbmlib.study.search_protocol import GRIDS, margin_of
+from xbmlib.study.words import listed
 
 # The form of the memory in the grid.
 DEFAULT = next(name for name, form in FORMS.items() if form == FORM)
@@ -104,3 +105,27 @@ def forms(data: pd.DataFrame) -> pd.DataFrame:
             parts.append(like[["data", "form", "R@1", "MAP@R"]])
     columns = ["data", "form", "R@1", "MAP@R"]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
+
+
+def closing(data: pd.DataFrame, parameters: Parameters) -> str:
+    """Whether the comparison is fair, in words."""
+    parts = []
+    for name, group in data.groupby("data", sort=False):
+        trials = group["arm"].value_counts()
+        top = best(group).set_index("arm")
+        even = "equally many" if trials.nunique() == 1 else "not yet equally many"
+        found = "; ".join(
+            f"the best with {arm} has {symbol(parameters)} = {row['margin']:g} and reaches "
+            f"{row['MAP@R']:.1f}% in MAP@R, {row['R@1']:.1f}% in R@1"
+            for arm, row in top.iterrows()
+        )
+        parts.append(
+            f"On {name} both arms have {even} trials ({listed(trials.map(str))}): {found}."
+        )
+        edge = [arm for arm, row in top.iterrows() if row["margin"] == group["margin"].max()]
+        if edge:
+            parts.append(
+                f"That is the largest {symbol(parameters)} tried with {listed(edge)}, so that what "
+                "it reaches may be understated."
+            )
+    return " ".join(parts)

@@ -21,16 +21,10 @@ from xbmlib.study.words import change
 from xbmlib.training.experiment import Experiment
 from xbmlib.training.store import RunStore
 
-BATCH, REFERENCE = 16, 64
+BATCH = 16
 # The R_M to judge is the whole training set: none is chosen by the test classes.
 WHOLE = 1.0
 RATIOS = (0.0, 0.01, 0.1, WHOLE)
-# The paper's numbers for a small batch with memory against a large one with no memory.
-SMALL_WITH_MEMORY = (
-    f"{paper.SOP_R1_BATCH_16_MEMORY.value} at batch 16 with memory, "
-    f"{paper.SOP_R1_BATCH_256.value} at batch 256 with {NO_MEMORY} (SOP, "
-    f"{paper.SOP_R1_BATCH_16_MEMORY.where})"
-)
 # Composition to the space of its search; the free search of both arms at batch 16 chose K = 2.
 SPACES = {"K = 2, the best of 2 and 4": "free", "K = 4, as in the authors' code": "K=4"}
 
@@ -41,28 +35,27 @@ class Parameters(StudyParameters):
     notebook: ClassVar[str] = "stronger_baseline"
 
 
-def _cases(parameters: Parameters) -> list[tuple[int, str, float, int, int]]:
-    """Batch, composition, R_M, rank and seed of each run."""
-    free, fixed = SPACES
+def _cases(parameters: Parameters) -> list[tuple[str, float, int, int]]:
+    """Composition, R_M, rank and seed of each run."""
+    _, fixed = SPACES
     size = parameters.size
     ratios = [r for r in RATIOS if r != 0.01 or not size.brief]
-    cases = [(BATCH, name, ratio, 1) for name in SPACES for ratio in ratios]
-    cases.append((REFERENCE, free, 0.0, 1))
+    cases = [(name, ratio, 1) for name in SPACES for ratio in ratios]
     if size.setting is None and not size.brief:
-        cases += [(BATCH, fixed, 0.0, rank) for rank in range(2, RANKS + 1)]
+        cases += [(fixed, 0.0, rank) for rank in range(2, RANKS + 1)]
     return [(*case, seed) for case in cases for seed in parameters.seed_range]
 
 
 def experiments(parameters: Parameters) -> list[Experiment]:
-    """Both compositions in both arms, and batch 64 with no memory."""
+    """Both compositions in both arms."""
     return [
-        experiment(parameters.size, batch, seed=seed, ratio=ratio, space=SPACES[name], rank=rank)
-        for batch, name, ratio, rank, seed in _cases(parameters)
+        experiment(parameters.size, BATCH, seed=seed, ratio=ratio, space=SPACES[name], rank=rank)
+        for name, ratio, rank, seed in _cases(parameters)
     ]
 
 
 def frame(parameters: Parameters, store: RunStore | None = None) -> pd.DataFrame:
-    """Run or load both compositions with no memory and at each R_M, and batch 64 with no memory.
+    """Run or load both compositions, with no memory and at each R_M.
 
     Each arm has the best settings of its search, of equally many trials; the baseline at K = 4 also
     runs with those of the next ranks, unless the profile is brief.
@@ -74,30 +67,28 @@ def frame(parameters: Parameters, store: RunStore | None = None) -> pd.DataFrame
     runs = run_all(experiments(parameters), store)
     return pd.DataFrame(
         [
-            {"data": run.experiment.data, "batch": batch, "composition": name,
+            {"data": run.experiment.data, "batch": BATCH, "composition": name,
              "K": run.experiment.k, "ratio": ratio, "rank": rank, "seed": seed,
              "R@1": 100 * run.recall["R@1"], "run": run.id}
-            for (batch, name, ratio, rank, seed), run in zip(
-                _cases(parameters), runs, strict=True
-            )
+            for (name, ratio, rank, seed), run in zip(_cases(parameters), runs, strict=True)
         ]
     )  # fmt: skip
 
 
 def verdicts(data: pd.DataFrame, parameters: Parameters) -> list[Verdict]:
-    """The gain at each composition; batch 16 with memory against batch 64 with no memory."""
+    """The gain at each composition."""
     common: Any = {
         "data": f"{parameters.size.first_name}, batch {BATCH}, contrastive, "
         f"profile {parameters.profile}",
         "seeds": data["seed"].nunique(),
     }
     first = data[data["rank"] == 1]
-    r1 = first.set_index(["batch", "composition", "ratio", "seed"])["R@1"]
+    r1 = first.set_index(["composition", "ratio", "seed"])["R@1"]
     others = data[data["rank"] > 1].set_index("seed").groupby("rank")["R@1"]
     stated = f"over {paper.GAIN_BATCH_16.value:.0f} points ({paper.GAIN_BATCH_16.where})"
     out = []
     for name in SPACES:
-        runs = r1[BATCH, name]
+        runs = r1[name]
         gains = {ratio: runs[ratio] - runs[0.0] for ratio in RATIOS if ratio and ratio in runs}
         further = "".join(
             f"; {mean_spread(runs[WHOLE] - other)} over the baseline at its search's rank {rank}, "
@@ -116,32 +107,17 @@ def verdicts(data: pd.DataFrame, parameters: Parameters) -> list[Verdict]:
                 **common,
             )
         )
-    runs = r1[BATCH, list(SPACES)[1]]
-    larger = r1[REFERENCE].droplevel(["composition", "ratio"])
-    out.append(
-        Verdict(
-            claim="R@1 is higher at batch 16 with memory than at a large batch with "
-            f"{NO_MEMORY}; here K = 4 throughout.",
-            paper=SMALL_WITH_MEMORY,
-            ours=f"{mean_spread(runs[WHOLE])} at batch {BATCH}, {arm(WHOLE)}; "
-            f"{mean_spread(larger)} at batch {REFERENCE} and {mean_spread(runs[0.0])} at batch "
-            f"{BATCH}, {NO_MEMORY}; {parameters.size.equal}",
-            rule=f"the difference: {BY_TEST}",
-            outcome=clear(runs[WHOLE] - larger),
-            **common,
-        )
-    )
     return out
 
 
 def comparison(data: pd.DataFrame, parameters: Parameters) -> list[Quantity]:
     """R@1 and the gain of each composition beside what the paper prints of SOP; its K is not."""
     first = data[data["rank"] == 1]
-    r1 = first.set_index(["batch", "composition", "ratio", "seed"])["R@1"].sort_index()
+    r1 = first.set_index(["composition", "ratio", "seed"])["R@1"].sort_index()
     name = standing(parameters.size, "SOP")
     rows = []
     for composition in SPACES:
-        found = at(r1, BATCH, composition)
+        found = at(r1, composition)
         of = f"{name}, batch {BATCH}, {composition}"
         none = at(found, 0.0)
         rows.append(Quantity(of, f"R@1 with {NO_MEMORY}, %", none))
@@ -153,14 +129,12 @@ def comparison(data: pd.DataFrame, parameters: Parameters) -> list[Quantity]:
         ]  # fmt: skip
         stated = paper.SOP_R1_BATCH_16_MEMORY.value
         rows.append(Quantity(of, f"R@1 with {arm(WHOLE)}, %", at(found, WHOLE), stated))
-    larger = at(r1, REFERENCE).droplevel(["composition", "ratio"])
-    of = f"{name}, batch {REFERENCE}"
-    return [*rows, Quantity(of, f"R@1 with {NO_MEMORY}, %", larger, paper.COST[0].r1)]
+    return rows
 
 
 def closing(data: pd.DataFrame, parameters: Parameters) -> str:
     """What came out, and why, in words."""
-    first = data[(data["rank"] == 1) & (data["batch"] == BATCH)]
+    first = data[data["rank"] == 1]
     parts = []
     for _, part in first.groupby("composition", sort=False):
         r1 = part.set_index(["ratio", "seed"])["R@1"]
