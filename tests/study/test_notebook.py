@@ -1,13 +1,17 @@
 """Tests of what every notebook shares."""
 
 import json
+from importlib import import_module
+from itertools import product
+from pkgutil import iter_modules
 
+import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 
 from xbmlib.storage import StorageError
-from xbmlib.study import notebook
-from xbmlib.study.figures import ablation_memory_ratio
+from xbmlib.study import figures, notebook
+from xbmlib.study.figures import ablation_memory_ratio, settings_search
 from xbmlib.study.verdict import Verdict
 
 
@@ -37,3 +41,80 @@ def test_no_verdict_is_stored_as_none(tmp_path, monkeypatch):
     assert notebook.compare([], parameters).data.empty
     table = path.parents[3] / "figures" / "smoke" / "ablation_memory_ratio_paper.csv"
     assert pd.read_csv(table).empty
+
+
+for module in iter_modules(figures.__path__):
+    import_module(f"{figures.__name__}.{module.name}")
+
+
+def parameters_of_all(kind=notebook.Checked):
+    """The parameters of every notebook."""
+    own = [kind] if "notebook" in vars(kind) else []
+    return own + [found for sub in kind.__subclasses__() for found in parameters_of_all(sub)]
+
+
+# Each parameter of some notebook takes one of these, which is not its default.
+VALUES = (1, 2, 32, 0.25, True, "hangul", "triplet")
+ELSEWHERE = ("profile", "data_root")
+
+
+def other(kind, name):
+    """The parameters of a notebook with one of them changed."""
+    for value in VALUES:
+        try:
+            found = kind(**{name: value})
+        except ValueError:
+            continue
+        if value != kind.model_fields[name].default:
+            return found
+    raise AssertionError(f"{kind}: no value for {name}")
+
+
+@pytest.mark.parametrize("kind", parameters_of_all(), ids=lambda kind: kind.notebook)
+def test_other_parameters_leave_the_files_of_the_defaults(kind, tmp_path, monkeypatch):
+    """Oracle: the bytes of the files at the defaults, and as many new files for each parameter."""
+    monkeypatch.setattr(notebook, "ROOT", tmp_path)
+
+    def write(parameters):
+        said = dict.fromkeys(("claim", "paper", "ours", "rule", "data"), f"{parameters}")
+        rows = pd.DataFrame({"of": [f"{parameters}"]})
+        notebook.export(plt.figure(figsize=(0.2, 0.2)), rows, parameters)
+        notebook.compare([notebook.Quantity(f"{parameters}", "", pd.Series([1.0]))], parameters)
+        notebook.conclude([Verdict(**said, outcome="agrees", seeds=1)], parameters)
+        return {path: path.read_bytes() for path in tmp_path.rglob("*.*")}
+
+    found = at_defaults = write(kind())
+    assert len(at_defaults) == 5
+    for name in kind.model_fields.keys() - {*ELSEWHERE}:
+        before, found = found, write(other(kind, name))
+        assert found.items() >= before.items() and len(found) == len(before) + 4
+
+
+def test_what_is_no_other_content():
+    """Oracle: three seeds are the full profile's own; every combination has a name of its own."""
+    study = ablation_memory_ratio.Parameters
+    assert notebook.variant(study(seeds=3)) == notebook.variant(study()) == ""
+    assert notebook.variant(study(seeds=3, profile="quick")) == "_seeds=3"
+    assert notebook.variant(study(seeds=1, ratio=0.01)) == "_seeds=1_ratio=0.01"
+    scaling = import_module(f"{figures.__name__}.scaling").Parameters
+    values = dict.fromkeys(scaling.model_fields, 1) | {"share": 0.25, "efficiency": 0.25}
+    many = [scaling(**values | {"dim": dim, "ranks": r}) for dim, r in product((1, 2), (1, 2))]
+    names = {notebook.variant(parameters) for parameters in many}
+    assert len(names) == 4 and all(len(name) <= notebook.LONGEST for name in names)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "words"),
+    [
+        (settings_search.Parameters(), "*No such runs.*"),
+        (settings_search.Parameters(batch=64), "*No such runs with `batch=64`.*"),
+        (ablation_memory_ratio.Parameters(), "*No such runs with `profile='full'`.*"),
+        (
+            ablation_memory_ratio.Parameters(profile="quick", ratio=0.5),
+            "*No such runs with `profile='quick'`, `ratio=0.5`.*",
+        ),
+    ],
+)
+def test_a_table_without_rows_names_what_selects_them(parameters, words):
+    """Oracle: by hand: the parameters that select runs, and no profile where there is none."""
+    assert notebook.tabulate(pd.DataFrame({"a": []}), parameters).data == words

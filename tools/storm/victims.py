@@ -6,7 +6,7 @@ import os
 import struct
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -75,6 +75,7 @@ class Named:
 
     notebook = "storm"
     profile: str = "smoke"
+    selected: dict[str, Any] = field(default_factory=dict)
 
 
 def export(folder: Path, marks: Path) -> None:

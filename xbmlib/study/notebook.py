@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from IPython.display import Image, Markdown
     from pandas.io.formats.style import Styler
 
+# Characters of a suffix of a file's name that lists parameters.
+LONGEST = 100
 ProfileName = Literal["smoke", "quick", "full", "paper", "released"]
 
 
@@ -45,6 +48,13 @@ class Checked(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
     notebook: ClassVar[str]
+
+    @property
+    def selected(self) -> dict[str, Any]:
+        """The profile, if there is one, and every other parameter that has not its default."""
+        fields = type(self).model_fields
+        values = {name: getattr(self, name) for name in fields}
+        return {n: v for n, v in values.items() if n == "profile" or v != fields[n].default}
 
     @classmethod
     def of(cls, namespace: Mapping[str, Any]) -> Self:
@@ -124,6 +134,12 @@ class StudyParameters(Checked):
         return folder
 
     @property
+    def selected(self) -> dict[str, Any]:
+        """As of any notebook; where the data are, and the profile's number of seeds, are none."""
+        same = {"data_root": self.data_root, "seeds": self.size.seeds}
+        return {n: v for n, v in super().selected.items() if n not in same or v != same[n]}
+
+    @property
     def size(self) -> Profile:
         """The profile of that name."""
         return PROFILES[self.profile]
@@ -143,6 +159,23 @@ class Named(Protocol):
     def profile(self) -> str:
         """Name of the folder in figures/ and in results/verdicts/."""
 
+    @property
+    def selected(self) -> Mapping[str, Any]:
+        """The parameters that select what is shown: :attr:`Checked.selected`."""
+
+
+def variant(parameters: Named) -> str:
+    """How files of these parameters are told from those of the defaults; nothing for the latter.
+
+    Example:
+        >>> from xbmlib.study.figures.settings_search import Parameters
+        >>> variant(Parameters(batch=64)), variant(Parameters())
+        ('_batch=64', '')
+    """
+    changed = {n: v for n, v in parameters.selected.items() if n != "profile"}
+    text = "".join(f"_{name}={value}" for name, value in changed.items())
+    return text if len(text) <= LONGEST else f"_of={hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
 
 def export(figure: Figure, data: pd.DataFrame, parameters: Named, part: str = "") -> Image:
     """Write a notebook's figure as SVG and PNG, and the data that it shows as CSV.
@@ -152,7 +185,8 @@ def export(figure: Figure, data: pd.DataFrame, parameters: Named, part: str = ""
     Args:
         figure: the figure, as a plot made it within :func:`xbmlib.plots.style`.
         data: the data that it shows.
-        parameters: parameters of the notebook; the files are named after it.
+        parameters: parameters of the notebook; the files are named after it, and after each
+            parameter that has not its default (:func:`variant`).
         part: suffix of the name, for a second figure of the same notebook.
 
     Returns:
@@ -162,7 +196,7 @@ def export(figure: Figure, data: pd.DataFrame, parameters: Named, part: str = ""
     from IPython.display import Image
 
     folder = ROOT / "figures" / parameters.profile
-    name = f"{parameters.notebook}_{part}" if part else parameters.notebook
+    name = parameters.notebook + f"_{part}" * bool(part) + variant(parameters)
     # No date in the SVG: the same data give the same file.
     for kind, metadata in (("svg", {"Date": None}), ("png", {})):
         with plots.style():
@@ -178,7 +212,7 @@ def export(figure: Figure, data: pd.DataFrame, parameters: Named, part: str = ""
 
 
 def tabulate(rows: pd.DataFrame, parameters: Named, precision: int = 1) -> Styler | Markdown:
-    """The rows as a table, or a sentence in its place where the profile has no such runs.
+    """The rows as a table, or a sentence in its place where these parameters have no such runs.
 
     Args:
         rows: the rows, shown without their index.
@@ -188,21 +222,23 @@ def tabulate(rows: pd.DataFrame, parameters: Named, precision: int = 1) -> Style
     from IPython.display import Markdown
 
     if rows.empty:
-        return Markdown(f"*Profile `{parameters.profile}` has no such runs.*")
+        of = ", ".join(f"`{name}={value!r}`" for name, value in parameters.selected.items())
+        return Markdown(f"*No such runs{' with ' * bool(of)}{of}.*")
     return tables.left_aligned(rows, precision=precision)
 
 
 def compare(rows: Sequence[Quantity], parameters: Named) -> Styler:
     """Write the paper's values beside ours as CSV, with the suffix "paper"; return their table."""
-    path = ROOT / "figures" / parameters.profile / f"{parameters.notebook}_paper.csv"
-    write_csv(path, comparison.numbers(rows))
+    name = f"{parameters.notebook}_paper{variant(parameters)}.csv"
+    write_csv(ROOT / "figures" / parameters.profile / name, comparison.numbers(rows))
     return tables.left_aligned(comparison.cells(rows), index=True)
 
 
 def conclude(verdicts: list[Verdict], parameters: Named) -> Styler:
-    """Store a notebook's verdicts for the README and the report; return one row per verdict."""
-    path = ROOT / "results" / "verdicts" / parameters.profile / f"{parameters.notebook}.json"
-    write_json(path, [v.model_dump() for v in verdicts])
+    """One row per verdict; those at the default parameters are stored for README and report."""
+    if not variant(parameters):
+        path = ROOT / "results" / "verdicts" / parameters.profile / f"{parameters.notebook}.json"
+        write_json(path, [v.model_dump() for v in verdicts])
     return tables.of_verdicts(verdicts)
 
 

@@ -1,7 +1,6 @@
 """Tests of the predictions for a very large memory, and of the notebook that shows them."""
 
-import json
-
+import nbformat
 import numpy as np
 import pandas as pd
 import pytest
@@ -62,16 +61,22 @@ def test_measured_traffic():
 
 
 def test_the_notebook(tmp_path):
-    """Oracle: the files that every notebook writes; parameters out of range are refused."""
+    """Oracle: the files that every notebook writes, named after the parameter that is not its
+    default, of which no verdict is stored; parameters out of range are refused.
+    """
     notebook = ROOT / "notebooks" / "scaling.ipynb"
     done = papermill(notebook, tmp_path / "o.ipynb", tmp_path, "-p", "ranks", "64")
     assert done.returncode == 0, done.stderr
+    folder = tmp_path / "figures" / "benchmarks"
     for kind in ("svg", "png", "csv"):
-        assert (tmp_path / "figures" / "benchmarks" / f"scaling.{kind}").stat().st_size > 100
-    assert set(pd.read_csv(tmp_path / "figures" / "benchmarks" / "scaling.csv")["gpus"]) == {64}
-    path = tmp_path / "results" / "verdicts" / "benchmarks" / "scaling.json"
-    verdicts = json.loads(path.read_text())
-    assert len(verdicts) == 2 and all("64 GPUs" in verdict["data"] for verdict in verdicts)
+        assert (folder / f"scaling_ranks=64.{kind}").stat().st_size > 100
+        assert (folder / f"scaling_check_ranks=64.{kind}").stat().st_size > 100
+    assert set(pd.read_csv(folder / "scaling_ranks=64.csv")["gpus"]) == {64}
+    assert all("ranks=64" in path.name for path in folder.iterdir())
+    assert not list((tmp_path / "results").rglob("*.json"))
+    cells = nbformat.read(tmp_path / "o.ipynb", 4).cells
+    (verdicts,) = (c.outputs[0].data["text/html"] for c in cells if "conclude(" in c.source)
+    assert verdicts.count("64 GPUs") == 2
     with pytest.raises(ValueError, match="efficiency"):
         Parameters(efficiency=2.0)
 

@@ -47,7 +47,7 @@ def test_plain_code_alone():
 def test_the_library_gives_the_same(executed):
     """Oracle: the plain code: the value that is minimised at each step; another with no memory."""
     root, _ = executed
-    data = pd.read_csv(root / "figures" / "benchmarks" / "xbm_in_one_page.csv")
+    data = pd.read_csv(root / "figures" / "benchmarks" / f"xbm_in_one_page_steps={STEPS}.csv")
     runs = {name: part.reset_index() for name, part in data.groupby("run", sort=False)}
     no_memory, memory, library = (part["minimised"] for part in runs.values())
     assert list(runs)[1:] == ["memory", "memory, by the library"] and len(memory) == STEPS
