@@ -1,13 +1,17 @@
 """Tests of runs in parallel processes."""
 
+import multiprocessing as mp
 import os
 import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 from tools.storm.processes import ended, members
+from xbmlib.study.ending import stop
 
 ROOT = Path(__file__).resolve().parents[2]
 CODE = """
@@ -40,3 +44,15 @@ def test_a_sigkill_leaves_no_process(tmp_path):
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     assert ended(process.pid)
+
+
+def test_a_pool_that_is_stopped_ends_what_it_runs():
+    """Oracle: the futures: what runs, for an hour, ends at once; what waits is cancelled."""
+    with ProcessPoolExecutor(1, mp.get_context("spawn")) as pool:
+        running, *waiting = (pool.submit(time.sleep, 3600) for _ in range(4))
+        (process,) = pool._processes.values()
+        stop(pool)
+        assert isinstance(running.exception(timeout=120), BrokenProcessPool)
+        assert waiting[-1].cancelled()
+    process.join(60)
+    assert process.exitcode == -signal.SIGTERM

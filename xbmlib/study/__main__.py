@@ -8,14 +8,16 @@ from __future__ import annotations
 import argparse
 import multiprocessing as mp
 import os
-import sys
 from concurrent.futures import ProcessPoolExecutor, as_completed
 
-from xbmlib.storage import ROOT, StorageError, require_writable
+from xbmlib.storage import ROOT, require_writable
+from xbmlib.study.ending import end_in_order, start_worker, stop, work
 from xbmlib.study.execution import execute, executed
+from xbmlib.study.notebook import ProfileName
 from xbmlib.study.parallel import run_all
 from xbmlib.study.plan import NOTEBOOKS, experiments
 from xbmlib.study.profiles import PROFILES
+from xbmlib.study.refusal import refused_in_one_line
 from xbmlib.study.summary import verdict_lines
 from xbmlib.training.shared_memory import require_locks
 
@@ -29,20 +31,35 @@ def main() -> None:
     )
     given = parser.parse_args()
     profile = given.profile
+    end_in_order()
+    with refused_in_one_line():
+        run(profile, given.data)
+        print("\n".join(verdict_lines(profile)))
+
+
+def run(profile: ProfileName, data: str | None) -> None:
+    """Train what is missing, then execute every notebook.
+
+    Raises:
+        one of REFUSALS: as of :mod:`xbmlib.study.refusal`, before any work.
+        papermill.PapermillExecutionError: a cell failed.
+    """
+    require_writable(ROOT)
+    require_locks()
     # The runs of all notebooks at once: notebook by notebook, cores would idle in between.
-    try:
-        require_writable(ROOT)
-        require_locks()
-        run_all(e for name in NOTEBOOKS for e in experiments(name, profile, given.data))
-    except StorageError as error:
-        sys.exit(f"{error}")
-    with ProcessPoolExecutor(len(os.sched_getaffinity(0)), mp.get_context("spawn")) as pool:
-        waiting = {pool.submit(execute, name, profile, given.data): name for name in NOTEBOOKS}
-        for done in as_completed(waiting):
-            done.result()
-            print(f"== {waiting[done]} ({profile})", flush=True)
+    run_all(e for name in NOTEBOOKS for e in experiments(name, profile, data))
+    with ProcessPoolExecutor(
+        len(os.sched_getaffinity(0)), mp.get_context("spawn"), initializer=start_worker
+    ) as pool:
+        try:
+            waiting = {pool.submit(work, execute, name, profile, data): name for name in NOTEBOOKS}
+            for done in as_completed(waiting):
+                done.result()
+                print(f"== {waiting[done]} ({profile})", flush=True)
+        except BaseException:
+            stop(pool)
+            raise
     print(f"\nfigures: {ROOT / 'figures' / profile}\nexecuted notebooks: {executed(profile)}\n")
-    print("\n".join(verdict_lines(profile)))
 
 
 if __name__ == "__main__":

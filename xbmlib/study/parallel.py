@@ -16,6 +16,7 @@ import torch
 from xbmlib.datasets.orphans import follow_parent
 from xbmlib.storage import require_writable
 from xbmlib.study import preflight
+from xbmlib.study.ending import stop
 from xbmlib.study.estimate import announcement
 from xbmlib.study.progress import Progress
 from xbmlib.training.experiment import Experiment
@@ -79,9 +80,7 @@ def _train(todo: list[Experiment], total: int, store: RunStore) -> None:
                         future.result()
             except BaseException:
                 # Running experiments are checkpointed and resume next time: no need to wait.
-                pool.shutdown(wait=False, cancel_futures=True)
-                for process in (pool._processes or {}).values():
-                    process.terminate()
+                stop(pool)
                 raise
 
 

@@ -8,20 +8,18 @@ from __future__ import annotations
 import argparse
 import difflib
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
-from xbmlib.backbones import WeightsError
-from xbmlib.datasets import DatasetError
-from xbmlib.storage import StorageError, write_json
+from xbmlib.storage import write_json
+from xbmlib.study.ending import end_in_order
 from xbmlib.study.execution import execute
-from xbmlib.study.notebook import ParameterError
 from xbmlib.study.parallel import single_threaded
 from xbmlib.study.plan import STUDIES, plan
 from xbmlib.study.profiles import PROFILES
 from xbmlib.study.progress import Progress
-from xbmlib.study.summary import SummaryError, verdict_lines
+from xbmlib.study.refusal import refused_in_one_line
+from xbmlib.study.summary import verdict_lines
 from xbmlib.training.experiment import ConfigError, Experiment
 from xbmlib.training.run import identify, run_experiment
 from xbmlib.training.trainer import CHECKPOINT_STEPS
@@ -43,6 +41,8 @@ def train_planned(planned: dict[str, Any], id: str) -> None:
         close = difflib.get_close_matches(id, planned["runs"], n=1)
         hint = f"did you mean {close[0]}?" if close else 'see its key "runs"'
         raise ConfigError(f"{id}: none of the {len(planned['runs'])} runs of the plan; {hint}")
+    if not isinstance(planned["runs"][id], dict):
+        raise ConfigError(f"run {id} of the plan is no experiment; {REMEDY}")
     experiment = Experiment.from_dict(planned["runs"][id])
     if (found := identify(experiment)) != id:
         raise ConfigError(
@@ -118,7 +118,7 @@ def main(arguments: list[str] | None = None) -> None:
         if name == "notebook":
             job.add_argument("name", choices=list(STUDIES))
     given = parser.parse_args(arguments)
-    try:
+    with refused_in_one_line():
         if given.job == "plan":
             if given.plan.is_dir():
                 raise ConfigError(f"{given.plan}: a folder; give the path of a JSON file to write")
@@ -127,13 +127,10 @@ def main(arguments: list[str] | None = None) -> None:
         elif given.job == "train":
             train_planned(read_plan(given.plan), given.id)
         elif given.job == "notebook":
+            end_in_order()
             execute(given.name, given.profile)
         else:
             print("\n".join(verdict_lines(given.profile)))
-    except (
-        ConfigError, DatasetError, ParameterError, StorageError, SummaryError, WeightsError
-    ) as error:  # fmt: skip
-        sys.exit(str(error))
 
 
 if __name__ == "__main__":

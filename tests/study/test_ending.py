@@ -1,0 +1,118 @@
+"""Tests of what a signal leaves of `python -m xbmlib.study` while its notebooks are executed."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_notebook
+
+from tools.storm.processes import ended, members, wait
+
+ROOT = Path(__file__).resolve().parents[2]
+# A study of notebooks that wait, and need no run.
+STUDY = """
+import sys
+from pathlib import Path
+from xbmlib.study import __main__ as study
+from xbmlib.study import execution
+execution.SOURCES = Path(sys.argv[0]).parent
+study.NOTEBOOKS = ("first", "second", "third", "fourth")
+study.experiments = lambda *_: []
+if __name__ == "__main__":
+    sys.argv[1:] = ["smoke"]
+    study.main()
+"""
+SWEEP = """
+import sys
+from pathlib import Path
+from xbmlib.study import execution, sweep
+execution.SOURCES = Path(sys.argv[0]).parent
+sweep.main(["notebook", "smoke", "cost"])
+"""
+WAITS = """
+import os, time
+from pathlib import Path
+(Path(os.environ["MARKS"]) / str(os.getpid())).write_text("")
+time.sleep(600)
+"""
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc"),
+]
+
+
+def alive(pid):
+    """Whether a process runs, and is no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.fixture
+def folder():
+    """An empty folder; its path is short enough for a socket file."""
+    path = Path(tempfile.mkdtemp(dir="/tmp", prefix="t"))
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.mark.parametrize(
+    ("code", "number", "status"),
+    [
+        (STUDY, signal.SIGTERM, 128 + signal.SIGTERM),
+        (STUDY, signal.SIGKILL, -signal.SIGKILL),
+        (SWEEP, signal.SIGHUP, 128 + signal.SIGHUP),
+    ],
+    ids=lambda value: getattr(value, "name", None),
+)
+def test_a_signal_leaves_no_process_and_no_file(folder, code, number, status):
+    """Oracle: the system's list of processes, kernels included; the folders of temporary files and
+    of the executed notebooks; the exit status of a shell.
+    """
+    kernelspec = {"name": "python3", "display_name": "", "language": "python"}
+    source = new_notebook(cells=[new_code_cell(WAITS)], metadata={"kernelspec": kernelspec})
+    for name in ("first", "second", "third", "fourth", "cost"):
+        nbformat.write(source, folder / f"{name}.ipynb")
+    (folder / "study.py").write_text(code)
+    for name in ("marks", "tmp", "root"):
+        (folder / name).mkdir()
+    process = subprocess.Popen(
+        [sys.executable, str(folder / "study.py")],
+        env=os.environ | {
+            "PYTHONPATH": str(ROOT), "XBM_ROOT": str(folder / "root"),
+            "TMPDIR": str(folder / "tmp"), "MARKS": str(folder / "marks"),
+        },
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )  # fmt: skip
+    number_of_kernels = 1 if code is SWEEP else min(4, len(os.sched_getaffinity(0)))
+
+    def kernels():
+        return [int(path.name) for path in (folder / "marks").iterdir()]
+
+    try:
+        started = wait(
+            lambda: len(kernels()) == number_of_kernels or process.poll() is not None, 900
+        )
+        assert started and process.poll() is None, process.communicate()[1]
+        assert list((folder / "tmp").glob("xbm-*"))
+        os.kill(process.pid, number)
+        said = process.communicate(timeout=300)[1]
+        assert process.returncode == status and "xbmlib" not in said, said  # no traceback of ours
+        assert wait(lambda: not members(process.pid) and not any(map(alive, kernels())), 60)
+    finally:
+        if not ended(process.pid, 1):
+            process.communicate()
+    assert len(kernels()) == number_of_kernels  # none was started meanwhile
+    assert list((folder / "tmp").iterdir()) == []
+    assert [path for path in (folder / "root").rglob("*") if path.is_file()] == []

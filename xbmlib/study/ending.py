@@ -1,0 +1,52 @@
+"""Processes that clean up when SIGTERM or SIGHUP ends them, as they do after Ctrl-C."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from typing import Any
+
+from xbmlib.datasets.orphans import follow_parent
+
+_ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+
+
+def end_in_order() -> None:
+    """Let SIGTERM and SIGHUP end this process as SystemExit, with the exit status of a shell.
+
+    One that is ignored, as SIGHUP is under ``nohup``, stays ignored.
+    """
+    for number in _ENDING:
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _end)
+
+
+def _end(number: int, _: Any) -> None:
+    # A second signal would interrupt what the first has begun to clean up.
+    for other in _ENDING:
+        signal.signal(other, signal.SIG_IGN)
+    raise SystemExit(128 + number)
+
+
+def start_worker() -> None:
+    """Let the worker of a pool end in order, on a signal or once its parent has ended."""
+    end_in_order()
+    follow_parent(lambda: os.kill(os.getpid(), signal.SIGTERM))
+
+
+def work(function: Callable[..., object], *arguments: Any) -> None:
+    """Call a function in a worker, which a signal then ends; a pool would give it another call."""
+    try:
+        function(*arguments)
+    except SystemExit as ended:
+        os._exit(int(ended.code or 0))
+
+
+def stop(pool: ProcessPoolExecutor) -> None:
+    """Cancel what has not started, and have the workers end."""
+    processes = list((pool._processes or {}).values())
+    pool.shutdown(wait=False, cancel_futures=True)
+    for process in processes:
+        process.terminate()
