@@ -12,6 +12,7 @@ from papermill import execute_notebook
 from xbmlib.study.cells import TAKES, assigned
 from xbmlib.study.execution import sockets
 from xbmlib.study.figures import ablation_memory_ratio, benchmarks, scaling
+from xbmlib.study.measured import measured
 from xbmlib.study.notebook import ParameterError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -164,7 +165,7 @@ def test_extremes_of_scaling(name):
 
 def test_a_figure_of_no_memory_is_refused():
     """Oracle: the largest M of the measurements themselves."""
-    largest = int(benchmarks.measured("benchmarks_growth")["M"].max())
+    largest = int(measured("benchmarks_growth")["M"].max())
     assert len(benchmarks.growth(benchmarks.Parameters(least=largest))) >= 1
     with pytest.raises(ParameterError, match=f"least={largest + 1}: the largest M .* {largest};"):
         benchmarks.growth(benchmarks.Parameters(least=largest + 1))

@@ -15,6 +15,7 @@ from xbmlib.training.run import identify
 def root(tmp_path, monkeypatch):
     """An empty folder in place of the checkout's results."""
     monkeypatch.setattr(summary, "ROOT", tmp_path)
+    monkeypatch.setattr("sys.argv", ["summary"])
     return tmp_path
 
 

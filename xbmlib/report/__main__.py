@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import sys
 
-from xbmlib.extras import MissingExtra
 from xbmlib.study.execution import executed
 
 
@@ -24,11 +23,12 @@ def main() -> None:
             f"run python -m xbmlib.study {profile}"
         )
     from xbmlib.report.site import ReportError, build
-    from xbmlib.study.summary import SummaryError
+    from xbmlib.study.refusal import refused_in_one_line
 
     try:
-        print(f"report: {build(profile)}")
-    except (ReportError, SummaryError, MissingExtra) as error:
+        with refused_in_one_line():
+            print(f"report: {build(profile)}")
+    except ReportError as error:
         sys.exit(str(error))
 
 

@@ -21,6 +21,7 @@ from xbmlib.study.execution import SOURCES, execute_to, executed
 from xbmlib.study.figures.retrievals import Parameters, frame
 from xbmlib.study.generated import part
 from xbmlib.study.plan import NOTEBOOKS
+from xbmlib.training.experiment import shown
 
 PAGES = Path(__file__).parent / "pages"
 # The notebook whose figure stands on the first page.
@@ -137,7 +138,11 @@ def _check(path: Path, profile: str) -> None:
     remedy = f"run python -m xbmlib.study {profile}"
     if not path.is_file():
         raise ReportError(f"{path} does not exist: {remedy}")
-    noted = nbformat.read(path, 4).metadata.get("papermill", {})
+    try:
+        noted = nbformat.read(path, 4).metadata.get("papermill", {})
+    except (OSError, ValueError, TypeError, AttributeError, nbformat.ValidationError) as error:
+        reason = str(error).partition("\n")[0]
+        raise ReportError(f"{path} is no notebook ({shown(reason)}): {remedy}") from None
     if noted.get("exception") or not noted.get("end_time"):
         raise ReportError(f"{path} was not executed to its end: {remedy}")
 

@@ -13,6 +13,7 @@ Writes every trial to results/search.csv and the best of each arm to xbmlib/stud
 from __future__ import annotations
 
 import random
+from argparse import ArgumentParser
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from itertools import groupby
@@ -21,9 +22,10 @@ from typing import Any
 import pandas as pd
 
 from xbmlib.paper.arms import MEMORY, NO_MEMORY
-from xbmlib.storage import ROOT, write_csv, write_json
+from xbmlib.storage import ROOT, require_writable, write_csv, write_json
 from xbmlib.study.parallel import run_all
 from xbmlib.study.profiles import DATA, TUNED_FILE, sized
+from xbmlib.study.refusal import refused_in_one_line
 from xbmlib.training.experiment import Experiment
 from xbmlib.training.store import RunStore
 
@@ -175,10 +177,14 @@ def best(done: Iterable[Trial]) -> list[dict[str, Any]]:
 
 def main() -> None:
     """Run the search, write its files and print the best trials of each arm."""
-    done = search()
-    write_csv(ROOT / "results" / "search.csv", table(done))
-    write_json(TUNED_FILE, best(done))
-    print(table(done).groupby(["data", "space", "batch", "arm"]).head(3).to_string(index=False))
+    ArgumentParser(prog="python -m xbmlib.study.search", description=__doc__).parse_args()
+    with refused_in_one_line():
+        require_writable(ROOT)
+        require_writable(TUNED_FILE.parent)
+        done = search()
+        write_csv(ROOT / "results" / "search.csv", table(done))
+        write_json(TUNED_FILE, best(done))
+        print(table(done).groupby(["data", "space", "batch", "arm"]).head(3).to_string(index=False))
 
 
 if __name__ == "__main__":

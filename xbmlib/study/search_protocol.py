@@ -21,15 +21,17 @@ each arm whose stages have all finished.
 
 from __future__ import annotations
 
+from argparse import ArgumentParser
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
 import pandas as pd
 
-from xbmlib.storage import ROOT, write_csv, write_json
+from xbmlib.storage import ROOT, require_writable, write_csv, write_json
 from xbmlib.study.parallel import run_all
 from xbmlib.study.protocol import CHOSEN_FILE, FORM, FORMS, RATIOS, SEARCHED, Arm
+from xbmlib.study.refusal import refused_in_one_line
 from xbmlib.training.experiment import Experiment
 from xbmlib.training.run import identify_all
 from xbmlib.training.store import Run, RunStore
@@ -183,13 +185,17 @@ def chosen(store: RunStore | None = None) -> list[dict[str, Any]]:
 
 def main() -> None:
     """Run what is missing, write the two files and print the table."""
-    # The runs of one stage determine the next.
-    while missing := [trial for runs in searches() for trial in runs if runs[trial] is None]:
-        run_all(trial.experiment for trial in missing)
-    found = table()
-    write_csv(ROOT / "results" / "search_protocol.csv", found)
-    write_json(CHOSEN_FILE, chosen())
-    print(found.to_string(index=False))
+    ArgumentParser(prog="python -m xbmlib.study.search_protocol", description=__doc__).parse_args()
+    with refused_in_one_line():
+        require_writable(ROOT)
+        require_writable(CHOSEN_FILE.parent)
+        # The runs of one stage determine the next.
+        while missing := [trial for runs in searches() for trial in runs if runs[trial] is None]:
+            run_all(trial.experiment for trial in missing)
+        found = table()
+        write_csv(ROOT / "results" / "search_protocol.csv", found)
+        write_json(CHOSEN_FILE, chosen())
+        print(found.to_string(index=False))
 
 
 if __name__ == "__main__":

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+from argparse import ArgumentParser
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +13,10 @@ import pandas as pd
 
 from xbmlib.paper.claims import CLAIMS
 from xbmlib.paper.claims.claim import Claim
-from xbmlib.storage import ROOT, write_atomically, write_csv
+from xbmlib.storage import ROOT, StorageError, write_atomically, write_csv
 from xbmlib.study import claims_page, readme
 from xbmlib.study.generated import rewrite
+from xbmlib.study.measured import measured
 from xbmlib.study.statistics import holm
 from xbmlib.study.verdict import Verdict, judged
 
@@ -27,7 +30,7 @@ COLUMNS = [
 README_PROFILES = ("quick", "full", "benchmarks")
 
 
-class SummaryError(ValueError):
+class SummaryError(StorageError):
     """Verdicts that cannot be summarised: names the folder or the file, and the remedy."""
 
 
@@ -126,7 +129,7 @@ def _open(claim: Claim) -> dict[str, Any]:
 def rewrite_readme(text: str) -> str:
     """The README with its parts generated from results/."""
     found = claims()
-    runs = pd.read_csv(ROOT / "results" / "diagnosis.csv")
+    runs = measured("diagnosis")
     return rewrite(
         text,
         {
@@ -139,23 +142,43 @@ def rewrite_readme(text: str) -> str:
 
 def rewrite_results(text: str) -> str:
     """docs/results.md with its parts generated from results/."""
-    trials = pd.read_csv(ROOT / "results" / "search_protocol.csv")
+    trials = measured("search_protocol")
     return rewrite(text, {"protocol": readme.protocol(trials)})
 
 
 def main() -> None:
     """Write results/claims.csv and followups.csv; in a checkout, README and docs/ too."""
+    ArgumentParser(prog="python -m xbmlib.study.summary", description=__doc__).parse_args()
     try:
         found, further = claims(), followups()
         write_csv(ROOT / "results" / "claims.csv", found)
         write_csv(ROOT / "results" / "followups.csv", further)
-    except SummaryError as error:
+        if (ROOT / "README.md").is_file():
+            # Both are read before either is written.
+            pages = {
+                ROOT / name: _rewritten(ROOT / name, rewrite)
+                for name, rewrite in (
+                    ("README.md", rewrite_readme), ("docs/results.md", rewrite_results)
+                )
+            }  # fmt: skip
+            pages[ROOT / "docs" / "claims.md"] = claims_page.page(found, further)
+            for path, text in pages.items():
+                _write(path, text)
+    except StorageError as error:
         sys.exit(str(error))
-    if (path := ROOT / "README.md").is_file():
-        _write(path, rewrite_readme(path.read_text(encoding="utf-8")))
-        _write(ROOT / "docs" / "claims.md", claims_page.page(found, further))
-        results = ROOT / "docs" / "results.md"
-        _write(results, rewrite_results(results.read_text(encoding="utf-8")))
+
+
+def _rewritten(path: Path, rewrite: Callable[[str], str]) -> str:
+    """A page of the checkout with its generated parts."""
+    try:
+        return rewrite(path.read_text(encoding="utf-8"))
+    except StorageError:
+        raise
+    except (OSError, ValueError) as error:
+        raise SummaryError(
+            f"{path}: cannot be rewritten ({error}); set XBM_ROOT to a checkout, or to a folder "
+            "without README.md"
+        ) from None
 
 
 def _write(path: Path, text: str) -> None:

@@ -6,6 +6,7 @@ python -m xbmlib.study.verify [--minutes 5] [--seed 0]
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import random
 import sys
@@ -15,7 +16,9 @@ from pathlib import Path
 import pandas as pd
 import torch
 
+from xbmlib.storage import StorageError
 from xbmlib.study.parallel import run_all
+from xbmlib.study.refusal import refused_in_one_line
 from xbmlib.training.provenance import processor
 from xbmlib.training.store import Run, RunStore
 
@@ -36,11 +39,11 @@ def choose(store: RunStore, minutes: float, seed: int, workers: int) -> list[Run
         The chosen runs; the quickest alone where none is quick enough.
 
     Raises:
-        ValueError: no stored run.
+        StorageError: no stored run, or a damaged one.
     """
     runs = [store.load(id) for id in store.ids() if store.done(id)]
     if not runs:
-        raise ValueError(f"{store.folder}: no finished run; `make reproduce` trains them")
+        raise StorageError(f"{store.folder}: no finished run; `make reproduce` trains them")
     left = 60 * minutes * workers / SLOWER
     found = []
     for run in random.Random(seed).sample(runs, len(runs)):
@@ -76,13 +79,10 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=5.0, help="of all runs together")
     parser.add_argument("--seed", type=int, default=0, help="of the choice")
     given = parser.parse_args()
-    if given.minutes <= 0:
+    if not 0 < given.minutes < math.inf:
         sys.exit(f"--minutes {given.minutes:g}: give a number above 0")
-    try:
+    with refused_in_one_line(), tempfile.TemporaryDirectory() as folder:
         chosen = choose(RunStore(), given.minutes, given.seed, len(os.sched_getaffinity(0)))
-    except ValueError as error:
-        sys.exit(str(error))
-    with tempfile.TemporaryDirectory() as folder:
         anew = run_all([run.experiment for run in chosen], RunStore(Path(folder)))
     table = pd.DataFrame([compare(*pair) for pair in zip(chosen, anew, strict=True)])
     print(table.to_string(index=False, float_format="{:.2f}".format))

@@ -10,8 +10,8 @@ from pydantic import Field
 
 from xbmlib import paper
 from xbmlib.paper.arms import NO_MEMORY, arm
-from xbmlib.storage import CHECKOUT, ROOT
 from xbmlib.study.comparison import Quantity
+from xbmlib.study.measured import measured
 from xbmlib.study.notebook import Checked, ParameterError
 from xbmlib.study.verdict import Verdict, judge
 from xbmlib.study.words import listed
@@ -27,18 +27,6 @@ class Parameters(Checked):
     profile: ClassVar[Literal["benchmarks"]] = "benchmarks"
 
     least: Annotated[int, Field(ge=1)] = 4096
-
-
-def measured(name: str) -> pd.DataFrame:
-    """A table that ``make bench`` wrote, else the one of the checkout.
-
-    Raises:
-        FileNotFoundError: neither exists.
-    """
-    for folder in (ROOT, CHECKOUT):
-        if (path := folder / "results" / f"{name}.csv").is_file():
-            return pd.read_csv(path)
-    raise FileNotFoundError(f"{name}.csv is not in {ROOT / 'results'}: run `make bench` first")
 
 
 def measured_twice(name: str) -> pd.DataFrame:

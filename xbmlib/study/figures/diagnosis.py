@@ -13,8 +13,8 @@ from pydantic import Field
 from xbmlib import XBM, ContrastiveLoss, PKSampler, recall_at_k
 from xbmlib.diagnose import CollapseWarning, Diagnosis, Health
 from xbmlib.paper.arms import NO_MEMORY
-from xbmlib.study.figures.benchmarks import measured
 from xbmlib.study.figures.small import DIM, Part, Small, classes
+from xbmlib.study.measured import measured
 from xbmlib.study.notebook import Checked
 from xbmlib.study.words import listed
 
@@ -59,7 +59,7 @@ class Parameters(Checked):
 
     data: Literal["hanzi", "emoji", "hangul", "scripts"] = "emoji"
     steps: Annotated[int, Field(ge=1, le=10_000)] = 300
-    seed: int = 0
+    seed: Annotated[int, Field(ge=0, lt=1 << 63)] = 0
 
 
 class Watched(NamedTuple):

@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 
 import pandas as pd
 import torch
+from pydantic import ValidationInfo, field_validator
 
 from xbmlib import backbones, datasets
 from xbmlib.backbones.weights import SHIPPED
@@ -28,6 +29,13 @@ class Parameters(Checked):
 
     profile: Literal["smoke", "full"] = "full"
     write: bool = False
+
+    @field_validator("write")
+    @classmethod
+    def _of_the_whole_run(cls, write: bool, info: ValidationInfo) -> bool:
+        if write and info.data.get("profile") != "full":
+            raise ValueError('only the weights of profile="full" replace the bundled ones')
+        return write
 
 
 def pretraining(profile: str) -> Experiment:

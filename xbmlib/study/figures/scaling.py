@@ -17,6 +17,7 @@ from xbmlib.losses import candidates
 from xbmlib.study.comparison import Quantity
 from xbmlib.study.figures import benchmarks
 from xbmlib.study.figures.cost_model import BYTES, NAMES, Load, Rates, cost
+from xbmlib.study.measured import measured
 from xbmlib.study.notebook import Checked
 from xbmlib.study.verdict import Verdict, judge, judged
 from xbmlib.study.words import listed
@@ -168,7 +169,7 @@ def reached(parameters: Parameters) -> pd.DataFrame:
     Returns:
         what, assumed (times the efficiency), measured (results/scaling_gpu.csv), machine.
     """
-    p, row = parameters, benchmarks.measured("scaling_gpu").iloc[0]
+    p, row = parameters, measured("scaling_gpu").iloc[0]
     # With 64 anchors the product is bound by reading the entries.
     bf16 = min(p.bf16_tflops, p.tb_per_second * row["m"])
     rows = [

@@ -8,7 +8,7 @@ import pandas as pd
 from pydantic import Field
 
 from xbmlib.paper.arms import arm
-from xbmlib.study.figures.benchmarks import measured
+from xbmlib.study.measured import measured
 from xbmlib.study.notebook import Checked, ParameterError
 from xbmlib.study.protocol import FORM, FORMS
 from xbmlib.study.search_protocol import GRIDS, margin_of

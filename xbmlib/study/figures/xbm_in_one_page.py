@@ -21,7 +21,7 @@ class Parameters(Checked):
     profile: ClassVar[Literal["benchmarks"]] = "benchmarks"
 
     steps: Annotated[int, Field(ge=1, le=10_000)] = 200
-    seed: int = 0
+    seed: Annotated[int, Field(ge=0, lt=1 << 63)] = 0
 
 
 def images(parameters: Parameters) -> tuple[Part, Part]:

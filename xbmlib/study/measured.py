@@ -1,0 +1,30 @@
+"""Tables of results/ that no notebook's runs give: what benchmarks and searches have measured."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from xbmlib.storage import CHECKOUT, ROOT, StorageError
+
+
+def measured(name: str) -> pd.DataFrame:
+    """A table of results/, else the one of the checkout.
+
+    Args:
+        name: of the CSV file.
+
+    Raises:
+        FileNotFoundError: neither exists.
+        StorageError: the file is no table.
+    """
+    for folder in (ROOT, CHECKOUT):
+        if (path := folder / "results" / f"{name}.csv").is_file():
+            try:
+                return pd.read_csv(path)
+            except (OSError, ValueError) as error:
+                reason = str(error).partition("\n")[0]
+                raise StorageError(
+                    f"{path}: cannot be read as a table ({reason}); restore the committed file, "
+                    "or delete it and measure anew (make bench, make search)"
+                ) from None
+    raise FileNotFoundError(f"{name}.csv is not in {ROOT / 'results'}: run `make bench` first")
