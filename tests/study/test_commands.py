@@ -124,6 +124,22 @@ def test_a_run_of_a_plan_that_is_no_experiment(run, tmp_path):
     assert line == f"run a of the plan is no experiment; {sweep.REMEDY}"
 
 
+@pytest.mark.parametrize("name", ["a" * 300, "folder", "file/plan.json"])
+def test_a_plan_where_none_can_be_written(name, tmp_path, monkeypatch):
+    """Oracle: the path; nothing is planned but what a profile of no notebook needs."""
+    monkeypatch.setattr(sweep, "plan", lambda *_: {"runs": {}})
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_text("")
+    assert line_of(sweep, "plan", tmp_path / name).startswith(f"{tmp_path / name}: ")
+
+
+def test_no_verdicts_to_print(tmp_path):
+    """Oracle: the folder, the profile and the remedy; an empty line before."""
+    for command in (["verdicts", "smoke"], ["verdicts", "paper"]):
+        line = line_of(sweep, *command)
+        assert line.startswith(f"{tmp_path}/results/verdicts: no verdicts of {command[1]};")
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", "3", '{"cells": 3}', "\0"])
 def test_a_report_of_a_damaged_notebook(text, tmp_path):
     """Oracle: the notebook's path and the remedy."""

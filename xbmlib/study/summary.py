@@ -55,9 +55,16 @@ def _read(path: Path) -> list[Verdict]:
 
 
 def verdict_lines(profile: str) -> list[str]:
-    """The verdicts of a profile as plain lines for a console."""
+    """The verdicts of a profile as plain lines for a console.
+
+    Raises:
+        SummaryError: it has none, or a file of them is damaged.
+    """
     lines = []
-    for name, found in verdicts(profile).items():
+    stored = verdicts(profile)
+    if not any(stored.values()):
+        raise _nothing_of(profile)
+    for name, found in stored.items():
         lines.append(name)
         for v in found:
             lines += [
@@ -108,16 +115,21 @@ def _latest(profiles: tuple[str, ...]) -> list[dict[str, Any]]:
     for profile in profiles:
         latest |= {name: (profile, found) for name, found in verdicts(profile).items() if found}
     if not latest:
-        raise SummaryError(
-            f"{ROOT / 'results' / 'verdicts'}: no verdicts of {', '.join(profiles)}; execute the "
-            "notebooks first (python -m xbmlib.study), or set XBM_ROOT to the folder that holds "
-            "results/"
-        )
+        raise _nothing_of(*profiles)
     return [
         {"notebook": name, "profile": profile} | v.model_dump()
         for name, (profile, found) in sorted(latest.items())
         for v in found
     ]
+
+
+def _nothing_of(*profiles: str) -> SummaryError:
+    """What is said where no profile has any verdict."""
+    return SummaryError(
+        f"{ROOT / 'results' / 'verdicts'}: no verdicts of {', '.join(profiles)}; execute the "
+        "notebooks first (python -m xbmlib.study), or set XBM_ROOT to the folder that holds "
+        "results/"
+    )
 
 
 def _open(claim: Claim) -> dict[str, Any]:

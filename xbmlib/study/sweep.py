@@ -11,6 +11,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from xbmlib.datasets.paths import is_folder
 from xbmlib.storage import write_json
 from xbmlib.study.ending import end_in_order
 from xbmlib.study.execution import execute
@@ -120,7 +121,7 @@ def main(arguments: list[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     with refused_in_one_line():
         if given.job == "plan":
-            if given.plan.is_dir():
+            if is_folder(given.plan):
                 raise ConfigError(f"{given.plan}: a folder; give the path of a JSON file to write")
             planned = plan(given.profile, given.notebooks)
             write_json(given.plan, planned | {"checkpoint_steps": given.checkpoint_steps})
