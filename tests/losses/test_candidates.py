@@ -16,7 +16,7 @@ from tests.losses.oracle import (
     owners,
     value_and_gradient,
 )
-from xbmlib.losses import ContrastiveLoss, candidates, pairs
+from xbmlib.losses import ContrastiveLoss, candidates, gradient
 from xbmlib.losses.candidates import BF16_ERROR
 from xbmlib.queue import CrossBatchMemory
 
@@ -45,7 +45,7 @@ def test_blocks_change_nothing(kind, settings, block, tile, mode, monkeypatch):
     whole = run()
     monkeypatch.setattr(candidates, "BLOCK_LIMIT", block)
     monkeypatch.setattr(candidates, "TILE_SIMILARITIES", 1)
-    for module in (candidates, pairs):
+    for module in (candidates, gradient):
         monkeypatch.setattr(module, "TILE_ENTRIES", tile)
     for got, wanted in zip(run(), whole, strict=True):
         torch.testing.assert_close(got, wanted)
@@ -134,7 +134,7 @@ def test_bfloat16_memory_is_decided_in_float32(kind, settings):
 def dense(monkeypatch):
     """Blocks dense on a CPU as on a GPU, and tiles that are smaller than the memory."""
     monkeypatch.setitem(candidates.DENSE_LIMIT, "cpu", 1 << 30)
-    for module in (candidates, pairs):
+    for module in (candidates, gradient):
         monkeypatch.setattr(module, "TILE_ENTRIES", 3)
 
     def no_search(*arguments):

@@ -4,7 +4,8 @@ Few entries of a memory form a positive pair, and few a negative pair above a lo
 search is one product and one maximum per tile of the memory, small enough for the cache. It keeps
 the entries ("columns") that form such a pair with at least one anchor. On a GPU it would wait some
 ten times for an answer, so a memory that is small for a GPU is not searched there: the block is
-dense, every entry is a column.
+dense, every entry is a column. Where the search finds so many that a block cannot hold them, it
+goes on as a :class:`Crowd`, for a loss that can be summed tile by tile.
 
 Shapes: m anchors of D dimensions; M entries; P columns of positives, C columns of negatives; n
 entries of a tile.
@@ -13,6 +14,7 @@ entries of a tile.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import chain
 from typing import NamedTuple
 
 import torch
@@ -28,6 +30,8 @@ NO_LIMIT = 1 << 40
 # Entries of one tile: with 64 anchors, 1 MiB of float32 similarities, which stay in the cache.
 # With fewer anchors a tile of the search holds more entries, up to this number of similarities.
 TILE_ENTRIES, TILE_SIMILARITIES = 1 << 12, 1 << 18
+# Similarities that the search keeps before it goes on as a crowd: those of one tile.
+CROWD_LIMIT = 1 << 18
 # A GPU's blocks are this much larger: a launch, and the wait for its answer, cost the same at any
 # size.
 GPU_SCALE = 16
@@ -67,12 +71,49 @@ class Block(NamedTuple):
     dense: bool = False
 
 
+class Found(NamedTuple):
+    """Entries of one tile that the search found.
+
+    Attributes:
+        places: of the entries: the whole tile, or those with an anchor above its bound.
+        similarities: (n, m), valid until the search goes on.
+    """
+
+    places: slice | Tensor
+    similarities: Tensor
+
+    def columns(self, v: Tensor) -> Tensor:
+        """The slots (n,), on the device of v."""
+        if isinstance(self.places, Tensor):
+            return self.places
+        return torch.arange(self.places.start, self.places.stop, device=v.device)
+
+
+class Crowd(NamedTuple):
+    """A slice of the anchors, with more negatives above the bound than a block is to hold.
+
+    Attributes:
+        rows, positive_columns, positives: as of a :class:`Block`; this process holds all entries.
+        labels: (m,) of the anchors.
+        bound: (m,) similarity at or below which a negative has no weight.
+        found: the negatives above it, and others, tile by tile; positive pairs are among them.
+    """
+
+    rows: slice
+    positive_columns: Tensor
+    positives: Tensor
+    labels: Tensor
+    bound: Tensor
+    found: Iterator[Found]
+
+
 def blocks(
     anchors: Tensor,
     labels: Tensor,
     refs: References,
     bound: Callable[[Tensor], Tensor],
-) -> Iterator[Block]:
+    crowds: Callable[[Tensor], bool] | None = None,
+) -> Iterator[Block | Crowd]:
     """The pairs of all anchors, block by block in bounded memory.
 
     Args:
@@ -80,11 +121,12 @@ def blocks(
         labels: (m,).
         refs: what they are compared with.
         bound: positives (m, P) to the similarity (m,) at or below which a negative has no weight.
+        crowds: whether the caller takes a crowd with positives (m, P); None for blocks only.
     """
     todo = [slice(0, len(anchors))]
     while todo:
         rows = todo.pop()
-        block = _find_pairs(anchors, labels, refs, bound, rows)
+        block = _find_pairs(anchors, labels, refs, bound, rows, crowds)
         if block is not None:
             yield block
             # Here and in the caller: freed before the next block is made.
@@ -101,7 +143,8 @@ def _find_pairs(
     refs: References,
     bound: Callable[[Tensor], Tensor],
     rows: slice,
-) -> Block | None:
+    crowds: Callable[[Tensor], bool] | None,
+) -> Block | Crowd | None:
     """The pairs of a slice of anchors; None where they exceed BLOCK_LIMIT and can be split."""
     labels = labels[rows]  # (m,)
     entries = refs.memory if refs.memory is not None else anchors  # (M, D)
@@ -116,17 +159,33 @@ def _find_pairs(
     # Split by what all processes hold together, so that all of them split alike.
     if not len(v) or refs.exchange.total_columns(len(positive_columns)) > max_columns:
         return None
-    s = torch.cat([v.new_empty(0, len(v)), *_compare_columns(entries, positive_columns, v)]).T
+    s = torch.cat([v.new_empty(0, len(v)), *_compare_places(entries, positive_columns, v)]).T
     excluded = labels[:, None] != refs.labels[positive_columns]  # (m, P)
     if refs.own is not None:
         excluded |= refs.own[rows, None] == positive_columns
     positives, local_positives = refs.exchange.gather_columns(s.masked_fill(excluded, torch.inf))
-    found = _search_above(v, entries, refs.shadow, bound(positives), max_columns)
-    # The next is exchanged even where the search gave up: all processes have to take part.
-    count = refs.exchange.total_columns(max_columns + 1 if found is None else len(found[0]))
-    if found is None or count > max_columns:
+    limits = bound(positives)  # (m,)
+    found = _search_above(v, entries, refs.shadow, limits)
+    alone = refs.memory is not None and refs.exchange.holds_all and not v.is_cuda
+    if alone and crowds is not None and crowds(positives):
+        kept, all_kept = _take(found, CROWD_LIMIT // len(v))
+        if not all_kept:
+            going_on = chain(kept, found)
+            return Crowd(rows, positive_columns, positives, labels, limits, going_on)
+    elif limits.amin() == -torch.inf and len(entries) > max_columns:
+        # Without a bound, every entry is found: no need to look.
+        kept, all_kept = [], False
+    else:
+        kept, all_kept = _take(found, max_columns)
+    negative_columns = torch.cat(
+        [positive_columns[:0], *(part.columns(v) for part in kept)]
+    )  # (C,)
+    # This is exchanged even where the search gave up: all processes have to take part.
+    count = refs.exchange.total_columns(len(negative_columns) if all_kept else max_columns + 1)
+    if not all_kept or count > max_columns:
         return None
-    negative_columns, s = found  # (C,), (m, C)
+    s = torch.cat([v.new_empty(0, len(v)), *(part.similarities for part in kept)])  # (C, m)
+    s = s.T.contiguous()
     same_class = labels[:, None] == refs.labels[negative_columns]  # (m, C)
     negatives, local_negatives = refs.exchange.gather_columns(
         s.masked_fill_(same_class, -torch.inf)
@@ -175,24 +234,38 @@ def _find_labels(values: Tensor, wanted: Tensor) -> Tensor:
     return table[values.clamp(lowest - 1, highest + 1) - (lowest - 1)].nonzero().squeeze(1)
 
 
-def _compare_columns(entries: Tensor, columns: Tensor, v: Tensor) -> Iterator[Tensor]:
-    """Similarities (n, m) of some columns in the anchors' dtype, a tile at a time."""
-    for part in columns.split(TILE_ENTRIES):
-        yield entries.index_select(0, part).to(v.dtype) @ v.T
+def tiles(entries: Tensor, places: slice | Tensor) -> Iterator[Tensor]:
+    """The entries of some places, (n, D) at a time."""
+    if isinstance(places, slice):
+        yield from entries[places].split(TILE_ENTRIES)
+    else:
+        yield from (entries.index_select(0, part) for part in places.split(TILE_ENTRIES))
+
+
+def _compare_places(entries: Tensor, places: slice | Tensor, v: Tensor) -> Iterator[Tensor]:
+    """Similarities (n, m) of some entries in the anchors' dtype, a tile at a time."""
+    yield from (tile.to(v.dtype) @ v.T for tile in tiles(entries, places))
+
+
+def _take(found: Iterator[Found], most: int) -> tuple[list[Found], bool]:
+    """What is found, up to more than ``most`` entries; and whether that is all."""
+    kept: list[Found] = []
+    count = 0
+    for part in found:
+        kept.append(part._replace(similarities=part.similarities.clone()))
+        count += len(part.similarities)
+        if count > most:
+            return kept, False
+    return kept, True
 
 
 def _search_above(
-    v: Tensor, entries: Tensor, shadow: Shadow | None, bound: Tensor, max_columns: int
-) -> tuple[Tensor, Tensor] | None:
-    """Columns (C,) in which an anchor is above its bound (m,), and their similarities (m, C).
-
-    None, as soon as there are more than ``max_columns``.
-    """
+    v: Tensor, entries: Tensor, shadow: Shadow | None, bound: Tensor
+) -> Iterator[Found]:
+    """Entries with which an anchor is above its bound (m,)."""
     # A loss may compute its comparison in another order than its bound.
     bound = bound - 8 * torch.finfo(v.dtype).eps * (1 + bound.nan_to_num(0, 0, 0).abs())
     lowest = float(bound.amin())
-    if lowest == -torch.inf and len(entries) > max_columns:
-        return None
     # If a shadow holds a NaN, so does its norm, and the bounds are NaN too.
     finite = shadow is not None
     if shadow is None and entries.dtype == torch.bfloat16 and lowest > -torch.inf:
@@ -206,9 +279,6 @@ def _search_above(
     similarities = DENSE_LIMIT.get(v.device.type, TILE_SIMILARITIES)
     step = min(max(TILE_ENTRIES, similarities // max(1, len(v))), len(entries))
     buffer = query.new_empty(step, len(v))
-    columns: list[Tensor] = []
-    kept: list[Tensor] = []
-    count = 0
     for start in range(0, len(entries), max(1, step)):
         tile = searched[start : start + step]  # (n, D)
         s = buffer[: len(tile)]  # (n, m)
@@ -217,18 +287,17 @@ def _search_above(
         excess = _max_over_anchors(s, above_zero) - lowest if one_bound else (s - bound).amax(1)
         # Not "above", so that a diverged model's NaN is kept and reaches the loss.
         hits = (excess <= 0).logical_not_().nonzero().squeeze(1)
-        count += len(hits)
-        if count > max_columns:
-            return None
-        if len(hits):
-            columns.append(hits + start)
-            exact = query is v
-            kept += (
-                [s.index_select(0, hits)] if exact else _compare_columns(entries, columns[-1], v)
-            )
-    none = torch.zeros(0, dtype=torch.int64, device=v.device)
-    found = torch.cat([v.new_empty(0, len(v)), *kept])  # (C, m)
-    return torch.cat([none, *columns]), found.T.contiguous()
+        if not len(hits):
+            continue
+        columns = hits + start
+        # To take most of a tile out of it costs more than to take it whole.
+        whole = 2 * len(hits) > len(tile)
+        places = slice(start, start + len(tile)) if whole else columns
+        if query is not v:
+            s = torch.cat([*_compare_places(entries, places, v)])
+        elif not whole:
+            s = s.index_select(0, hits)
+        yield Found(places, s)
 
 
 def _largest_norm(entries: Tensor) -> Tensor:

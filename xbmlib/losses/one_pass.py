@@ -84,15 +84,11 @@ def one_pass(
         excluded |= refs.own[:, None] == columns
     positives = (v @ gathered.T).masked_fill_(excluded, torch.inf)  # (m, P)
     bound = loss.bound(positives).contiguous()
-    order: Tensor | None = None
-    if stream.needs == "ranks":
-        positives, order = positives.sort(1)
+    positives, order = stream.rank(positives)
     negatives = _Negatives(stream, tile, v, labels, entries, others, bound, positives, refs.shadow)
     statistics = negatives.statistics()
     summary = loss.summarise(positives, statistics)
-    towards = summary.positives  # (m, P)
-    if order is not None:
-        towards = torch.empty_like(towards).scatter_(1, order, towards)
+    towards = stream.unrank(summary.positives, order)  # (m, P)
     grad = negatives.gradient(summary.offset).addmm_(towards, gathered, alpha=-1)
     # An error would need a wait; a loss of NaN is what no training goes on with.
     fits = torch.where(found <= len(columns), 1.0, torch.nan)

@@ -8,15 +8,17 @@ form, dL/dv_i = sum_j ±w_ij v_j (Eq. 5), a block of anchors at a time.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from xbmlib.integers import as_labels
-from xbmlib.losses.candidates import TILE_ENTRIES, Block, blocks
+from xbmlib.losses import crowd
+from xbmlib.losses.candidates import Block, Crowd, blocks
 from xbmlib.losses.exchange import Sums
+from xbmlib.losses.gradient import add_dense_gradient, add_gradient
 from xbmlib.losses.inputs import References, references
 from xbmlib.losses.opaque import opaque_loss
 from xbmlib.losses.second import refuse_second_derivatives
@@ -234,24 +236,54 @@ class PairLoss(Registered):
         total, terms = grad.new_zeros(()), grad.new_zeros(())
         none = labels.new_zeros(0)
         negatives, positives = [none], [none]
-        for block, weighting in self._weigh_blocks(anchors, labels, refs):
-            total += weighting.loss.sum()
-            terms += weighting.terms.sum()
-            away = weighting.negatives[:, block.local_negatives]  # (m, C)
-            towards = weighting.positives[:, block.local_positives]  # (m, P)
-            if block.dense:
-                signed = (away - towards).to(dtype)
-                _add_dense_gradient(grad, block.rows, signed, anchors, refs.memory)
-            else:
-                signed = torch.cat([away, towards.neg()], 1).to(dtype)
-                columns = torch.cat([block.negative_columns, block.positive_columns])
-                _add_gradient(grad, block.rows, signed, columns, anchors, refs.memory)
-            del signed
-            negatives.append((weighting.negatives > 0).sum(1))
-            positives.append((weighting.positives > 0).sum(1))
-            del block, weighting, away, towards
+        fits = partial(crowd.fits, self._own_stream())
+        with torch.autocast(anchors.device.type, enabled=False):
+            for block in blocks(anchors, labels, refs, self.bound, fits):
+                if isinstance(block, Crowd):
+                    found = self._add_crowd(block, grad, anchors, refs)
+                else:
+                    found = self._add_block(block, grad, anchors, refs)
+                total += found.loss.sum()
+                terms += found.terms.sum()
+                negatives.append(found.negatives)
+                positives.append(found.positives)
+                # Before the next is made.
+                del block
         counts = torch.cat(negatives), torch.cat(positives)
         return Sums(grad, total, terms, len(anchors), *counts)
+
+    def _own_stream(self) -> Stream | None:
+        """The stream, unless it was declared for a :meth:`weigh` that a subclass has replaced."""
+        weighs, sums = (
+            next(c for c in type(self).__mro__ if name in vars(c))
+            for name in ("weigh", "summarise")
+        )
+        return self.stream() if issubclass(sums, weighs) else None
+
+    def _add_block(self, block: Block, grad: Tensor, anchors: Tensor, refs: References) -> _Found:
+        """Add a block's gradient."""
+        weighting = self.weigh(block.positives, block.negatives)
+        away = weighting.negatives[:, block.local_negatives]  # (m, C)
+        towards = weighting.positives[:, block.local_positives]  # (m, P)
+        if block.dense:
+            signed = (away - towards).to(grad.dtype)
+            add_dense_gradient(grad, block.rows, signed, anchors, refs.memory)
+        else:
+            signed = torch.cat([away, towards.neg()], 1).to(grad.dtype)
+            columns = torch.cat([block.negative_columns, block.positive_columns])
+            add_gradient(grad, block.rows, signed, columns, anchors, refs.memory)
+        valid = (weighting.negatives > 0).sum(1), (weighting.positives > 0).sum(1)
+        return _Found(weighting.loss, weighting.terms, *valid)
+
+    def _add_crowd(self, block: Crowd, grad: Tensor, anchors: Tensor, refs: References) -> _Found:
+        """Add a crowd's gradient."""
+        stream = self._own_stream()
+        assert stream is not None
+        summary, valid, away = crowd.compare(self, stream, block, refs)
+        grad[block.rows] += away
+        towards = summary.positives.neg().to(grad.dtype)
+        add_gradient(grad, block.rows, towards, block.positive_columns, anchors, refs.memory)
+        return _Found(summary.loss, summary.terms, valid, (summary.positives > 0).sum(1))
 
     @torch.no_grad()
     def weights(
@@ -268,21 +300,25 @@ class PairLoss(Registered):
         refs = references(anchors, labels, memory, memory_labels, own, shadow)
         labels = as_labels("labels", labels)
         out: Tensor | None = None
-        for block, weighting in self._weigh_blocks(anchors, labels, refs):
-            if out is None:
-                out = weighting.loss.new_zeros(len(anchors), len(refs.labels))
-            rows = torch.arange(len(anchors), device=out.device)[block.rows, None]
-            out[rows, block.negative_columns] += weighting.negatives[:, block.local_negatives]
-            out[rows, block.positive_columns] += weighting.positives[:, block.local_positives]
-        return anchors.new_zeros(0, len(refs.labels)) if out is None else out
-
-    def _weigh_blocks(
-        self, anchors: Tensor, labels: Tensor, refs: References
-    ) -> Iterator[tuple[Block, Weighting]]:
         with torch.autocast(anchors.device.type, enabled=False):
             for block in blocks(anchors, labels, refs, self.bound):
-                yield block, self.weigh(block.positives, block.negatives)
-                del block
+                assert isinstance(block, Block)
+                weighting = self.weigh(block.positives, block.negatives)
+                if out is None:
+                    out = weighting.loss.new_zeros(len(anchors), len(refs.labels))
+                rows = torch.arange(len(anchors), device=out.device)[block.rows, None]
+                out[rows, block.negative_columns] += weighting.negatives[:, block.local_negatives]
+                out[rows, block.positive_columns] += weighting.positives[:, block.local_positives]
+        return anchors.new_zeros(0, len(refs.labels)) if out is None else out
+
+
+class _Found(NamedTuple):
+    """Of m anchors: L_i, its terms, and the numbers of valid pairs."""
+
+    loss: Tensor
+    terms: Tensor
+    negatives: Tensor
+    positives: Tensor
 
 
 def _one_pass(loss: PairLoss, anchors: Tensor, labels: Tensor, refs: References) -> Sums:
@@ -291,11 +327,11 @@ def _one_pass(loss: PairLoss, anchors: Tensor, labels: Tensor, refs: References)
     Raises:
         ValueError: a loss that declares no stream, or no Triton.
     """
-    stream = loss.stream()
+    stream = loss._own_stream()
     if stream is None:
         raise ValueError(
             f"{type(loss).__name__} declares no stream for method='one_pass': define `stream` and "
-            "`summarise`, or use method='search'"
+            "`summarise` beside `weigh`, or use method='search'"
         )
     try:
         from xbmlib.losses.one_pass import one_pass
@@ -326,45 +362,3 @@ class _PairSum(torch.autograd.Function):
         refuse_second_derivatives(ctx.name)
         (grad,) = ctx.saved_tensors
         return (grad * grad_loss).to(ctx.dtype), None, None, None
-
-
-def _add_gradient(
-    grad: Tensor,
-    rows: slice,
-    signed: Tensor,
-    columns: Tensor,
-    anchors: Tensor,
-    memory: Tensor | None,
-) -> None:
-    """Add sum_j ±w_ij v_j to the gradient; within the batch, to both sides of a pair.
-
-    Args:
-        grad: (all anchors, D).
-        rows: the slice of m of them.
-        signed: (m, C + P) ±w_ij.
-        columns: (C + P,) slots.
-        anchors: (all anchors, D).
-        memory: (M, D), None within the batch.
-    """
-    entries = anchors if memory is None else memory
-    # Few pairs are valid: only their entries take part in the product.
-    used = signed.any(0).nonzero().squeeze(1)
-    with torch.autocast(anchors.device.type, enabled=False):
-        for part in used.split(TILE_ENTRIES):
-            weights, slots = signed.index_select(1, part), columns[part]  # (m, n), (n,)
-            grad[rows].addmm_(weights, entries.index_select(0, slots).to(grad.dtype))
-            if memory is None:
-                grad.index_add_(0, slots, weights.T @ anchors[rows].to(grad.dtype))
-
-
-def _add_dense_gradient(
-    grad: Tensor, rows: slice, signed: Tensor, anchors: Tensor, memory: Tensor | None
-) -> None:
-    """:func:`_add_gradient` of a dense block: ``signed`` (m, M) has a column of every entry."""
-    entries = anchors if memory is None else memory
-    tiles = entries.split(4 * TILE_ENTRIES)  # (n, D) each
-    with torch.autocast(anchors.device.type, enabled=False):
-        for weights, tile in zip(signed.split(4 * TILE_ENTRIES, 1), tiles, strict=True):
-            grad[rows].addmm_(weights, tile.to(grad.dtype))
-        if memory is None:
-            grad.addmm_(signed.T, anchors[rows].to(grad.dtype))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, NamedTuple, Protocol
 
+import torch
 from torch import Tensor
 
 
@@ -18,9 +19,9 @@ class Stream(NamedTuple):
 
     Attributes:
         needs: "similarity": on S_ij alone. "log_sum": on log Σ exp(a (S_ij - b)) over the anchor's
-            valid negatives; the weight is exp(a (S_ij - b) - offset). "ranks": on the anchor's
-            positives in order; the weight is the number of those below S_ij + a, and a negative
-            is valid with at least one.
+            valid negatives, with a > 0; the weight is exp(a (S_ij - b) - offset). "ranks": on the
+            anchor's positives in order; the weight is the number of those below S_ij + a, and a
+            negative is valid with at least one.
         a, b: numbers, as ``needs`` says; for "similarity" passed on.
         term, weight: for "similarity", functions of (S, a, b) made by ``triton.jit``: what a
             negative adds to the loss, and w_ij >= 0.
@@ -31,6 +32,17 @@ class Stream(NamedTuple):
     b: float = 0.0
     term: Any = None
     weight: Any = None
+
+    def rank(self, positives: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Positives (m, P) as :meth:`Streamed.summarise` takes them, and their places before."""
+        if self.needs != "ranks":
+            return positives, None
+        ranked, order = positives.sort(1)
+        return ranked, order
+
+    def unrank(self, weights: Tensor, order: Tensor | None) -> Tensor:
+        """Weights (m, P) of ranked positives in the order that these had before."""
+        return weights if order is None else torch.empty_like(weights).scatter_(1, order, weights)
 
 
 class Statistics(NamedTuple):
