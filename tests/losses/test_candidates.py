@@ -140,7 +140,7 @@ def dense(monkeypatch):
     def no_search(*arguments):
         raise AssertionError("the memory is searched")
 
-    monkeypatch.setattr(candidates, "_search_above", no_search)
+    monkeypatch.setattr(candidates, "_screen", no_search)
 
 
 @each_setting

@@ -87,6 +87,7 @@ def test_a_large_crowd(kind, settings, spread, monkeypatch):
     labels = torch.randint(0, 3000, (20064,), generator=generator)
     arguments = v[:64], labels[:64], v[64:], labels[64:]
     sizes = counted(monkeypatch)
+    monkeypatch.setattr(candidates, "CROWD_LIMIT", 1 << 18)
     got = value_and_gradient(kind(**settings), *arguments)
     assert sum(sizes) > 10_000
     monkeypatch.setattr(candidates, "CROWD_LIMIT", candidates.NO_LIMIT)
@@ -135,4 +136,4 @@ def test_many_positives_and_functions_for_a_gpu_go_in_blocks():
     assert crowd.fits(ranks, F.pad(few, (0, 9), value=torch.inf))
     assert crowd.fits(alone, many) and not crowd.fits(alone._replace(weight=max), many)
     assert not crowd.fits(None, few)
-    assert not crowd.fits(alone, torch.zeros(2, crowd.CROWD_LIMIT))
+    assert not crowd.fits(alone, torch.zeros(2, crowd.POSITIVES_LIMIT))

@@ -30,8 +30,11 @@ NO_LIMIT = 1 << 40
 # Entries of one tile: with 64 anchors, 1 MiB of float32 similarities, which stay in the cache.
 # With fewer anchors a tile of the search holds more entries, up to this number of similarities.
 TILE_ENTRIES, TILE_SIMILARITIES = 1 << 12, 1 << 18
-# Similarities that the search keeps before it goes on as a crowd: those of one tile.
-CROWD_LIMIT = 1 << 18
+# Similarities that the search keeps before it goes on as a crowd. No fewer than a block holds: what
+# fits in one block is summed in one order only, and stored runs with it.
+CROWD_LIMIT = BLOCK_LIMIT
+# Share of a tile found from which a crowd takes it whole: to take most of it out costs more.
+WHOLE_SHARE = 0.5
 # A GPU's blocks are this much larger: a launch, and the wait for its answer, cost the same at any
 # size.
 GPU_SCALE = 16
@@ -71,11 +74,25 @@ class Block(NamedTuple):
     dense: bool = False
 
 
+class Screened(NamedTuple):
+    """A tile of the memory with an entry near enough to an anchor.
+
+    Attributes:
+        tile: its slots.
+        hits: (h,) the places in it of such entries, h >= 1.
+        similarities: (n, m) of the tile, valid until the search goes on; None if they were rounded.
+    """
+
+    tile: slice
+    hits: Tensor
+    similarities: Tensor | None
+
+
 class Found(NamedTuple):
     """Entries of one tile that the search found.
 
     Attributes:
-        places: of the entries: the whole tile, or those with an anchor above its bound.
+        places: slots of the entries: of a whole tile, or of those with an anchor above its bound.
         similarities: (n, m), valid until the search goes on.
     """
 
@@ -165,21 +182,21 @@ def _find_pairs(
         excluded |= refs.own[rows, None] == positive_columns
     positives, local_positives = refs.exchange.gather_columns(s.masked_fill(excluded, torch.inf))
     limits = bound(positives)  # (m,)
-    found = _search_above(v, entries, refs.shadow, limits)
+    screened = _screen(v, entries, refs.shadow, limits)
     alone = refs.memory is not None and refs.exchange.holds_all and not v.is_cuda
     if alone and crowds is not None and crowds(positives):
-        kept, all_kept = _take(found, CROWD_LIMIT // len(v))
+        kept, all_kept = _take(screened, entries, v, CROWD_LIMIT // len(v))
         if not all_kept:
-            going_on = chain(kept, found)
-            return Crowd(rows, positive_columns, positives, labels, limits, going_on)
+            rest = (_find(part, entries, v, WHOLE_SHARE) for part in screened)
+            found = chain(kept, rest)
+            return Crowd(rows, positive_columns, positives, labels, limits, found)
     elif limits.amin() == -torch.inf and len(entries) > max_columns:
         # Without a bound, every entry is found: no need to look.
         kept, all_kept = [], False
     else:
-        kept, all_kept = _take(found, max_columns)
-    negative_columns = torch.cat(
-        [positive_columns[:0], *(part.columns(v) for part in kept)]
-    )  # (C,)
+        kept, all_kept = _take(screened, entries, v, max_columns)
+    columns = [part.columns(v) for part in kept]
+    negative_columns = torch.cat([positive_columns[:0], *columns])  # (C,)
     # This is exchanged even where the search gave up: all processes have to take part.
     count = refs.exchange.total_columns(len(negative_columns) if all_kept else max_columns + 1)
     if not all_kept or count > max_columns:
@@ -247,22 +264,33 @@ def _compare_places(entries: Tensor, places: slice | Tensor, v: Tensor) -> Itera
     yield from (tile.to(v.dtype) @ v.T for tile in tiles(entries, places))
 
 
-def _take(found: Iterator[Found], most: int) -> tuple[list[Found], bool]:
+def _take(
+    screened: Iterator[Screened], entries: Tensor, v: Tensor, most: int
+) -> tuple[list[Found], bool]:
     """What is found, up to more than ``most`` entries; and whether that is all."""
     kept: list[Found] = []
     count = 0
-    for part in found:
-        kept.append(part._replace(similarities=part.similarities.clone()))
-        count += len(part.similarities)
+    for part in screened:
+        count += len(part.hits)
+        found = _find(part, entries, v, 1)
+        kept.append(found._replace(similarities=found.similarities.clone()))
         if count > most:
             return kept, False
     return kept, True
 
 
-def _search_above(
-    v: Tensor, entries: Tensor, shadow: Shadow | None, bound: Tensor
-) -> Iterator[Found]:
-    """Entries with which an anchor is above its bound (m,)."""
+def _find(part: Screened, entries: Tensor, v: Tensor, share: float) -> Found:
+    """The entries of a tile that were hit, or the whole of it if such a share was."""
+    whole = len(part.hits) >= share * (part.tile.stop - part.tile.start)
+    places = part.tile if whole else part.hits + part.tile.start
+    if part.similarities is None:
+        return Found(places, torch.cat([*_compare_places(entries, places, v)]))
+    s = part.similarities
+    return Found(places, s if whole else s.index_select(0, part.hits))
+
+
+def _screen(v: Tensor, entries: Tensor, shadow: Shadow | None, bound: Tensor) -> Iterator[Screened]:
+    """Tiles of the memory with an anchor above its bound (m,)."""
     # A loss may compute its comparison in another order than its bound.
     bound = bound - 8 * torch.finfo(v.dtype).eps * (1 + bound.nan_to_num(0, 0, 0).abs())
     lowest = float(bound.amin())
@@ -287,17 +315,8 @@ def _search_above(
         excess = _max_over_anchors(s, above_zero) - lowest if one_bound else (s - bound).amax(1)
         # Not "above", so that a diverged model's NaN is kept and reaches the loss.
         hits = (excess <= 0).logical_not_().nonzero().squeeze(1)
-        if not len(hits):
-            continue
-        columns = hits + start
-        # To take most of a tile out of it costs more than to take it whole.
-        whole = 2 * len(hits) > len(tile)
-        places = slice(start, start + len(tile)) if whole else columns
-        if query is not v:
-            s = torch.cat([*_compare_places(entries, places, v)])
-        elif not whole:
-            s = s.index_select(0, hits)
-        yield Found(places, s)
+        if len(hits):
+            yield Screened(slice(start, start + len(tile)), hits, s if query is v else None)
 
 
 def _largest_norm(entries: Tensor) -> Tensor:

@@ -14,20 +14,22 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from xbmlib.losses.candidates import CROWD_LIMIT, Crowd, tiles
+from xbmlib.losses.candidates import Crowd, tiles
 from xbmlib.losses.inputs import References
 from xbmlib.losses.stream import Statistics, Stream, Streamed, Summary
 
 # Positives of an anchor up to which each is compared with a whole tile; a search among them is
 # faster for more.
 FEW_RANKS = 64
+# Similarities of positives: 1 MiB of float32, and a few such in float64 are alive.
+POSITIVES_LIMIT = 1 << 18
 
 
 def fits(stream: Stream | None, positives: Tensor) -> bool:
     """Whether negatives can be weighed here, for anchors with such positives (m, P)."""
     if stream is None or stream.term is not None or stream.weight is not None:
         return False
-    few = positives.numel() <= CROWD_LIMIT
+    few = positives.numel() <= POSITIVES_LIMIT
     return few and (stream.needs != "ranks" or _most(positives) <= FEW_RANKS)
 
 
