@@ -100,7 +100,7 @@ class Profile:
     @property
     def ratio_data(self) -> tuple[str, ...]:
         """The data sets of Fig. 1 right: those that the protocol's search at batch 16 has done."""
-        return self.data if self.setting else self.data[:1]
+        return self.data if self.setting else self.data[: 1 if self.brief else 2]
 
     @property
     def stands_for(self) -> dict[str, str]:
