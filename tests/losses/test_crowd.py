@@ -14,7 +14,14 @@ from tests.losses.oracle import (
     owners,
     value_and_gradient,
 )
-from xbmlib.losses import ContrastiveLoss, TripletLoss, candidates, crowd, gradient
+from xbmlib.losses import (
+    ContrastiveLoss,
+    MultiSimilarityLoss,
+    TripletLoss,
+    candidates,
+    crowd,
+    gradient,
+)
 
 
 @pytest.fixture
@@ -125,6 +132,38 @@ def test_a_subclass_that_weighs_otherwise(kind, settings, crowded):
         torch.testing.assert_close(a, 2 * b)
     with pytest.raises(ValueError, match=r"Twice declares no stream.*beside `weigh`"):
         Twice(**settings, method="one_pass")(*arguments)
+
+
+@each_loss
+def test_a_subclass_with_another_bound(kind, settings, crowded):
+    """Oracle: the loss itself: a lower bound lets more be weighed, and changes no weight."""
+
+    class Lower(kind):
+        def bound(self, positives):
+            return super().bound(positives) - 0.5
+
+    arguments = case()[:4]
+    found = value_and_gradient(Lower(**settings), *arguments)[:2]
+    assert not crowded
+    for a, b in zip(found, value_and_gradient(kind(**settings), *arguments)[:2], strict=True):
+        torch.testing.assert_close(a, b)
+
+
+@pytest.mark.parametrize("beta, lam", [(200.0, 0.5), (50.0, -1.0)])
+def test_an_anchor_without_negatives_beside_a_large_beta(beta, lam, crowded):
+    """Oracle: the loops over pairs; e^(β (S - λ)) leaves float32 where nothing is valid."""
+    anchors, labels, memory, memory_labels, _ = case(classes=2, seed=4, dtype=torch.float32)
+    # The first class is the memory's alone: its anchors have no negative.
+    memory_labels = torch.full_like(memory_labels, int(labels[0]))
+    settings = {"beta": beta, "lam": lam}
+    loss = MultiSimilarityLoss(**settings)
+    total, *_, grad = brute_batch(
+        MultiSimilarityLoss, settings, anchors, labels, memory, memory_labels, None
+    )
+    value, found = value_and_gradient(loss, anchors, labels, memory, memory_labels)[:2]
+    assert value.item() == pytest.approx(total / len(labels), rel=1e-5)
+    torch.testing.assert_close(found, (grad / len(labels)).float(), rtol=1e-4, atol=1e-5)
+    assert crowded
 
 
 def test_many_positives_and_functions_for_a_gpu_go_in_blocks():

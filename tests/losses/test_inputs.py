@@ -136,6 +136,9 @@ def test_bad_shadows():
     with pytest.raises(ValueError, match=r"shadow of type Tensor: give a pair .*queue\.Shadow"):
         copy = memory.embeddings.bfloat16()
         ContrastiveLoss()(anchors, labels, memory.embeddings, memory.labels, shadow=copy)
+    for shadow in (5, (None, None), (copy, 1.0), (copy, torch.ones(2)), (copy,)):
+        with pytest.raises(ValueError, match=r"give a pair .*queue\.Shadow"):
+            ContrastiveLoss()(anchors, labels, memory.embeddings, memory.labels, shadow=shadow)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
 from tools.storm.processes import ended, members, wait
+from xbmlib.study.ending import work
 
 ROOT = Path(__file__).resolve().parents[2]
 # A study of notebooks that wait, and need no run.
@@ -116,3 +117,14 @@ def test_a_signal_leaves_no_process_and_no_file(folder, code, number, status):
     assert len(kernels()) == number_of_kernels  # none was started meanwhile
     assert list((folder / "tmp").iterdir()) == []
     assert [path for path in (folder / "root").rglob("*") if path.is_file()] == []
+
+
+def test_what_no_signal_ended_is_raised():
+    """Oracle: the message of a function that ends itself; one that returns is let through."""
+
+    def refuse():
+        sys.exit("give another value")
+
+    with pytest.raises(SystemExit, match="give another value"):
+        work(refuse)
+    work(str, "")

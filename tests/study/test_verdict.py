@@ -83,3 +83,18 @@ def test_a_bar_of_this_study_is_no_figure_of_the_paper():
     found = judged(claims.DRIFT_SLOWS_WITH_LEARNING_RATE, {}, data="", names={})
     assert found.paper == "no figure stated"
     assert "at least 10 (this study's bar" in found.rule
+
+
+def test_many_cases_that_are_not_gains_are_named():
+    """Oracle: by hand: an equivalence has no direction, and is brief by its cases."""
+    bars = claims.SHUFFLE_AS_GOOD.rule.bars
+    cases = {bar.case: pd.Series([1.0, 3.0]) for bar in bars}
+    found = judged(claims.SHUFFLE_AS_GOOD, cases, data="", names={})
+    assert len(bars) > 4 and found.brief.count("2.0 ± 1.4 points (n=2)") == len(bars)
+
+
+def test_figures_that_nothing_is_judged_by_have_their_seeds():
+    """Oracle: the number given; none where there is no figure."""
+    found = judged(claims.BATCH_16_BEATS_256, {}, data="", names={}, detail="R@1 80.0", seeds=3)
+    assert (found.outcome, found.seeds, found.ours) == ("not testable here", 3, "R@1 80.0")
+    assert judged(claims.BATCH_16_BEATS_256, {}, data="", names={}).seeds == 0

@@ -39,7 +39,7 @@ def test_lists_and_counts():
     ]
     assert words.tally(verdicts) == (
         "Verdicts on the paper's claims: ✓ agrees 2, ✗ disagrees 1. "
-        "Verdicts on questions beyond the paper: ✓ agrees 1."
+        "Verdicts on further questions: ✓ agrees 1."
     )
     assert words.tally([]) == ""
 

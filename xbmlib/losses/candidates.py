@@ -183,9 +183,9 @@ def _find_pairs(
     positives, local_positives = refs.exchange.gather_columns(s.masked_fill(excluded, torch.inf))
     limits = bound(positives)  # (m,)
     screened = _screen(v, entries, refs.shadow, limits)
-    alone = refs.memory is not None and refs.exchange.holds_all and not v.is_cuda
+    alone = refs.memory is not None and refs.exchange.holds_all and v.device.type == "cpu"
     if alone and crowds is not None and crowds(positives):
-        kept, all_kept = _take(screened, entries, v, CROWD_LIMIT // len(v))
+        kept, all_kept = _take(screened, entries, v, CROWD_LIMIT // len(v), beyond=True)
         if not all_kept:
             rest = (_find(part, entries, v, WHOLE_SHARE) for part in screened)
             found = chain(kept, rest)
@@ -194,7 +194,7 @@ def _find_pairs(
         # Without a bound, every entry is found: no need to look.
         kept, all_kept = [], False
     else:
-        kept, all_kept = _take(screened, entries, v, max_columns)
+        kept, all_kept = _take(screened, entries, v, max_columns, beyond=False)
     columns = [part.columns(v) for part in kept]
     negative_columns = torch.cat([positive_columns[:0], *columns])  # (C,)
     # This is exchanged even where the search gave up: all processes have to take part.
@@ -265,15 +265,28 @@ def _compare_places(entries: Tensor, places: slice | Tensor, v: Tensor) -> Itera
 
 
 def _take(
-    screened: Iterator[Screened], entries: Tensor, v: Tensor, most: int
+    screened: Iterator[Screened], entries: Tensor, v: Tensor, most: int, *, beyond: bool
 ) -> tuple[list[Found], bool]:
-    """What is found, up to more than ``most`` entries; and whether that is all."""
+    """What is found, up to ``most`` entries, and whether that is all.
+
+    Args:
+        screened: the tiles, as far as they have not been taken.
+        entries: (M, D).
+        v: (m, D).
+        most: number of entries.
+        beyond: whether the tile that exceeds ``most`` is taken too; else it is lost.
+    """
     kept: list[Found] = []
     count = 0
     for part in screened:
         count += len(part.hits)
+        if count > most and not beyond:
+            return kept, False
         found = _find(part, entries, v, 1)
-        kept.append(found._replace(similarities=found.similarities.clone()))
+        if found.similarities is part.similarities:
+            # The buffer of the search.
+            found = found._replace(similarities=found.similarities.clone())
+        kept.append(found)
         if count > most:
             return kept, False
     return kept, True

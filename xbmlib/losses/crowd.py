@@ -104,7 +104,7 @@ class _Negatives:
         valid = self.valid.long()
         hardest = self.hardest.double().masked_fill(valid == 0, -torch.inf)
         # Differences of the number with more than r positives below; of none, all the others.
-        below = torch.nn.functional.pad(self.above, (1, 1)).diff(dim=1).neg().long()
+        below = torch.nn.functional.pad(self.above, (1, 1)).diff(dim=1).neg().clamp_min(0).long()
         return Statistics(self.total, hardest, valid, below)
 
     def gradient(self, offset: Tensor) -> Tensor:
@@ -135,7 +135,9 @@ class _LogSum(_Negatives):
 
     def gradient(self, offset: Tensor) -> Tensor:
         """See :meth:`_Negatives.gradient`."""
-        return self.grad * (self._hardest_exponent() - offset).exp().to(self.grad.dtype)[:, None]
+        # At most 0 where a negative is valid; elsewhere nothing bounds it, and the sum is 0.
+        scale = (self._hardest_exponent() - offset).clamp_max(0).exp()
+        return self.grad * scale.to(self.grad.dtype)[:, None]
 
 
 class _Ranks(_Negatives):

@@ -84,7 +84,12 @@ def references(
             f"memory_labels {tuple(memory_labels.shape)}: give one for each of "
             f"{len(memory)} entries"
         )
-    if isinstance(shadow, Tensor) or (shadow is not None and len(shadow) != 2):
+    if shadow is not None and not (
+        isinstance(shadow, tuple)
+        and len(shadow) == 2
+        and all(isinstance(part, Tensor) for part in shadow)
+        and shadow[1].ndim == 0
+    ):
         raise ValueError(
             f"shadow of type {type(shadow).__name__}: give a pair of the (M, D) bfloat16 copy and "
             "a norm that no entry exceeds, as xbmlib.queue.Shadow"

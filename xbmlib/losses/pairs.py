@@ -253,14 +253,14 @@ class PairLoss(Registered):
         return Sums(grad, total, terms, len(anchors), *counts)
 
     def _own_stream(self) -> Stream | None:
-        """The stream, unless it was declared for a :meth:`weigh` that a subclass has replaced."""
-        weighs, sums = (
+        """The stream, unless a subclass has replaced what it is of, `weigh` or `bound`."""
+        sums, *of = (
             next(c for c in type(self).__mro__ if name in vars(c))
-            for name in ("weigh", "summarise")
+            for name in ("summarise", "weigh", "bound")
         )
-        return self.stream() if issubclass(sums, weighs) else None
+        return self.stream() if all(issubclass(sums, c) for c in of) else None
 
-    def _add_block(self, block: Block, grad: Tensor, anchors: Tensor, refs: References) -> _Found:
+    def _add_block(self, block: Block, grad: Tensor, anchors: Tensor, refs: References) -> _Added:
         """Add a block's gradient."""
         weighting = self.weigh(block.positives, block.negatives)
         away = weighting.negatives[:, block.local_negatives]  # (m, C)
@@ -273,9 +273,9 @@ class PairLoss(Registered):
             columns = torch.cat([block.negative_columns, block.positive_columns])
             add_gradient(grad, block.rows, signed, columns, anchors, refs.memory)
         valid = (weighting.negatives > 0).sum(1), (weighting.positives > 0).sum(1)
-        return _Found(weighting.loss, weighting.terms, *valid)
+        return _Added(weighting.loss, weighting.terms, *valid)
 
-    def _add_crowd(self, block: Crowd, grad: Tensor, anchors: Tensor, refs: References) -> _Found:
+    def _add_crowd(self, block: Crowd, grad: Tensor, anchors: Tensor, refs: References) -> _Added:
         """Add a crowd's gradient."""
         stream = self._own_stream()
         assert stream is not None
@@ -283,7 +283,7 @@ class PairLoss(Registered):
         grad[block.rows] += away
         towards = summary.positives.neg().to(grad.dtype)
         add_gradient(grad, block.rows, towards, block.positive_columns, anchors, refs.memory)
-        return _Found(summary.loss, summary.terms, valid, (summary.positives > 0).sum(1))
+        return _Added(summary.loss, summary.terms, valid, (summary.positives > 0).sum(1))
 
     @torch.no_grad()
     def weights(
@@ -312,7 +312,7 @@ class PairLoss(Registered):
         return anchors.new_zeros(0, len(refs.labels)) if out is None else out
 
 
-class _Found(NamedTuple):
+class _Added(NamedTuple):
     """Of m anchors: L_i, its terms, and the numbers of valid pairs."""
 
     loss: Tensor
@@ -331,7 +331,7 @@ def _one_pass(loss: PairLoss, anchors: Tensor, labels: Tensor, refs: References)
     if stream is None:
         raise ValueError(
             f"{type(loss).__name__} declares no stream for method='one_pass': define `stream` and "
-            "`summarise` beside `weigh`, or use method='search'"
+            "`summarise` beside `weigh` and `bound`, or use method='search'"
         )
     try:
         from xbmlib.losses.one_pass import one_pass

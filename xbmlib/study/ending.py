@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
 from xbmlib.datasets.orphans import follow_parent
 
+# Seconds that a worker has to clean up once its parent has ended.
+GRACE = 30
 _ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
@@ -33,7 +36,14 @@ def _end(number: int, _: Any) -> None:
 def start_worker() -> None:
     """Let the worker of a pool end in order, on a signal or once its parent has ended."""
     end_in_order()
-    follow_parent(lambda: os.kill(os.getpid(), signal.SIGTERM))
+    follow_parent(_leave)
+
+
+def _leave() -> None:
+    """End this process in order, or at once if that takes too long."""
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(GRACE)
+    os._exit(1)
 
 
 def work(function: Callable[..., object], *arguments: Any) -> None:
@@ -41,7 +51,9 @@ def work(function: Callable[..., object], *arguments: Any) -> None:
     try:
         function(*arguments)
     except SystemExit as ended:
-        os._exit(int(ended.code or 0))
+        if isinstance(ended.code, int) and ended.code > 128:
+            os._exit(ended.code)
+        raise
 
 
 def stop(pool: ProcessPoolExecutor) -> None:

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pandas as pd
 
 from xbmlib.storage import CHECKOUT, ROOT, StorageError
 
 
-def measured(name: str) -> pd.DataFrame:
-    """A table of results/, else the one of the checkout.
+def measured(name: str, roots: tuple[Path, ...] = (ROOT, CHECKOUT)) -> pd.DataFrame:
+    """A table of results/, by default else the one of the checkout.
 
     Args:
         name: of the CSV file.
+        roots: folders with a results/, of which the first that has the file counts.
 
     Raises:
-        FileNotFoundError: neither exists.
+        FileNotFoundError: none has it.
         StorageError: the file is no table.
     """
-    for folder in (ROOT, CHECKOUT):
+    for folder in roots:
         if (path := folder / "results" / f"{name}.csv").is_file():
             try:
                 return pd.read_csv(path)

@@ -97,7 +97,7 @@ def claims(profiles: tuple[str, ...] = README_PROFILES) -> pd.DataFrame:
 
 
 def followups(profiles: tuple[str, ...] = README_PROFILES) -> pd.DataFrame:
-    """What came out of the questions that go beyond the paper, and count as none of its claims.
+    """What came out of the further questions, which count as none of the paper's claims.
 
     Returns:
         One row per question: notebook, profile, claim, paper, ours, outcome, data, seeds, rule.
@@ -141,7 +141,7 @@ def _open(claim: Claim) -> dict[str, Any]:
 def rewrite_readme(text: str) -> str:
     """The README with its parts generated from results/."""
     found = claims()
-    runs = measured("diagnosis")
+    runs = measured("diagnosis", (ROOT,))
     return rewrite(
         text,
         {
@@ -154,7 +154,7 @@ def rewrite_readme(text: str) -> str:
 
 def rewrite_results(text: str) -> str:
     """docs/results.md with its parts generated from results/."""
-    trials = measured("search_protocol")
+    trials = measured("search_protocol", (ROOT,))
     return rewrite(text, {"protocol": readme.protocol(trials)})
 
 

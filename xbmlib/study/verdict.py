@@ -90,6 +90,7 @@ def judged(
     unit: str = " points",
     digits: int = 1,
     detail: str = "",
+    seeds: int = 0,
     arms: Mapping[str, tuple[pd.DataFrame, pd.DataFrame]] | None = None,
 ) -> Verdict:
     """Apply the rule of a claim of the paper.
@@ -103,6 +104,7 @@ def judged(
         unit: of the quantity.
         digits: decimals of the figures.
         detail: further figures, at the end of ours.
+        seeds: number of seeds of the further figures, where there are no others.
         arms: by case, what a gain is of: both arms, a row per seed with R@1 and MAP@R in percent.
 
     Raises:
@@ -129,10 +131,11 @@ def judged(
     if sizes:
         ours.append(f"{rule.size_quantity}: {figures(rule.sizes, sizes)}")
     of = sizes or values
+    filled = {case: series.dropna() for case, series in of.items() if series.notna().any()}
     brief = (
-        figures(rule.sizes if sizes else rule.bars, of)
-        if len(of) <= FEW
-        else _span(of, names, unit, digits)
+        _span(filled, names, unit, digits)
+        if len(filled) > FEW and {(bar.figure, bar.at_most) for bar in rule.bars} == {(0.0, False)}
+        else figures(rule.sizes if sizes else rule.bars, of)
     )
     if rule.kind == "throughout" and brief:
         brief = f"at the least favourable point: {brief}"
@@ -144,7 +147,7 @@ def judged(
         rule=rule.words,
         outcome=outcome,
         data=data,
-        seeds=1 if exact else max((len(series) for series in values.values()), default=0),
+        seeds=1 if exact else max((len(series) for series in values.values()), default=seeds),
         name=claim.name,
         p=statistics.p_value(rule, lists),
         error=fall,

@@ -46,7 +46,7 @@ def tally(verdicts: Sequence[Verdict]) -> str:
     sentences = []
     for kind, found in (
         ("the paper's claims", [v for v in verdicts if v.name]),
-        ("questions beyond the paper", [v for v in verdicts if not v.name]),
+        ("further questions", [v for v in verdicts if not v.name]),
     ):
         if found:
             sentences.append(f"Verdicts on {kind}: {counted(v.outcome for v in found)}.")

@@ -113,14 +113,22 @@ def verdicts(data: pd.DataFrame, parameters: Parameters) -> list[Verdict]:
         f"batch {batch}": curve(sop, LOSS, RATIO, "shuffle")[batch] - memory[batch]
         for batch in profile.batches
     }
-    levels = {arm(RATIO): _levels(arm(RATIO), memory), NO_MEMORY: _levels(NO_MEMORY, none)}
+    of = f"{LOSS} on {profile.printed(sop)}"
+    levels = {
+        name: _levels(f"{of}, {name}", curve)
+        for name, curve in ((arm(RATIO), memory), (NO_MEMORY, none))
+    }
 
     def across(values: dict[str, pd.Series], *arms: str) -> dict[str, Any]:
         """What a claim that compares batch sizes is judged by, and the levels of R@1."""
         detail = "; ".join(levels[name] for name in arms)
         if profile.compares_batches:
             return {"values": values, "detail": detail}
-        return {"values": {}, "detail": f"not judged {profile.equal}, where {detail}"}
+        return {
+            "values": {},
+            "detail": f"not judged {profile.equal}, where {detail}",
+            "seeds": data["seed"].nunique(),
+        }
 
     at_sop = f"{profile.first_name}, batch {least} to {most}, {where}"
     return [

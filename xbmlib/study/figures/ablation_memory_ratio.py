@@ -99,12 +99,13 @@ def _row(run: Run) -> dict[str, float | str]:
 
 
 def counted(data: pd.DataFrame, parameters: Parameters) -> pd.DataFrame:
-    """The rows of the profile's R_M and of its seeds, of each R_M that has all of these.
+    """The rows of the profile's R_M, or of the one asked for, that have all of its seeds.
 
     Further points of the store are shown and judge nothing: one seed more or less changes which
     R_M is the best.
     """
-    ratios, seeds = (0.0, *parameters.size.ratios), parameters.seed_range
+    asked = () if parameters.ratio is None else (parameters.ratio,)
+    ratios, seeds = (0.0, *parameters.size.ratios, *asked), parameters.seed_range
     rows = data[data["ratio"].isin(ratios) & data["seed"].isin(seeds)]
     found = rows.groupby(["data", "batch", "ratio"])["seed"].transform("nunique")
     return rows[found == len(seeds)]

@@ -113,19 +113,19 @@ def closing(data: pd.DataFrame, parameters: Parameters) -> str:
     for name, group in data.groupby("data", sort=False):
         trials = group["arm"].value_counts()
         top = best(group).set_index("arm")
-        even = "equally many" if trials.nunique() == 1 else "not yet equally many"
+        even = "equally many" if trials.nunique() == 1 < len(trials) else "not yet equally many"
+        counts = listed([f"{arm}: {n}" for arm, n in trials.sort_index().items()])
         found = "; ".join(
             f"the best with {arm} has {symbol(parameters)} = {row['margin']:g} and reaches "
             f"{row['MAP@R']:.1f}% in MAP@R, {row['R@1']:.1f}% in R@1"
             for arm, row in top.iterrows()
         )
-        parts.append(
-            f"On {name} both arms have {even} trials ({listed(trials.map(str))}): {found}."
-        )
-        edge = [arm for arm, row in top.iterrows() if row["margin"] == group["margin"].max()]
+        parts.append(f"On {name} both arms have {even} trials ({counts}): {found}.")
+        ends = (group["margin"].min(), group["margin"].max())
+        edge = [str(arm) for arm, row in top.iterrows() if row["margin"] in ends]
         if edge:
             parts.append(
-                f"That is the largest {symbol(parameters)} tried with {listed(edge)}, so that what "
-                "it reaches may be understated."
+                f"That is the smallest or the largest {symbol(parameters)} tried with "
+                f"{listed(edge)}, so that what it reaches may be understated."
             )
     return " ".join(parts)
