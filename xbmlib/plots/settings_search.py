@@ -10,7 +10,7 @@ from xbmlib.plots.style import ARMS, legend_below, letter, look, panels
 
 LINES = (":", "--", "-")
 # Of the forms of the memory other than the grid's.
-HOLLOW = ("^", "D", "v")
+HOLLOW = ("<", "d", "*")
 
 
 def trials(data: pd.DataFrame, margin: str, default: str, *, y: str = "MAP@R") -> Figure:

@@ -10,7 +10,7 @@ from xbmlib.study.figures import ablation_batch_size
 from xbmlib.study.profiles import PROFILES
 
 
-def curves(with_memory, without, shuffled, weighted):
+def curves(with_memory, without, shuffled, weighted, **of):
     """A frame of the batch-size study: R@1 at each batch.
 
     Args:
@@ -18,8 +18,9 @@ def curves(with_memory, without, shuffled, weighted):
         without: R@1 with no memory.
         shuffled: what shuffled batches take from it.
         weighted: what the other losses add to it.
+        of: parameters of the notebook.
     """
-    parameters = ablation_batch_size.Parameters(profile="full")
+    parameters = ablation_batch_size.Parameters(**of or {"profile": "full"})
     rows = []
     for case in ablation_batch_size.cases(parameters.size):
         i = parameters.size.batches.index(case["batch"])
@@ -30,25 +31,54 @@ def curves(with_memory, without, shuffled, weighted):
     return parameters, pd.DataFrame(rows)
 
 
-def test_the_papers_own_curves_agree():
+@pytest.fixture
+def equal_updates(tmp_path):
+    """The parameters of a profile whose batch sizes make equally many updates."""
+    return {"profile": "paper", "data_root": str(tmp_path)}
+
+
+def test_the_papers_own_curves_agree(equal_updates):
     """Oracle: Section 4.3: 25.1 points with no memory, 3.2 with; shuffled as good as PK; 78.2
     against 71.7.
     """
-    parameters, data = curves([78.3, 79, 80, 81, 81.3], [46.6, 55, 63.9, 68, 71.71], 0.2, 1)
+    parameters, data = curves([78.3, 79, 80, 81, 81.3], [46.6, 55, 63.9, 68, 71.71], 0.2, 1,
+                              **equal_updates)  # fmt: skip
     assert [v.outcome for v in ablation_batch_size.verdicts(data, parameters)] == ["agrees"] * 5
 
 
-def test_curves_that_say_the_opposite_disagree():
+def test_curves_that_say_the_opposite_disagree(equal_updates):
     """Oracle: the same numbers with the two arms exchanged."""
-    parameters, data = curves([71.7, 68, 63.9, 55, 46.6], [81.4, 81, 80, 79, 78.2], 9, -1)
+    parameters, data = curves([71.7, 68, 63.9, 55, 46.6], [81.4, 81, 80, 79, 78.2], 9, -1,
+                              **equal_updates)  # fmt: skip
     assert [v.outcome for v in ablation_batch_size.verdicts(data, parameters)] == ["disagrees"] * 5
 
 
-def test_half_of_what_the_paper_states_is_partly():
+def test_half_of_what_the_paper_states_is_partly(equal_updates):
     """Oracle: by hand: R@1 rises by 12 points, not 25.1, and with memory by 6, not at most 3.2."""
-    parameters, data = curves([78, 79, 80, 81, 84], [60, 62, 66, 70, 72], 0.2, 1)
+    parameters, data = curves([78, 79, 80, 81, 84], [60, 62, 66, 70, 72], 0.2, 1,
+                              **equal_updates)  # fmt: skip
     outcomes = [v.outcome for v in ablation_batch_size.verdicts(data, parameters)]
     assert outcomes == ["partly", "agrees", "partly", "partly", "agrees"]
+
+
+def test_an_equal_number_of_images_judges_no_batch_size():
+    """Oracle: by hand: the claims that compare batch sizes, and those at one batch size."""
+    parameters, data = curves([78.3, 79, 80, 81, 81.3], [46.6, 55, 63.9, 68, 71.71], 0.2, 1)
+    found = ablation_batch_size.verdicts(data, parameters)
+    judged = {v.name: v.outcome for v in found}
+    assert judged == {
+        "larger_batch_helps": "not testable here",
+        "weighting_helps_small_batches": "agrees",
+        "batch_16_beats_256": "not testable here",
+        "batch_matters_little": "not testable here",
+        "shuffle_as_good": "agrees",
+    }
+    assert {v.seeds for v in found} == {len(SEEDS)}
+    assert found[2].ours == (
+        "not judged at an equal number of training images, where contrastive on hanzi, memory "
+        "(R_M = 1): R@1 78.4 at batch 16, 81.4 at batch 256; contrastive on hanzi, no memory: R@1 "
+        "46.7 at batch 16, 71.8 at batch 256"
+    )
 
 
 def test_every_point_of_a_curve_sees_an_equal_number_of_images():
