@@ -9,18 +9,19 @@ import pandas as pd
 from xbmlib.storage import CHECKOUT, ROOT, StorageError
 
 
-def measured(name: str, roots: tuple[Path, ...] = (ROOT, CHECKOUT)) -> pd.DataFrame:
+def measured(name: str, roots: tuple[Path, ...] = ()) -> pd.DataFrame:
     """A table of results/, by default else the one of the checkout.
 
     Args:
         name: of the CSV file.
-        roots: folders with a results/, of which the first that has the file counts.
+        roots: folders with a results/, of which the first that has the file counts; by default
+            that of the results, then the checkout.
 
     Raises:
         FileNotFoundError: none has it.
         StorageError: the file is no table.
     """
-    for folder in roots:
+    for folder in roots or (ROOT, CHECKOUT):
         if (path := folder / "results" / f"{name}.csv").is_file():
             try:
                 return pd.read_csv(path)
