@@ -21,7 +21,8 @@ def measured(name: str, roots: tuple[Path, ...] = ()) -> pd.DataFrame:
         FileNotFoundError: none has it.
         StorageError: the file is no table.
     """
-    for folder in roots or (ROOT, CHECKOUT):
+    roots = roots or (ROOT, CHECKOUT)
+    for folder in roots:
         if (path := folder / "results" / f"{name}.csv").is_file():
             try:
                 return pd.read_csv(path)
@@ -31,4 +32,4 @@ def measured(name: str, roots: tuple[Path, ...] = ()) -> pd.DataFrame:
                     f"{path}: cannot be read as a table ({reason}); restore the committed file, "
                     "or delete it and measure anew (make bench, make search)"
                 ) from None
-    raise FileNotFoundError(f"{name}.csv is not in {ROOT / 'results'}: run `make bench` first")
+    raise FileNotFoundError(f"{name}.csv is not in {roots[0] / 'results'}: run `make bench` first")
