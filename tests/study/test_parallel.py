@@ -10,7 +10,7 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
-from tools.storm.processes import ended, members
+from tools.storm.processes import ended, members, wait
 from xbmlib.study.ending import stop
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -54,5 +54,6 @@ def test_a_pool_that_is_stopped_ends_what_it_runs():
         stop(pool)
         assert isinstance(running.exception(timeout=120), BrokenProcessPool)
         assert waiting[-1].cancelled()
-    process.join(60)
+    # The pool waits for its worker in a thread of its own, and one of the two learns how it ended.
+    assert wait(lambda: process.exitcode is not None)
     assert process.exitcode == -signal.SIGTERM
