@@ -190,7 +190,7 @@ def _find_pairs(
             rest = (_find(part, entries, v, WHOLE_SHARE) for part in screened)
             found = chain(kept, rest)
             return Crowd(rows, positive_columns, positives, labels, limits, found)
-    elif limits.amin() == -torch.inf and len(entries) > max_columns:
+    elif len(entries) > max_columns and limits.amin() == -torch.inf:
         # Without a bound, every entry is found: no need to look.
         kept, all_kept = [], False
     else:

@@ -236,11 +236,13 @@ class PairLoss(Registered):
         total, terms = grad.new_zeros(()), grad.new_zeros(())
         none = labels.new_zeros(0)
         negatives, positives = [none], [none]
-        fits = partial(crowd.fits, self._own_stream())
+        stream = self._own_stream()
+        fits = partial(crowd.fits, stream)
         with torch.autocast(anchors.device.type, enabled=False):
             for block in blocks(anchors, labels, refs, self.bound, fits):
                 if isinstance(block, Crowd):
-                    found = self._add_crowd(block, grad, anchors, refs)
+                    assert stream is not None
+                    found = self._add_crowd(stream, block, grad, anchors, refs)
                 else:
                     found = self._add_block(block, grad, anchors, refs)
                 total += found.loss.sum()
@@ -275,10 +277,10 @@ class PairLoss(Registered):
         valid = (weighting.negatives > 0).sum(1), (weighting.positives > 0).sum(1)
         return _Added(weighting.loss, weighting.terms, *valid)
 
-    def _add_crowd(self, block: Crowd, grad: Tensor, anchors: Tensor, refs: References) -> _Added:
+    def _add_crowd(
+        self, stream: Stream, block: Crowd, grad: Tensor, anchors: Tensor, refs: References
+    ) -> _Added:
         """Add a crowd's gradient."""
-        stream = self._own_stream()
-        assert stream is not None
         summary, valid, away = crowd.compare(self, stream, block, refs)
         grad[block.rows] += away
         towards = summary.positives.neg().to(grad.dtype)

@@ -177,6 +177,12 @@ def variant(parameters: Named) -> str:
     return text if len(text) <= LONGEST else f"_of={hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 
+def _file_name(parameters: Named, part: str) -> str:
+    """Name of a notebook's files in figures/, without the ending."""
+    suffix = f"_{part}" if part else ""
+    return f"{parameters.notebook}{suffix}{variant(parameters)}"
+
+
 def export(figure: Figure, data: pd.DataFrame, parameters: Named, part: str = "") -> Image:
     """Write a notebook's figure as SVG and PNG, and the data that it shows as CSV.
 
@@ -196,7 +202,7 @@ def export(figure: Figure, data: pd.DataFrame, parameters: Named, part: str = ""
     from IPython.display import Image
 
     folder = ROOT / "figures" / parameters.profile
-    name = parameters.notebook + f"_{part}" * bool(part) + variant(parameters)
+    name = _file_name(parameters, part)
     # No date in the SVG: the same data give the same file.
     for kind, metadata in (("svg", {"Date": None}), ("png", {})):
         with plots.style():
@@ -229,8 +235,8 @@ def tabulate(rows: pd.DataFrame, parameters: Named, precision: int = 1) -> Style
 
 def compare(rows: Sequence[Quantity], parameters: Named) -> Styler:
     """Write the paper's values beside ours as CSV, with the suffix "paper"; return their table."""
-    name = f"{parameters.notebook}_paper{variant(parameters)}.csv"
-    write_csv(ROOT / "figures" / parameters.profile / name, comparison.numbers(rows))
+    name = _file_name(parameters, "paper")
+    write_csv(ROOT / "figures" / parameters.profile / f"{name}.csv", comparison.numbers(rows))
     return tables.left_aligned(comparison.cells(rows), index=True)
 
 

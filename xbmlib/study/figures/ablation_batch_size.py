@@ -115,8 +115,8 @@ def verdicts(data: pd.DataFrame, parameters: Parameters) -> list[Verdict]:
     }
     of = f"{LOSS} on {profile.printed(sop)}"
     levels = {
-        name: _levels(f"{of}, {name}", curve)
-        for name, curve in ((arm(RATIO), memory), (NO_MEMORY, none))
+        name: _levels(f"{of}, {name}", r1_of)
+        for name, r1_of in ((arm(RATIO), memory), (NO_MEMORY, none))
     }
 
     def across(values: dict[str, pd.Series], *arms: str) -> dict[str, Any]:

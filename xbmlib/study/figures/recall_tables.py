@@ -212,12 +212,12 @@ def verdicts(data: pd.DataFrame, parameters: RecallParameters) -> list[Verdict]:
     first = first.assign(side=first["arm"].map(side))
     r1 = first.set_index(["net", "side", "seed"])["value"].sort_index()
     gains = {net: r1[net, MEMORY] - r1[net, NO_MEMORY] for net in first["net"].unique()}
-    stated = [paper.LOSSES[name, LOSS, memory][measure] for memory in (NO_MEMORY, MEMORY)]
+    before, after = paper.r1_of_both_arms(name, LOSS)
     found = [
         Verdict(
             claim="R@1 with the contrastive loss rises with the memory; here on "
             f"{name if real else f'{parameters.data}, in place of {name}'}.",
-            paper=f"{stated[0]} to {stated[1]} ({measure}, Table 1)",
+            paper=f"{before} to {after} ({measure}, Table 1)",
             ours="; ".join(
                 f"{net} {mean_spread(r1[net, NO_MEMORY])} to {mean_spread(r1[net, MEMORY])}: "
                 f"{mean_spread(gain)} points"
