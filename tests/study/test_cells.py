@@ -10,7 +10,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 from papermill import execute_notebook
 
 from xbmlib.study.cells import TAKES, assigned
-from xbmlib.study.execution import sockets
+from xbmlib.study.execution import kernel_config
 from xbmlib.study.figures import ablation_memory_ratio, benchmarks, scaling
 from xbmlib.study.measured import measured
 from xbmlib.study.notebook import ParameterError
@@ -21,7 +21,7 @@ IMPORTS = """\
 from xbmlib import plots
 from xbmlib.plots import ablation_memory_ratio as plot
 from xbmlib.study import notebook
-from xbmlib.study.execution import sockets
+from xbmlib.study.execution import kernel_config
 from xbmlib.study.figures import ablation_memory_ratio as study
 """
 KERNELS = ("In", "Out", "exit", "quit", "open", "get_ipython", "display")
@@ -61,7 +61,7 @@ else:
     given = dict.fromkeys(names, 7) | {"ratio": 0.25}
     printed = {}
     for which, values in (("bad", given), ("good", {"ratio": 0.25})):
-        with sockets() as connection:
+        with kernel_config() as connection:
             out = execute_notebook(
                 tmp_path / "in.ipynb", None, values, progress_bar=False, config=connection
             )

@@ -16,26 +16,43 @@ from IPython import get_ipython
 kernel = get_ipython().kernel.parent
 print(kernel.transport, kernel.ip)
 """
+# What ipykernel does where an interrupt, which comes before a shutdown, finds it busy.
+INTERRUPTED = """\
+from IPython import get_ipython
+get_ipython().kernel.log.error("KeyboardInterrupt caught in kernel.")
+"""
+
+
+def write_source(folder: Path, monkeypatch, cell: str) -> None:
+    """Write a notebook of one cell, and have it executed under the name of "source"."""
+    source = new_notebook(
+        cells=[new_code_cell(cell)],
+        metadata={"kernelspec": {"name": "python3", "display_name": "", "language": "python"}},
+    )
+    nbformat.write(source, folder / "source.ipynb")
+    monkeypatch.setattr(execution, "SOURCES", folder)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="its kernels are reached over TCP")
 def test_a_kernel_has_socket_files_of_its_own(tmp_path, monkeypatch, capfd):
     """Oracle: what the kernel itself prints: no port that another could take, and no file left."""
-    source = new_notebook(
-        cells=[new_code_cell(ASK)],
-        metadata={"kernelspec": {"name": "python3", "display_name": "", "language": "python"}},
-    )
-    nbformat.write(source, tmp_path / "ask.ipynb")
-    monkeypatch.setattr(execution, "SOURCES", tmp_path)
+    write_source(tmp_path, monkeypatch, ASK)
     reached = []
     for number in range(2):
-        execution.execute_to(tmp_path / f"{number}.ipynb", "ask")
+        execution.execute_to(tmp_path / f"{number}.ipynb", "source")
         (output,) = nbformat.read(tmp_path / f"{number}.ipynb", 4).cells[-1].outputs
         transport, path = output.text.split()
         assert transport == "ipc" and not Path(path).parent.exists()
         reached.append(path)
     assert reached[0] != reached[1]
     assert "WARNING" not in capfd.readouterr().err
+
+
+def test_a_kernel_that_is_shut_down_while_busy_prints_nothing(tmp_path, monkeypatch, capfd):
+    """Oracle: an empty stderr."""
+    write_source(tmp_path, monkeypatch, INTERRUPTED)
+    execution.execute_to(tmp_path / "out.ipynb", "source")
+    assert not capfd.readouterr().err
 
 
 def test_a_parameter_that_python_reserves(tmp_path):
@@ -56,9 +73,9 @@ def test_a_path_too_long_for_a_socket_file_leaves_tcp(tmp_path, monkeypatch):
     folder = tmp_path / ("a" * 60) / ("b" * 60)
     folder.mkdir(parents=True)
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
-    with execution.sockets() as connection:
-        assert connection == {}
+    with execution.kernel_config() as connection:
+        assert "KernelManager" not in connection
     monkeypatch.setattr(tempfile, "tempdir", "/tmp")
-    with execution.sockets() as connection:
+    with execution.kernel_config() as connection:
         assert connection.KernelManager.transport == "ipc"
     assert not list(folder.iterdir())

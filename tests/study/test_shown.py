@@ -7,7 +7,7 @@ import pytest
 from nbclient import NotebookClient
 
 from tests.study.outputs import assert_shown, complaints, figures, images
-from xbmlib.study.execution import SOURCES, sockets
+from xbmlib.study.execution import SOURCES, kernel_config
 
 READERS = "import matplotlib.pyplot as plt\nplt.plot([1, 2]);"
 
@@ -23,7 +23,7 @@ def executed(request, tmp_path_factory):
     notebook.cells = [*cells, nbformat.v4.new_code_cell(READERS)]
     for number, cell in enumerate(notebook.cells):
         cell.id = f"cell-{number}"
-    with pytest.MonkeyPatch.context() as patch, sockets() as connection:
+    with pytest.MonkeyPatch.context() as patch, kernel_config() as connection:
         patch.setenv("XBM_ROOT", str(root))
         NotebookClient(notebook, kernel_name="python3", timeout=300, config=connection).execute()
     return notebook, root
@@ -62,7 +62,7 @@ def test_nothing_is_complained_of(executed):
 def test_a_complaint_is_seen(code, said):
     """Oracle: by hand, in a kernel."""
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
-    with sockets() as connection:
+    with kernel_config() as connection:
         NotebookClient(notebook, kernel_name="python3", timeout=60, config=connection).execute()
     found = complaints(notebook)
     assert len(found) == (said is not None)

@@ -17,6 +17,9 @@ from xbmlib.storage import ROOT, write_atomically
 
 # In the checkout, wherever the results are written to.
 SOURCES = Path(__file__).resolve().parents[2] / "notebooks"
+# A kernel is interrupted before it is shut down, and logs an error where that finds it busy with
+# its last message. The error of a cell is no log line: it is raised.
+QUIET = {"NotebookClient": {"extra_arguments": ["--IPKernelApp.log_level=CRITICAL"]}}
 
 
 def executed(profile: str) -> Path:
@@ -53,7 +56,7 @@ def execute_to(path: Path, name: str, **parameters: Any) -> None:
     # Takes a second to import, and nothing else here needs it.
     from papermill import execute_notebook
 
-    with sockets() as connection:
+    with kernel_config() as connection:
         execute_notebook(
             SOURCES / f"{name}.ipynb",
             path,
@@ -66,8 +69,8 @@ def execute_to(path: Path, name: str, **parameters: Any) -> None:
 
 
 @contextmanager
-def sockets() -> Iterator[Config]:
-    """A configuration of one kernel by which it listens on socket files of its own.
+def kernel_config() -> Iterator[Config]:
+    """A configuration of one kernel: quiet, and listening on socket files of its own.
 
     The ports of TCP, the default, are chosen before the kernel starts and free until it listens:
     of notebooks that are executed in parallel, one now and then takes another's. TCP is left where
@@ -76,7 +79,7 @@ def sockets() -> Iterator[Config]:
     with tempfile.TemporaryDirectory(prefix="xbm-") as folder:
         path = f"{folder}/kernel"
         own = {"KernelManager": {"transport": "ipc", "ip": path}}
-        yield Config(own if _can_listen(f"{path}-0") else {})
+        yield Config(QUIET | (own if _can_listen(f"{path}-0") else {}))
 
 
 def _can_listen(path: str) -> bool:
