@@ -25,7 +25,7 @@ from torch.nn import functional as F
 from benchmarks.losses import CLASSES, DIM, ENTRIES
 from benchmarks.measure import device, finish, machine, peak_mib, write
 from benchmarks.training import trainer
-from xbmlib import backbones
+from xbmlib import backbones, bfloat16
 from xbmlib.losses import ContrastiveLoss
 from xbmlib.queue import CrossBatchMemory
 from xbmlib.study.profiles import PROFILES, experiment
@@ -69,7 +69,7 @@ def googlenet(batch: int, ratio: float) -> tuple[Step, int]:
         x = torch.rand(batch, 3, SIDE, SIDE, device=on)
         x = x.contiguous(memory_format=torch.channels_last)
         labels = torch.randint(0, CLASSES, (batch // 4,), device=on).repeat_interleave(4)
-        with torch.autocast(on.type, torch.bfloat16):
+        with bfloat16.autocast(on):
             v = net(x)
         total = loss(v, labels)
         if memory is not None:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile, record_function
 
 from benchmarks.measure import Row, medians, row
-from xbmlib import backbones, datasets
+from xbmlib import backbones, bfloat16, datasets
 from xbmlib.study.profiles import PROFILES, experiment
 from xbmlib.training.experiment import Experiment
 from xbmlib.training.trainer import Trainer
@@ -82,7 +82,7 @@ def layouts(batch: int = 64, rounds: int = 15) -> Iterator[Row]:
 
         def call(net: nn.Module = net, images: Tensor = images, half: bool = enabled) -> None:
             net.zero_grad()
-            with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            with bfloat16.autocast(x.device, half):
                 v = net(images)
             v.sum().backward()
 

@@ -12,7 +12,7 @@ from tests.imports import imports, sources
 # torch and the others. `extras` is among them because it is what reports a missing extra, and
 # `xbmlib` itself because importing it imports torch and no more.
 GROUND = {"queue", "losses", "sampler", "backbones", "recall", "drift", "extras", "xbm", "xbmlib"}
-GROUND |= {"integers", "registry", "state", "diagnose"}
+GROUND |= {"bfloat16", "integers", "registry", "state", "diagnose"}
 # Other packages that a call on the ground floor may import, and why.
 EXCEPTIONS = {
     ("xbmlib.recall.nearest", "faiss"): "exact nearest neighbours; Recall@K does without",

@@ -20,6 +20,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from xbmlib import bfloat16
 from xbmlib.losses.inputs import References
 from xbmlib.queue import Shadow
 
@@ -309,10 +310,12 @@ def _screen(v: Tensor, entries: Tensor, shadow: Shadow | None, bound: Tensor) ->
     lowest = float(bound.amin())
     # If a shadow holds a NaN, so does its norm, and the bounds are NaN too.
     finite = shadow is not None
-    if shadow is None and entries.dtype == torch.bfloat16 and lowest > -torch.inf:
+    if lowest == -torch.inf or not bfloat16.is_fast(v.device):
+        shadow = None
+    elif shadow is None and entries.dtype == torch.bfloat16:
         shadow = Shadow(entries, _largest_norm(entries))
     searched, query = entries, v  # (M, D), (m, D)
-    if shadow is not None and lowest > -torch.inf:
+    if shadow is not None:
         searched, query = shadow.entries, v.bfloat16()
         bound = bound - BF16_ERROR * v.norm(dim=1).amax() * shadow.norm.to(v)
     lowest, one_bound = float(bound.amin()), bool(bound.amin() == bound.amax())

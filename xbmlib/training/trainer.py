@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.profiler import record_function
 
+from xbmlib import bfloat16
 from xbmlib.datasets import Images, Retrieval
 from xbmlib.datasets.transforms import random_resized_crop, to_float
 from xbmlib.losses import check_call
@@ -221,9 +222,7 @@ class Trainer:
             return self.model(x)
 
     def _autocast(self) -> AbstractContextManager[None]:
-        return torch.autocast(
-            self.device.type, torch.bfloat16, enabled=self.experiment.precision == "bf16"
-        )
+        return bfloat16.autocast(self.device, self.experiment.precision == "bf16")
 
     def _crop(self, images: Tensor) -> Tensor:
         """This rank's share of a batch in float, cropped at random where images are rendered."""
