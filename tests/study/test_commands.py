@@ -31,7 +31,6 @@ def nothing_runs(tmp_path, monkeypatch):
         monkeypatch.setattr(module, "ROOT", tmp_path)
     for module in (study, search, search_protocol, verify):
         monkeypatch.setattr(module, "run_all", lambda experiments, *_: list(experiments))
-    monkeypatch.setattr(study, "end_in_order", lambda: None)
 
 
 def line_of(module, *arguments):
@@ -171,7 +170,7 @@ def test_a_smoke_run_does_not_replace_the_bundled_weights():
 def test_every_error_of_the_study_s_own_is_a_refusal():
     """Oracle: an error of each kind; any other passes, with its traceback."""
     for kind in refusal.REFUSALS:
-        with pytest.raises(SystemExit, match=r"^why$"), refusal.refused_in_one_line():
+        with pytest.raises(SystemExit, match=r"^why$"), refusal.as_command():
             raise kind("why")
-    with pytest.raises(KeyError), refusal.refused_in_one_line():
+    with pytest.raises(KeyError), refusal.as_command():
         raise KeyError("a defect")

@@ -1,4 +1,4 @@
-"""Tests of what a signal leaves of `python -m xbmlib.study` while its notebooks are executed."""
+"""Tests of what a signal leaves of the study's commands: processes, temporary files, results."""
 
 import os
 import shutil
@@ -13,7 +13,8 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
 from tools.storm.processes import ended, members, wait
-from xbmlib.study.ending import work
+from xbmlib.study.ending import ending_in_order, work
+from xbmlib.training.store import RunStore
 
 ROOT = Path(__file__).resolve().parents[2]
 # A study of notebooks that wait, and need no run.
@@ -117,6 +118,55 @@ def test_a_signal_leaves_no_process_and_no_file(folder, code, number, status):
     assert len(kernels()) == number_of_kernels  # none was started meanwhile
     assert list((folder / "tmp").iterdir()) == []
     assert [path for path in (folder / "root").rglob("*") if path.is_file()] == []
+
+
+def test_a_signal_while_runs_are_verified(folder):
+    """Oracle: the system's list of processes, and the folder of temporary files."""
+    stored = ROOT / "results" / "runs"
+    id = min(RunStore(stored).ids(), key=lambda id: RunStore(stored).experiment(id).steps)
+    shutil.copytree(stored / id, folder / "root" / "results" / "runs" / id)
+    (folder / "tmp").mkdir()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "xbmlib.study.verify"],
+        cwd=ROOT,
+        env=os.environ | {"XBM_ROOT": str(folder / "root"), "TMPDIR": str(folder / "tmp")},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        begun = wait(
+            lambda: bool([*(folder / "tmp").rglob(f"{id}/*")]) or process.poll() is not None, 300
+        )
+        assert begun and process.poll() is None, process.communicate()[1]
+        os.kill(process.pid, signal.SIGTERM)
+        said = process.communicate(timeout=300)[1]
+        assert process.returncode == 128 + signal.SIGTERM and not said, said
+        assert wait(lambda: not members(process.pid), 60)
+    finally:
+        if not ended(process.pid, 1):
+            process.communicate()
+    assert list((folder / "tmp").iterdir()) == []
+
+
+def test_the_signals_are_those_of_the_caller_again():
+    """Oracle: the handlers from before; one that is ignored stays so, as under nohup."""
+    before = signal.getsignal(signal.SIGTERM), signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with ending_in_order():
+            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+            with pytest.raises(SystemExit) as end:
+                signal.raise_signal(signal.SIGTERM)
+            assert end.value.code == 128 + signal.SIGTERM
+            assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
+        signal.signal(signal.SIGTERM, before[0])
+        with ending_in_order():
+            assert signal.getsignal(signal.SIGTERM) is not before[0]
+        assert signal.getsignal(signal.SIGTERM) is before[0] is signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGTERM, before[0])
+        signal.signal(signal.SIGHUP, before[1])
 
 
 def test_what_no_signal_ended_is_raised():

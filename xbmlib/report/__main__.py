@@ -22,14 +22,11 @@ def main() -> None:
             f"profile={profile!r}: no executed notebooks in {executed(profile)}: "
             f"run python -m xbmlib.study {profile}"
         )
-    from xbmlib.report.site import ReportError, build
-    from xbmlib.study.refusal import refused_in_one_line
+    from xbmlib.report.site import build
+    from xbmlib.study.refusal import as_command
 
-    try:
-        with refused_in_one_line():
-            print(f"report: {build(profile)}")
-    except ReportError as error:
-        sys.exit(str(error))
+    with as_command():
+        print(f"report: {build(profile)}")
 
 
 if __name__ == "__main__":

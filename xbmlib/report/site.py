@@ -15,7 +15,7 @@ import nbformat
 from xbmlib.extras import require
 from xbmlib.plots import COLOURS
 from xbmlib.report import api, claims, explorer, notebooks
-from xbmlib.storage import ROOT
+from xbmlib.storage import ROOT, StorageError
 from xbmlib.study import summary
 from xbmlib.study.execution import SOURCES, execute_to, executed
 from xbmlib.study.figures.retrievals import Parameters, frame
@@ -28,7 +28,7 @@ PAGES = Path(__file__).parent / "pages"
 HEADLINE = "ablation_memory_ratio"
 
 
-class ReportError(RuntimeError):
+class ReportError(StorageError):
     """A report that cannot be built; the message names what is missing and the remedy."""
 
 

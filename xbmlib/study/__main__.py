@@ -11,13 +11,13 @@ import os
 from concurrent.futures import ProcessPoolExecutor, as_completed
 
 from xbmlib.storage import ROOT, require_writable
-from xbmlib.study.ending import end_in_order, start_worker, stop, work
+from xbmlib.study.ending import start_worker, stop, work
 from xbmlib.study.execution import execute, executed
 from xbmlib.study.notebook import ProfileName
 from xbmlib.study.parallel import run_all
 from xbmlib.study.plan import NOTEBOOKS, experiments
 from xbmlib.study.profiles import PROFILES
-from xbmlib.study.refusal import refused_in_one_line
+from xbmlib.study.refusal import as_command
 from xbmlib.study.summary import verdict_lines
 from xbmlib.training.shared_memory import require_locks
 
@@ -31,8 +31,7 @@ def main() -> None:
     )
     given = parser.parse_args()
     profile = given.profile
-    end_in_order()
-    with refused_in_one_line():
+    with as_command():
         run(profile, given.data)
         print("\n".join(verdict_lines(profile)))
 

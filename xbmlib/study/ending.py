@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 from xbmlib.datasets.orphans import follow_parent
@@ -16,14 +17,29 @@ GRACE = 30
 _ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
-def end_in_order() -> None:
+def end_in_order() -> list[int]:
     """Let SIGTERM and SIGHUP end this process as SystemExit, with the exit status of a shell.
 
-    One that is ignored, as SIGHUP is under ``nohup``, stays ignored.
+    Returns:
+        The signals that now do: one that is ignored, as SIGHUP is under ``nohup``, stays ignored.
     """
-    for number in _ENDING:
-        if signal.getsignal(number) is signal.SIG_DFL:
-            signal.signal(number, _end)
+    taken = [number for number in _ENDING if signal.getsignal(number) is signal.SIG_DFL]
+    for number in taken:
+        signal.signal(number, _end)
+    return taken
+
+
+@contextmanager
+def ending_in_order() -> Iterator[None]:
+    """:func:`end_in_order` for a block."""
+    taken = end_in_order()
+    try:
+        yield
+    finally:
+        for number in taken:
+            # Ignored from the first signal on.
+            if signal.getsignal(number) is _end:
+                signal.signal(number, signal.SIG_DFL)
 
 
 def _end(number: int, _: Any) -> None:

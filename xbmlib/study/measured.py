@@ -8,6 +8,25 @@ import pandas as pd
 
 from xbmlib.storage import CHECKOUT, ROOT, StorageError
 
+_BENCHMARK = {"what", "against", "unit", "ours", "reference", "ratio", "machine"}
+_COST = {"net", "batch", "ratio", "M", "ms", "peak_mib", "steps", "threads", "machine"}
+_SCALING = {"design", "ranks", "dtype", "M", "ms", "traffic", "m", "D", "machine"}
+# What is read of each table, here and in the notebooks.
+COLUMNS = {
+    "benchmarks": _BENCHMARK | {"sense", "bar", "holds"},
+    "benchmarks_growth": {"M", "D", "loss", "ms"},
+    "benchmarks_parts": {"batch", "memory", "part", "seconds", "share"},
+    "cost": _COST,
+    "cost_gpu": _COST,
+    "diagnosis": {"use", "data", "seed", "arm", "R@1", "level", "baseline", "outcome", "warned"},
+    "input": _BENCHMARK,
+    "losses_gpu": _BENCHMARK | {"m", "M", "D"},
+    "scaling": _SCALING,
+    "scaling_gpu": _SCALING | {"flops_float32", "flops_bfloat16", "bandwidth", "tile", "load"},
+    "search_protocol": {"data", "loss", "batch", "ratio", "lr", "R@1", "MAP@R", "run"},
+}
+_REMEDY = "restore the committed file, or delete it and measure anew (make bench, make search)"
+
 
 def measured(name: str, roots: tuple[Path, ...] = ()) -> pd.DataFrame:
     """A table of results/, by default else the one of the checkout.
@@ -19,17 +38,19 @@ def measured(name: str, roots: tuple[Path, ...] = ()) -> pd.DataFrame:
 
     Raises:
         FileNotFoundError: none has it.
-        StorageError: the file is no table.
+        StorageError: the file is no table, or another one.
     """
     roots = roots or (ROOT, CHECKOUT)
     for folder in roots:
         if (path := folder / "results" / f"{name}.csv").is_file():
             try:
-                return pd.read_csv(path)
+                table = pd.read_csv(path)
             except (OSError, ValueError) as error:
                 reason = str(error).partition("\n")[0]
                 raise StorageError(
-                    f"{path}: cannot be read as a table ({reason}); restore the committed file, "
-                    "or delete it and measure anew (make bench, make search)"
+                    f"{path}: cannot be read as a table ({reason}); {_REMEDY}"
                 ) from None
+            if absent := COLUMNS[name] - {*table.columns}:
+                raise StorageError(f"{path}: no column {', '.join(sorted(absent))}; {_REMEDY}")
+            return table
     raise FileNotFoundError(f"{name}.csv is not in {roots[0] / 'results'}: run `make bench` first")

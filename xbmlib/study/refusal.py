@@ -1,4 +1,4 @@
-"""Commands of the study that end in one line where what they are given cannot be used."""
+"""How a command of the study ends: in order, and in one line if what it is given cannot be used."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from xbmlib.backbones import WeightsError
 from xbmlib.datasets import DatasetError
 from xbmlib.extras import MissingExtra
 from xbmlib.storage import StorageError
+from xbmlib.study.ending import ending_in_order
 from xbmlib.study.notebook import ParameterError
 from xbmlib.study.preflight import PreflightError
 from xbmlib.training.experiment import ConfigError
@@ -27,9 +28,13 @@ REFUSALS = (
 
 
 @contextmanager
-def refused_in_one_line() -> Iterator[None]:
-    """End the process with the message of a refusal, and leave every other error as it is."""
+def as_command() -> Iterator[None]:
+    """End the process with the message of a refusal, and leave every other error as it is.
+
+    A signal that ends it lets it clean up: :mod:`xbmlib.study.ending`.
+    """
     try:
-        yield
+        with ending_in_order():
+            yield
     except REFUSALS as error:
         sys.exit(str(error))

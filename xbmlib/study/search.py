@@ -25,7 +25,7 @@ from xbmlib.paper.arms import MEMORY, NO_MEMORY
 from xbmlib.storage import ROOT, require_writable, write_csv, write_json
 from xbmlib.study.parallel import run_all
 from xbmlib.study.profiles import DATA, TUNED_FILE, sized
-from xbmlib.study.refusal import refused_in_one_line
+from xbmlib.study.refusal import as_command
 from xbmlib.training.experiment import Experiment
 from xbmlib.training.store import RunStore
 
@@ -178,7 +178,7 @@ def best(done: Iterable[Trial]) -> list[dict[str, Any]]:
 def main() -> None:
     """Run the search, write its files and print the best trials of each arm."""
     ArgumentParser(prog="python -m xbmlib.study.search", description=__doc__).parse_args()
-    with refused_in_one_line():
+    with as_command():
         require_writable(ROOT)
         require_writable(TUNED_FILE.parent)
         done = search()

@@ -31,7 +31,7 @@ import pandas as pd
 from xbmlib.storage import ROOT, require_writable, write_csv, write_json
 from xbmlib.study.parallel import run_all
 from xbmlib.study.protocol import CHOSEN_FILE, FORM, FORMS, RATIOS, SEARCHED, Arm
-from xbmlib.study.refusal import refused_in_one_line
+from xbmlib.study.refusal import as_command
 from xbmlib.training.experiment import Experiment
 from xbmlib.training.run import identify_all
 from xbmlib.training.store import Run, RunStore
@@ -186,7 +186,7 @@ def chosen(store: RunStore | None = None) -> list[dict[str, Any]]:
 def main() -> None:
     """Run what is missing, write the two files and print the table."""
     ArgumentParser(prog="python -m xbmlib.study.search_protocol", description=__doc__).parse_args()
-    with refused_in_one_line():
+    with as_command():
         require_writable(ROOT)
         require_writable(CHOSEN_FILE.parent)
         # The runs of one stage determine the next.

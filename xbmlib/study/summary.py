@@ -15,6 +15,7 @@ from xbmlib.paper.claims import CLAIMS
 from xbmlib.paper.claims.claim import Claim
 from xbmlib.storage import ROOT, StorageError, write_atomically, write_csv
 from xbmlib.study import claims_page, readme
+from xbmlib.study.execution import SOURCES
 from xbmlib.study.generated import rewrite
 from xbmlib.study.measured import measured
 from xbmlib.study.statistics import holm
@@ -35,13 +36,17 @@ class SummaryError(StorageError):
 
 
 def verdicts(profile: str) -> dict[str, list[Verdict]]:
-    """Stored verdicts of a profile, by notebook.
+    """Stored verdicts of a profile, by notebook; of one that is no more, as after an update, none.
 
     Raises:
         SummaryError: a file of verdicts is damaged.
     """
     folder = ROOT / "results" / "verdicts" / profile
-    return {path.stem: _read(path) for path in sorted(folder.glob("*.json"))}
+    return {
+        path.stem: _read(path)
+        for path in sorted(folder.glob("*.json"))
+        if (SOURCES / f"{path.stem}.ipynb").is_file()
+    }
 
 
 def _read(path: Path) -> list[Verdict]:

@@ -13,13 +13,12 @@ from typing import Any
 
 from xbmlib.datasets.paths import is_folder
 from xbmlib.storage import write_json
-from xbmlib.study.ending import end_in_order
 from xbmlib.study.execution import execute
 from xbmlib.study.parallel import single_threaded
 from xbmlib.study.plan import STUDIES, plan
 from xbmlib.study.profiles import PROFILES
 from xbmlib.study.progress import Progress
-from xbmlib.study.refusal import refused_in_one_line
+from xbmlib.study.refusal import as_command
 from xbmlib.study.summary import verdict_lines
 from xbmlib.training.experiment import ConfigError, Experiment
 from xbmlib.training.run import identify, run_experiment
@@ -119,7 +118,7 @@ def main(arguments: list[str] | None = None) -> None:
         if name == "notebook":
             job.add_argument("name", choices=list(STUDIES))
     given = parser.parse_args(arguments)
-    with refused_in_one_line():
+    with as_command():
         if given.job == "plan":
             if is_folder(given.plan):
                 raise ConfigError(f"{given.plan}: a folder; give the path of a JSON file to write")
@@ -128,7 +127,6 @@ def main(arguments: list[str] | None = None) -> None:
         elif given.job == "train":
             train_planned(read_plan(given.plan), given.id)
         elif given.job == "notebook":
-            end_in_order()
             execute(given.name, given.profile)
         else:
             print("\n".join(verdict_lines(given.profile)))

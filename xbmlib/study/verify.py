@@ -18,7 +18,7 @@ import torch
 
 from xbmlib.storage import StorageError
 from xbmlib.study.parallel import run_all
-from xbmlib.study.refusal import refused_in_one_line
+from xbmlib.study.refusal import as_command
 from xbmlib.training.provenance import processor
 from xbmlib.training.store import Run, RunStore
 
@@ -81,7 +81,7 @@ def main() -> None:
     given = parser.parse_args()
     if not 0 < given.minutes < math.inf:
         sys.exit(f"--minutes {given.minutes:g}: give a number above 0")
-    with refused_in_one_line(), tempfile.TemporaryDirectory() as folder:
+    with as_command(), tempfile.TemporaryDirectory() as folder:
         chosen = choose(RunStore(), given.minutes, given.seed, len(os.sched_getaffinity(0)))
         anew = run_all([run.experiment for run in chosen], RunStore(Path(folder)))
     table = pd.DataFrame([compare(*pair) for pair in zip(chosen, anew, strict=True)])

@@ -8,8 +8,6 @@ import pytest
 from benchmarks import training
 from benchmarks.measure import against, extra_mib, faster, medians, row
 from tests.kernels import ROOT, papermill
-from xbmlib.storage import StorageError
-from xbmlib.study.measured import measured
 
 TABLES = (
     "benchmarks", "benchmarks_growth", "benchmarks_parts", "cost", "cost_gpu", "input",
@@ -81,22 +79,6 @@ def test_the_notebook_shows_the_stored_tables(tmp_path):
         (tmp_path / "results" / "verdicts" / "benchmarks" / "benchmarks.json").read_text()
     )
     assert verdict["outcome"] in ("agrees", "disagrees")
-
-
-def test_a_missing_measurement_is_reported(tmp_path, monkeypatch):
-    """Oracle: one line that names the table and the remedy; tables at the root come first."""
-    for name in ("ROOT", "CHECKOUT"):
-        monkeypatch.setattr(f"xbmlib.study.measured.{name}", tmp_path / name)
-    with pytest.raises(FileNotFoundError, match=r"cost\.csv is not in .*run `make bench` first"):
-        measured("cost")
-    for name in ("CHECKOUT", "ROOT"):
-        (tmp_path / name / "results").mkdir(parents=True)
-        (tmp_path / name / "results" / "cost.csv").write_text(f"where\n{name}\n")
-        assert list(measured("cost")["where"]) == [name]
-    for text in ("", "a,b\n1,2,3\n4\n1,2,3,4\n"):
-        (tmp_path / "ROOT" / "results" / "cost.csv").write_text(text)
-        with pytest.raises(StorageError, match=r"^\S*/ROOT/results/cost\.csv: cannot be read .*"):
-            measured("cost")
 
 
 @pytest.mark.parametrize("name", TABLES)
