@@ -45,9 +45,7 @@ def test_the_first_root_that_has_a_table_counts(root):
     names the folder and the command that measures.
     """
     path = root / "results" / "benchmarks_growth.csv"
-    with pytest.raises(
-        FileNotFoundError, match=rf"^{path.name} is not .*`make bench` first"
-    ):
+    with pytest.raises(FileNotFoundError, match=rf"^{path.name} is not .*`make bench` first"):
         measured(path.stem, (root,))
     assert len(measured(path.stem, (root, CHECKOUT))) > 1
     path.write_text("loss,M,D,ms\ncontrastive,1024,512,1.5\n")

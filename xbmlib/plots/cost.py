@@ -8,8 +8,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from xbmlib.paper.arms import MEMORY, NO_MEMORY, label
-from xbmlib.plots.style import COLOURS, letter, look, panels
+from xbmlib.paper.arms import NO_MEMORY, label
+from xbmlib.plots.style import COLOURS, MARKERS, letter, panels
 
 # Column of the table to the label of its panel's axis.
 PANELS = {
@@ -19,8 +19,8 @@ PANELS = {
 }
 # Values of a row lie on lines of their own, spread over this share of its height.
 SPREAD = 0.6
-# How full a mark is, by our net and device in the order of the table.
-FILLS = ("full", "none", "left", "right")
+# Markers of ours by device, filled for the network that is trained. Rows and colours tell the arms.
+DEVICES = {"CPU": "o", "GPU": "D"}
 
 
 def costs(data: pd.DataFrame) -> Figure:
@@ -35,16 +35,15 @@ def costs(data: pd.DataFrame) -> Figure:
     settings = list(data["setting"].unique())
     sources = list(data["source"].unique())
     step = SPREAD / max(len(sources) - 1, 1)
-    ours = [source for source in sources if not source.startswith("paper")]
-    fills = {s: FILLS[ours.index(s) % len(FILLS)] if s in ours else "full" for s in sources}
-    for i, (source, fill) in enumerate(fills.items()):
+    marks = {source: _mark(source, data) for source in sources}
+    for i, (source, mark) in enumerate(marks.items()):
         for row in data[data["source"] == source].to_dict("records"):
             y = settings.index(row["setting"]) + i * step - SPREAD / 2
             arm = "batch" if row["setting"].endswith(NO_MEMORY) else "memory"
-            key = arm if source in ours else "paper"
+            colour = COLOURS["paper" if _is_printed(source) else arm]
             for ax, column in zip(parts, PANELS, strict=True):
                 error = row["spread"] if column == "gain" else None
-                ax.errorbar(row[column], y, xerr=error, **_mark(key, fill))
+                ax.errorbar(row[column], y, xerr=error, color=colour, **mark)
     gain, time, memory = parts
     gain.axvline(0, color=COLOURS["bare"], lw=0.7)
     time.axvline(1, color=COLOURS["bare"], lw=0.7)
@@ -59,18 +58,22 @@ def costs(data: pd.DataFrame) -> Figure:
         ax.set(xlabel=text)
     letter(parts)
     handles = [
-        Line2D([], [], **_mark(key, fill), label=f"{source}, {arm}" if key != "paper" else source)
-        for source, fill in fills.items()
-        for key, arm in _arms(source).items()
+        Line2D([], [], color=COLOURS["paper"], label=source, **mark)
+        for source, mark in marks.items()
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=3)
     return figure
 
 
-def _arms(source: str) -> dict[str, str]:
-    """Look to name of the arms that a source has marks for; the paper's all look alike."""
-    return {"paper": ""} if source.startswith("paper") else {"batch": NO_MEMORY, "memory": MEMORY}
+def _is_printed(source: str) -> bool:
+    return source.startswith("paper")
 
 
-def _mark(key: str, fill: str) -> dict[str, Any]:
-    return look(key) | {"ls": "", "fillstyle": fill, "mfcalt": "white"}
+def _mark(source: str, data: pd.DataFrame) -> dict[str, Any]:
+    """The marker of a source, whatever its colour."""
+    if _is_printed(source):
+        return {"ls": "", "marker": MARKERS["paper"], "fillstyle": "none"}
+    device = source.removesuffix(")").rpartition(", ")[2]
+    trained = {s.rpartition(", ")[0] for s in data.loc[data["gain"].notna(), "source"]}
+    filled = source.rpartition(", ")[0] in trained
+    return {"ls": "", "marker": DEVICES[device], "fillstyle": "full" if filled else "none"}

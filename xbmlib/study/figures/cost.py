@@ -16,14 +16,14 @@ from xbmlib.study.notebook import StudyParameters
 from xbmlib.study.parallel import run_all
 from xbmlib.study.profiles import experiment
 from xbmlib.study.verdict import BY_TEST, Verdict, clear, judged, mean_spread
-from xbmlib.study.words import beside, change
+from xbmlib.study.words import beside, change, network_name
 from xbmlib.training.experiment import Experiment
 from xbmlib.training.store import RunStore
 from xbmlib.training.trainer import Trainer
 
 MIB = 2**20 / 1e9  # one MiB in GB
 # Network and device that the rules of the claims name, and their cases.
-JUDGED_ON, CASES = "googlenet, GPU", ("time, percent", "GPU memory, GB")
+JUDGED_ON, CASES = "GoogLeNet, GPU", ("time, percent", "GPU memory, GB")
 
 
 class Parameters(StudyParameters):
@@ -79,7 +79,7 @@ def measured() -> pd.DataFrame:
         the same name).
     """
     data = benchmarks.measured_twice("cost")
-    data["name"] = data["net"] + ", " + data["device"]
+    data["name"] = data["net"].map(network_name) + ", " + data["device"]
     data["setting"] = [name(b, r) for b, r in zip(data["batch"], data["ratio"], strict=True)]
     data["images_ms"] = data["ms"] / data["batch"]
     first = data.groupby("name")["peak_mib"].transform("first")

@@ -16,7 +16,7 @@ from xbmlib.study.notebook import StudyParameters
 from xbmlib.study.parallel import run_all
 from xbmlib.study.profiles import DATA, Profile, stated, tuned
 from xbmlib.study.verdict import Verdict, judged
-from xbmlib.study.words import listed
+from xbmlib.study.words import listed, network_name
 from xbmlib.training.experiment import Experiment
 from xbmlib.training.schedule import learning_rate
 from xbmlib.training.store import RunStore
@@ -110,7 +110,7 @@ def _drift_verdicts(data: pd.DataFrame, parameters: Parameters) -> list[Verdict]
     common: dict[str, Any] = {
         "names": {},
         "data": f"{parameters.size.first_name}, batch {BATCH}, from scratch, "
-        f"{int(data['steps'].iloc[0]):,} steps, {data['backbone'].iloc[0]} network, "
+        f"{int(data['steps'].iloc[0]):,} steps, {network_name(data['backbone'].iloc[0])} network, "
         f"profile {parameters.profile}",
         "unit": "",
     }
@@ -205,7 +205,7 @@ def closing(data: pd.DataFrame, parameters: Parameters) -> str:
     networks = []
     for backbone, part in data.groupby("backbone", sort=False):
         c = [f"{part[f'C{key}'].mean():.3g} for {theta}" for key, theta in lemma.THETA.items()]
-        networks.append(f"in the {backbone} network {listed(c)}")
+        networks.append(f"in the {network_name(backbone)} network {listed(c)}")
     return (
         f"On {parameters.size.first_name}, from scratch, the largest D is {largest} in the mean "
         f"over seeds, where unrelated unit vectors have D = 2.{slower} C of Lemma 1 is "

@@ -12,7 +12,7 @@ from xbmlib.paper import claims
 from xbmlib.study.notebook import StudyParameters
 from xbmlib.study.profiles import PROFILES, Profile
 from xbmlib.study.verdict import BY_TEST, Verdict, clear, judged, mean_spread
-from xbmlib.study.words import listed
+from xbmlib.study.words import listed, network_name
 
 # Pairs whose gradient error is measured at each probe.
 PAIRS = 32
@@ -73,8 +73,8 @@ def verdicts(data: pd.DataFrame, parameters: StudyParameters) -> list[Verdict]:
             percent, detail = 100 * below, f"C is {mean_spread(c, digits=2)} on average"
             where = (
                 f"{parameters.size.name_data(part['data'].iloc[0])}, batch 64, from scratch, "
-                f"{part['steps'].iloc[0]:,} steps, Δt = {listed(deltas)}, {backbone} network, "
-                f"profile {parameters.profile}"
+                f"{part['steps'].iloc[0]:,} steps, Δt = {listed(deltas)}, "
+                f"{network_name(backbone)} network, profile {parameters.profile}"
             )
             if backbone == JUDGED_ON and not suffix:
                 claim = claims.GRADIENT_ERROR_BOUNDED

@@ -16,13 +16,13 @@ from xbmlib.study.notebook import StudyParameters
 from xbmlib.study.parallel import run_all
 from xbmlib.study.profiles import initial_weights, weights_folder
 from xbmlib.study.verdict import BY_TEST, Verdict, clear, judged, mean_spread
-from xbmlib.study.words import change, listed
+from xbmlib.study.words import NETWORKS, change, listed
 from xbmlib.training.experiment import Experiment
 from xbmlib.training.store import Run, RunStore
 
 LOSS = "contrastive"
 # The paper's backbones: printed names to ours.
-NETS = {"GoogLeNet": "googlenet", "BN-Inception": "bninception", "ResNet50": "resnet50"}
+NETS = {printed: name for name, printed in NETWORKS.items()}
 
 
 class RecallParameters(StudyParameters):
