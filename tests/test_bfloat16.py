@@ -5,9 +5,13 @@ from functools import partial
 import pytest
 import torch
 from torch.nn import functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from tests.losses.oracle import brute_batch, case, each_setting
 from xbmlib import backbones, bfloat16
+from xbmlib.training.build import build_memory
+from xbmlib.training.experiment import Experiment
+from xbmlib.training.ranks import Ranks
 
 CPU = torch.device("cpu")
 EPSILON = torch.finfo(torch.bfloat16).eps
@@ -70,11 +74,55 @@ def test_a_network_is_that_of_torch(monkeypatch):
     assert F.cosine_similarity(gradient, expected_gradient, dim=0) > 0.99
 
 
-def test_disabled_rounds_nothing(capability):
-    """Oracle: the layer in float32."""
-    x, w = torch.randn(4, 7), torch.randn(5, 7)
+class Computed(TorchDispatchMode):
+    """The types in which convolutions and matrix products are computed."""
+
+    def __init__(self):
+        super().__init__()
+        self.types = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        if func.overloadpacket in (torch.ops.aten.convolution, torch.ops.aten.addmm):
+            self.types.append(args[0].dtype)
+        return func(*args, **(kwargs or {}))
+
+
+def test_where_products_are_slow_none_is_computed_in_bfloat16(capability):
+    """Oracle: the types that reach the kernels of a network's convolutions and linear layer."""
+    net, computed = backbones.build("compact", 32), Computed()
+    with bfloat16.autocast(CPU), computed, torch.no_grad():
+        net(torch.rand(2, 1, 32, 32))
+    expected = {"AVX2": torch.float32, "AVX512": torch.bfloat16}[capability]
+    assert len(computed.types) > 10 and {*computed.types} == {expected}
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.complex64, torch.int64])
+def test_what_autocast_leaves_alone(capability, dtype):
+    """Oracle: the layer without autocast: where it is off, as a whole or inside the block, and for
+    what autocast does not round.
+    """
+    x, w = (torch.randn(shape).mul(9).to(dtype) for shape in ((4, 7), (5, 7)))
+    plain = F.linear(x, w)
     with bfloat16.autocast(CPU, enabled=False):
-        assert torch.equal(F.linear(x, w), x @ w.T)
+        assert torch.equal(F.linear(x, w), plain)
+    with bfloat16.autocast(CPU):
+        with torch.autocast("cpu", enabled=False):
+            assert torch.equal(F.linear(x, w), plain)
+        if dtype != torch.float32:
+            assert torch.equal(F.linear(x, w), plain)
+
+
+def test_another_type_of_autocast_inside(capability):
+    """Oracle: the type that the inner block states."""
+    with bfloat16.autocast(CPU), torch.autocast("cpu", torch.float16):
+        assert F.linear(torch.randn(4, 7), torch.randn(5, 7)).dtype == torch.float16
+
+
+def test_a_memory_has_a_shadow_where_it_is_read(capability):
+    """Oracle: a copy in bfloat16 is made where products with it are fast."""
+    e = Experiment(batch=16, ratio=1.0)
+    memory = build_memory(e, 100, CPU, Ranks())
+    assert (memory.shadow is not None) == (capability == "AVX512")
 
 
 @each_setting

@@ -1,12 +1,12 @@
 """Products in bfloat16, which a processor without instructions for them computes in float32.
 
-Of the CPUs that run torch, those with AVX-512 have them or a fast substitute. On others a
-convolution in bfloat16 takes five times as long as one in float32, a product V·Mᵀ up to five times.
+Of x86 CPUs those with AVX-512 have them or a fast substitute. On others a convolution in bfloat16
+takes up to thirteen times as long as one in float32, a product V·Mᵀ up to five times.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
@@ -16,6 +16,8 @@ from torch.overrides import TorchFunctionMode
 
 # The products of the backbones, of all that autocast has computed in bfloat16.
 PRODUCTS = (torch.conv2d, torch.nn.functional.linear)
+# What autocast rounds; what is of another type it leaves alone.
+ROUNDED = (torch.float32, torch.bfloat16, torch.float16)
 
 
 def is_fast(device: torch.device) -> bool:
@@ -26,9 +28,12 @@ def is_fast(device: torch.device) -> bool:
 def autocast(device: torch.device, enabled: bool = True) -> AbstractContextManager[Any]:
     """``torch.autocast`` in bfloat16, as fast as the device allows.
 
-    Where products in bfloat16 are slow, convolutions and linear layers have their arguments rounded
-    to bfloat16, the products summed in float32, and the sums rounded to bfloat16: what a processor
-    with instructions for them does, up to the order of the sums. Gradients likewise.
+    Where products in bfloat16 are slow, ``nn.Conv2d``, ``nn.Linear`` and the functions that they
+    call have their arguments rounded to bfloat16, the products summed in float32, and the sums
+    rounded to bfloat16: what a processor with instructions for them does, up to the order of the
+    sums. Gradients likewise. Everything else is left to torch. What is kept for the backward pass
+    takes the room of float32, and a model that computes parts again in the backward pass
+    (``torch.utils.checkpoint`` with ``use_reentrant=False``) needs float32 there.
     """
     if enabled and not is_fast(device):
         return _summed_in_float32()
@@ -50,11 +55,20 @@ class _RoundedProducts(TorchFunctionMode):
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
         kwargs = kwargs or {}
-        if func not in PRODUCTS:
+        if func not in PRODUCTS or not _to_be_rounded([*args, *kwargs.values()]):
             return func(*args, **kwargs)
         with torch.autocast("cpu", enabled=False):
             rounded = {name: _rounded(value) for name, value in kwargs.items()}
             return func(*map(_rounded, args), **rounded).bfloat16()
+
+
+def _to_be_rounded(values: Iterable[Any]) -> bool:
+    """Whether autocast would round these arguments: not where it is off, or of another type."""
+    return (
+        torch.is_autocast_enabled("cpu")
+        and torch.get_autocast_dtype("cpu") == torch.bfloat16
+        and all(v.dtype in ROUNDED for v in values if isinstance(v, Tensor))
+    )
 
 
 def _rounded(value: Any) -> Any:

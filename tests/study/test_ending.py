@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 
 import nbformat
@@ -13,7 +14,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
 from tools.storm.processes import ended, members, wait
-from xbmlib.study.ending import ending_in_order, work
+from xbmlib.study.ending import end_in_order, ending_in_order, work
 from xbmlib.training.store import RunStore
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -150,8 +151,15 @@ def test_a_signal_while_runs_are_verified(folder):
     assert list((folder / "tmp").iterdir()) == []
 
 
-def test_the_signals_are_those_of_the_caller_again():
-    """Oracle: the handlers from before; one that is ignored stays so, as under nohup."""
+def test_a_block_that_no_signal_ended_gives_them_back():
+    """Oracle: the handlers from before; one that is ignored stays so, as under nohup, and so does
+    each after the first signal. In another thread, which could not, none is taken.
+    """
+    thread = threading.Thread(target=lambda: taken.append(end_in_order()))
+    taken = []
+    thread.start()
+    thread.join()
+    assert taken == [[]]
     before = signal.getsignal(signal.SIGTERM), signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         with ending_in_order():

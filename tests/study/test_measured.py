@@ -19,6 +19,7 @@ def test_every_committed_table_can_be_read(name):
     head, *lines = (CHECKOUT / "results" / f"{name}.csv").read_text().splitlines()
     table = measured(name, (CHECKOUT,))
     assert list(table.columns) == head.split(",") and len(table) == len(lines)
+    assert COLUMNS[name] == set(table.columns)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 
 from xbmlib.study import verify
 from xbmlib.study.parallel import run_all
@@ -78,9 +79,11 @@ def test_nothing_to_verify(tmp_path, monkeypatch):
 
 
 def test_provenance_names_the_processor(store):
-    """Oracle: /proc/cpuinfo, where there is one."""
+    """Oracle: /proc/cpuinfo, where there is one, and torch's name of what it can do."""
     run = json.loads((store.path(store.ids()[0]) / "provenance.json").read_text())
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
     names = {line.partition(": ")[2].strip() for line in lines if line.startswith("model name")}
-    assert run["processor"] in names or not names
+    name, _, capability = run["processor"].rpartition(", ")
+    assert name in names or not names
+    assert capability == torch.backends.cpu.get_cpu_capability()

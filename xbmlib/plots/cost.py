@@ -35,7 +35,8 @@ def costs(data: pd.DataFrame) -> Figure:
     settings = list(data["setting"].unique())
     sources = list(data["source"].unique())
     step = SPREAD / max(len(sources) - 1, 1)
-    marks = {source: _mark(source, data) for source in sources}
+    trained = {_network(source) for source in data.loc[data["gain"].notna(), "source"]}
+    marks = {source: _mark(source, filled=_network(source) in trained) for source in sources}
     for i, (source, mark) in enumerate(marks.items()):
         for row in data[data["source"] == source].to_dict("records"):
             y = settings.index(row["setting"]) + i * step - SPREAD / 2
@@ -69,11 +70,14 @@ def _is_printed(source: str) -> bool:
     return source.startswith("paper")
 
 
-def _mark(source: str, data: pd.DataFrame) -> dict[str, Any]:
+def _network(source: str) -> str:
+    """Such as "ours (compact" of "ours (compact, CPU)"."""
+    return source.rpartition(", ")[0]
+
+
+def _mark(source: str, filled: bool) -> dict[str, Any]:
     """The marker of a source, whatever its colour."""
     if _is_printed(source):
         return {"ls": "", "marker": MARKERS["paper"], "fillstyle": "none"}
     device = source.removesuffix(")").rpartition(", ")[2]
-    trained = {s.rpartition(", ")[0] for s in data.loc[data["gain"].notna(), "source"]}
-    filled = source.rpartition(", ")[0] in trained
     return {"ls": "", "marker": DEVICES[device], "fillstyle": "full" if filled else "none"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -21,8 +22,11 @@ def end_in_order() -> list[int]:
     """Let SIGTERM and SIGHUP end this process as SystemExit, with the exit status of a shell.
 
     Returns:
-        The signals that now do: one that is ignored, as SIGHUP is under ``nohup``, stays ignored.
+        The signals that now do: one that is ignored, as SIGHUP is under ``nohup``, stays ignored,
+        and none is taken outside of the main thread, which alone receives them.
     """
+    if threading.current_thread() is not threading.main_thread():
+        return []
     taken = [number for number in _ENDING if signal.getsignal(number) is signal.SIG_DFL]
     for number in taken:
         signal.signal(number, _end)
@@ -31,7 +35,7 @@ def end_in_order() -> list[int]:
 
 @contextmanager
 def ending_in_order() -> Iterator[None]:
-    """:func:`end_in_order` for a block."""
+    """:func:`end_in_order` for a block; from the first such signal on, further ones are ignored."""
     taken = end_in_order()
     try:
         yield

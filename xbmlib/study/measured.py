@@ -10,21 +10,24 @@ from xbmlib.storage import CHECKOUT, ROOT, StorageError
 
 _BENCHMARK = {"what", "against", "unit", "ours", "reference", "ratio", "machine"}
 _COST = {"net", "batch", "ratio", "M", "ms", "peak_mib", "steps", "threads", "machine"}
-_SCALING = {"design", "ranks", "dtype", "M", "ms", "traffic", "m", "D", "machine"}
-# What is read of each table, here and in the notebooks.
+_SCALING = {"design", "ranks", "dtype", "M", "ms", "traffic", "matched", "near", "m", "D", "larger",
+            "flops_float32", "flops_bfloat16", "bandwidth", "tile", "load", "machine"}  # fmt: skip
+# The columns of each table.
 COLUMNS = {
     "benchmarks": _BENCHMARK | {"sense", "bar", "holds"},
     "benchmarks_growth": {"M", "D", "loss", "ms"},
     "benchmarks_parts": {"batch", "memory", "part", "seconds", "share"},
     "cost": _COST,
     "cost_gpu": _COST,
-    "diagnosis": {"use", "data", "seed", "arm", "R@1", "level", "baseline", "outcome", "warned"},
-    "input": _BENCHMARK,
+    "diagnosis": {"use", "data", "seed", "norm", "k", "arm", "R@1", "level", "baseline", "outcome",
+                  "warned"},
+    "input": _BENCHMARK | {"sense", "bar", "holds"},
     "losses_gpu": _BENCHMARK | {"m", "M", "D"},
-    "scaling": _SCALING,
-    "scaling_gpu": _SCALING | {"flops_float32", "flops_bfloat16", "bandwidth", "tile", "load"},
-    "search_protocol": {"data", "loss", "batch", "ratio", "lr", "R@1", "MAP@R", "run"},
-}
+    "scaling": _SCALING | {"latency", "link"},
+    "scaling_gpu": _SCALING,
+    "search_protocol": {"data", "loss", "batch", "ratio", "lr", "lam", "init", "batch_loss", "R@1",
+                        "MAP@R", "run"},
+}  # fmt: skip
 _REMEDY = "restore the committed file, or delete it and measure anew (make bench, make search)"
 
 
@@ -38,7 +41,7 @@ def measured(name: str, roots: tuple[Path, ...] = ()) -> pd.DataFrame:
 
     Raises:
         FileNotFoundError: none has it.
-        StorageError: the file is no table, or another one.
+        StorageError: the file is no table, or lacks columns.
     """
     roots = roots or (ROOT, CHECKOUT)
     for folder in roots:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from argparse import ArgumentParser
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +17,7 @@ from xbmlib.study import claims_page, readme
 from xbmlib.study.execution import SOURCES
 from xbmlib.study.generated import rewrite
 from xbmlib.study.measured import measured
+from xbmlib.study.refusal import as_command
 from xbmlib.study.statistics import holm
 from xbmlib.study.verdict import Verdict, judged
 
@@ -36,7 +36,7 @@ class SummaryError(StorageError):
 
 
 def verdicts(profile: str) -> dict[str, list[Verdict]]:
-    """Stored verdicts of a profile, by notebook; of one that is no more, as after an update, none.
+    """Stored verdicts of a profile, by notebook; those of one that no longer exists are left out.
 
     Raises:
         SummaryError: a file of verdicts is damaged.
@@ -45,7 +45,8 @@ def verdicts(profile: str) -> dict[str, list[Verdict]]:
     return {
         path.stem: _read(path)
         for path in sorted(folder.glob("*.json"))
-        if (SOURCES / f"{path.stem}.ipynb").is_file()
+        # An installed package has no notebooks beside it.
+        if not SOURCES.is_dir() or (SOURCES / f"{path.stem}.ipynb").is_file()
     }
 
 
@@ -166,7 +167,7 @@ def rewrite_results(text: str) -> str:
 def main() -> None:
     """Write results/claims.csv and followups.csv; in a checkout, README and docs/ too."""
     ArgumentParser(prog="python -m xbmlib.study.summary", description=__doc__).parse_args()
-    try:
+    with as_command():
         found, further = claims(), followups()
         write_csv(ROOT / "results" / "claims.csv", found)
         write_csv(ROOT / "results" / "followups.csv", further)
@@ -181,8 +182,6 @@ def main() -> None:
             pages[ROOT / "docs" / "claims.md"] = claims_page.page(found, further)
             for path, text in pages.items():
                 _write(path, text)
-    except StorageError as error:
-        sys.exit(str(error))
 
 
 def _rewritten(path: Path, rewrite: Callable[[str], str]) -> str:

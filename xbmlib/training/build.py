@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from xbmlib import backbones
+from xbmlib import backbones, bfloat16
 from xbmlib.datasets import Retrieval
 from xbmlib.datasets.transforms import to_float
 from xbmlib.losses import ContrastiveLoss, MultiSimilarityLoss, PairLoss, TripletLoss
@@ -57,11 +57,12 @@ def build_optimiser(e: Experiment, model: nn.Module, loss: nn.Module) -> torch.o
 
 
 def build_memory(e: Experiment, n: int, device: torch.device, ranks: Ranks) -> Memory | None:
-    """The memory for a training set of n images; with a shadow where bf16 products are wanted."""
+    """The memory for a training set of n images; with a shadow where it makes the search faster."""
     size, dtype = e.memory_size(n), getattr(torch, e.memory_dtype)
     if not size:
         return None
-    shadow = e.precision == "bf16" and dtype == torch.float32
+    wanted = e.precision == "bf16" and bfloat16.is_fast(device)
+    shadow = wanted and dtype == torch.float32
     return ranks.memory(e.memory_shards)(size, e.dim, dtype=dtype, device=device, shadow=shadow)
 
 

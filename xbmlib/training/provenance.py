@@ -29,12 +29,16 @@ def provenance(device: torch.device) -> dict[str, Any]:
 
 
 def processor() -> str:
-    """The processor's own name where the system knows it, else its architecture."""
+    """The processor's own name where the system knows it, else its architecture; its instructions.
+
+    Such as "AMD EPYC, AVX512": torch's kernels, and products in bfloat16, depend on the latter.
+    """
+    name = platform.processor() or platform.machine()
     with suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
+                name = line.partition(":")[2].strip()
+    return f"{name}, {torch.backends.cpu.get_cpu_capability()}"
 
 
 def commit() -> str | None:
