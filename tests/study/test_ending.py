@@ -31,10 +31,12 @@ if __name__ == "__main__":
     sys.argv[1:] = ["smoke"]
     study.main()
 """
+# Under nohup, SIGHUP would be ignored from the start, and stay so.
 SWEEP = """
-import sys
+import signal, sys
 from pathlib import Path
 from xbmlib.study import execution, sweep
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 execution.SOURCES = Path(sys.argv[0]).parent
 sweep.main(["notebook", "smoke", "cost"])
 """
