@@ -92,5 +92,5 @@ def test_it_stands_alone():
     )
     ours = {name for name in done.stdout.split() if name.startswith("xbmlib.")}
     parts = {name.split(".")[1] for name in ours}
-    ground = {"bfloat16", "extras", "integers", "losses", "queue", "recall", "registry", "sampler"}
-    assert parts == {"distributed", "xbm", *ground}
+    ground = {"extras", "integers", "losses", "queue", "recall", "registry", "sampler", "state"}
+    assert parts == {"bfloat16", "distributed", "xbm", *ground}
