@@ -181,7 +181,7 @@ def comparison(data: pd.DataFrame, parameters: Parameters) -> list[Quantity]:
         for suffix, theta in lemma.THETA.items():
             c = part.groupby("seed")[f"C{suffix}"].mean()
             stated = paper.LIPSCHITZ.value if backbone == lemma.JUDGED_ON and not suffix else None
-            of = f"{parameters.size.name_data(part['data'].iloc[0])}, {backbone}"
+            of = f"{parameters.size.name_data(part['data'].iloc[0])}, {network_name(backbone)}"
             rows.append(Quantity(of, f"C of {theta}", c, stated, "often below", digits=2))
     return rows
 
