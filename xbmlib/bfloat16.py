@@ -1,7 +1,7 @@
 """Products in bfloat16, which a processor without instructions for them computes in float32.
 
 Of x86 CPUs those with AVX-512 have them or a fast substitute. On others a convolution in bfloat16
-takes up to thirteen times as long as one in float32, a product V·Mᵀ up to five times.
+takes five to thirteen times as long as one in float32, a product V·Mᵀ up to five times.
 """
 
 from __future__ import annotations
