@@ -2,6 +2,7 @@
 
 import ast
 import csv
+import json
 import re
 from pathlib import Path
 from typing import get_args
@@ -244,14 +245,16 @@ def test_a_part_without_its_marks_is_refused():
 
 def test_the_search_so_far_is_generated():
     """Oracle: the trials' own rows, by a plain loop: of each arm the highest MAP@R, and the
-    form that the paper prints; single trials, and arms of unequally many, are left out.
+    form that the paper prints; single trials, and arms of unequally many, are left out. A search
+    has finished when protocol.json has both arms.
     """
     page = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
     assert rewrite_results(page) == page
     with (ROOT / "results" / "search_protocol.csv").open(newline="") as file:
         trials = list(csv.DictReader(file))
+    settings = json.loads((ROOT / "xbmlib" / "study" / "protocol.json").read_text())
     for batch, data in {(row["batch"], row["data"]) for row in trials}:
-        of_arm, printed = {"0": [], "1": []}, (0.0, 0.0)
+        of_arm, printed = {"0": [], "1": []}, None
         for row in trials:
             if (row["batch"], row["data"]) == (batch, data):
                 of_arm[row["ratio"]].append((float(row["MAP@R"]), float(row["R@1"])))
@@ -259,8 +262,13 @@ def test_the_search_so_far_is_generated():
                     printed = of_arm[row["ratio"]][-1]
         line = [text for text in page.splitlines() if text.startswith(f"| {batch}, `{data}` |")]
         assert len(line) == (1 < len(of_arm["0"]) == len(of_arm["1"]))
+        chosen = [c for c in settings if (str(c["batch"]), c["data"]) == (batch, data)]
         for text in line:
             shown = [
-                f"{r1:.1f} / {map_r:.1f}" for map_r, r1 in (*map(max, of_arm.values()), printed)
+                f"{found[1]:.1f} / {found[0]:.1f}" if found else "not tried"
+                for found in (*map(max, of_arm.values()), printed)
             ]
-            assert text.split(" | ")[1:] == [str(len(of_arm["0"])), *shown[:2], f"{shown[2]} |"]
+            count, *cells = text.removesuffix(" |").split(" | ")[1:]
+            assert cells == shown
+            goes_on = "" if len(chosen) == 2 else ", of a search that has not finished"
+            assert count == f"{len(of_arm['0'])}{goes_on}"

@@ -103,6 +103,11 @@ def chosen_settings() -> dict[Arm, dict[str, Any]]:
     return {entry.arm: entry.settings for entry in read_chosen(CHOSEN_FILE, _Searched, REMEDY)}
 
 
+def finished(loss: str, batch: int, data: str) -> bool:
+    """Whether the search of both arms on a data set has finished."""
+    return all(Arm(data, loss, batch, ratio) in chosen_settings() for ratio in RATIOS)
+
+
 def settings(arm: Arm) -> dict[str, Any]:
     """The settings of the searched arm that stands for an arm.
 

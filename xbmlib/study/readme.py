@@ -8,7 +8,7 @@ import pandas as pd
 
 from xbmlib.paper import claims
 from xbmlib.study.claims_page import badge, cell
-from xbmlib.study.protocol import AS_PRINTED
+from xbmlib.study.protocol import AS_PRINTED, finished
 from xbmlib.study.statistics import Outcome
 from xbmlib.study.verdict import MARKS, counted
 
@@ -114,5 +114,8 @@ def protocol(trials: pd.DataFrame) -> str:
             cells = [f"{row['R@1']:.1f} / {row['MAP@R']:.1f}"
                      for row in (*best, *printed.to_dict("records"))]  # fmt: skip
             cells += ["not tried"] * (3 - len(cells))
-            lines.append(f"| {batch}, `{data}` | {len(arms[0])} | {' | '.join(cells)} |")
+            count = f"{len(arms[0])}"
+            if not finished(group["loss"].iloc[0], batch, data):
+                count += ", of a search that has not finished"
+            lines.append(f"| {batch}, `{data}` | {count} | {' | '.join(cells)} |")
     return "\n".join(lines)

@@ -6,6 +6,7 @@ import pytest
 
 from xbmlib.plots.settings_search import trials
 from xbmlib.storage import CHECKOUT
+from xbmlib.study import protocol
 from xbmlib.study.figures.settings_search import (
     DEFAULT,
     Parameters,
@@ -16,7 +17,7 @@ from xbmlib.study.figures.settings_search import (
     symbol,
 )
 from xbmlib.study.notebook import ParameterError
-from xbmlib.study.protocol import AS_PRINTED, FORMS
+from xbmlib.study.protocol import AS_PRINTED, FORMS, Arm
 
 
 def rows(*trials):
@@ -91,3 +92,12 @@ def test_the_closing_says_what_is_unfair():
     text = closing(between, Parameters())
     assert "On hanzi both arms have equally many trials (memory (R_M = 1): 2 and" in text
     assert "largest λ tried with memory (R_M = 1), so" in text
+
+
+@pytest.mark.parametrize("ratios", [(), (0.0,), (0.0, 1.0)])
+def test_the_closing_says_what_has_not_finished(ratios, monkeypatch):
+    """Oracle: the arms whose settings a search has chosen: a search is of both."""
+    chosen = {Arm("hanzi", "contrastive", 16, ratio): {} for ratio in ratios}
+    monkeypatch.setattr(protocol, "chosen_settings", lambda: chosen)
+    text = closing(TRIALS, Parameters())
+    assert ("The search on hanzi has not finished" in text) == (len(ratios) < 2)

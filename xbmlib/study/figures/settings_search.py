@@ -10,7 +10,7 @@ from pydantic import Field
 from xbmlib.paper.arms import arm
 from xbmlib.study.measured import measured
 from xbmlib.study.notebook import Checked, ParameterError
-from xbmlib.study.protocol import FORM, FORMS
+from xbmlib.study.protocol import FORM, FORMS, finished
 from xbmlib.study.search_protocol import GRIDS, margin_of
 from xbmlib.study.words import listed
 
@@ -121,6 +121,8 @@ def closing(data: pd.DataFrame, parameters: Parameters) -> str:
             for arm, row in top.iterrows()
         )
         parts.append(f"On {name} both arms have {even} trials ({counts}): {found}.")
+        if not finished(parameters.loss, parameters.batch, str(name)):
+            parts.append(f"The search on {name} has not finished, and no run takes its settings.")
         ends = (group["margin"].min(), group["margin"].max())
         edge = [str(arm) for arm, row in top.iterrows() if row["margin"] in ends]
         if edge:
