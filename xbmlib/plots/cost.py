@@ -20,7 +20,7 @@ PANELS = {
 # Values of a row lie on lines of their own, spread over this share of its height.
 SPREAD = 0.6
 # Markers of ours by device, filled for the network that is trained. Rows and colours tell the arms.
-DEVICES = {"CPU": "o", "GPU": "D"}
+DEVICES = {"CPU": "8", "GPU": "d"}
 
 
 def costs(data: pd.DataFrame) -> Figure:

@@ -27,7 +27,7 @@ def test_every_value_is_shown_in_the_row_of_its_setting(table):
     percents = {"R_M = 0.01": "R_M = 1%", "R_M = 1": "R_M = 100%"}
     assert spelt == [re.sub(r"R_M = [\d.]+", lambda r: percents[r[0]], s) for s in settings]
     for ax, column in zip(figure.axes, ("gain", "time", "extra_gb"), strict=True):
-        marks = [line for line in ax.lines if line.get_marker() in tuple("^oD")]
+        marks = [line for line in ax.lines if line.get_marker() in tuple("^8d")]
         found = [(float(m.get_xdata()[0]), round(float(m.get_ydata()[0]))) for m in marks]
         shown = table.dropna(subset=column)
         wanted = list(zip(shown[column], shown["setting"].map(settings.index), strict=True))
