@@ -41,13 +41,17 @@ def test_a_damaged_or_foreign_table_is_named(root, text, fault):
     assert "restore the committed file" in str(caught.value)
 
 
-def test_the_first_root_that_has_a_table_counts(root):
-    """Oracle: the checkout's table, until there is one at the root; without either, one line that
+def test_the_first_root_that_has_a_table_counts(tmp_path, monkeypatch):
+    """Oracle: by default the table at the root, then the checkout's; without either, one line that
     names the folder and the command that measures.
     """
-    path = root / "results" / "benchmarks_growth.csv"
-    with pytest.raises(FileNotFoundError, match=rf"^{path.name} is not .*`make bench` first"):
-        measured(path.stem, (root,))
-    assert len(measured(path.stem, (root, CHECKOUT))) > 1
-    path.write_text("loss,M,D,ms\ncontrastive,1024,512,1.5\n")
-    assert measured(path.stem, (root, CHECKOUT))["ms"].tolist() == [1.5]
+    for name in ("ROOT", "CHECKOUT"):
+        monkeypatch.setattr(f"xbmlib.study.measured.{name}", tmp_path / name)
+    missing = r"^benchmarks_growth\.csv is not in .*/ROOT/results: run `make bench` first"
+    with pytest.raises(FileNotFoundError, match=missing):
+        measured("benchmarks_growth")
+    for ms, name in enumerate(("CHECKOUT", "ROOT")):
+        path = tmp_path / name / "results" / "benchmarks_growth.csv"
+        path.parent.mkdir(parents=True)
+        path.write_text(f"loss,M,D,ms\ncontrastive,1024,512,{ms}\n")
+        assert measured("benchmarks_growth")["ms"].tolist() == [ms]

@@ -41,7 +41,6 @@ def ending_in_order() -> Iterator[None]:
         yield
     finally:
         for number in taken:
-            # Ignored from the first signal on.
             if signal.getsignal(number) is _end:
                 signal.signal(number, signal.SIG_DFL)
 
