@@ -17,13 +17,10 @@ import torch
 from xbmlib.diagnose import PATIENCE, SHARE, SIMILARITY
 from xbmlib.paper.arms import NO_MEMORY
 from xbmlib.storage import ROOT, write_csv
-from xbmlib.study.figures.diagnosis import ARMS, train
+from xbmlib.study.figures.diagnosis import ARMS, HEALTHY_FROM, HURT_BELOW, train
 from xbmlib.study.figures.small import classes
 
 STEPS = 500
-# Shares of the R@1 with no memory: a run below the first is hurt, one at or above the second is
-# healthy; what lies between counts as neither.
-HURT, HEALTHY = 0.8, 0.9
 PATH = ROOT / "results" / "diagnosis.csv"
 
 
@@ -83,8 +80,8 @@ def judged(runs: pd.DataFrame) -> pd.DataFrame:
     out = runs[runs["arm"] != NO_MEMORY].join(base, on=keys)
     share = out["R@1"] / out["baseline"]
     out["outcome"] = "between"
-    out.loc[share < HURT, "outcome"] = "hurt"
-    out.loc[share >= HEALTHY, "outcome"] = "healthy"
+    out.loc[share < HURT_BELOW, "outcome"] = "hurt"
+    out.loc[share >= HEALTHY_FROM, "outcome"] = "healthy"
     out["warned"] = out["level"] > SIMILARITY
     out.insert(0, "use", [USES[Setting(*row)] for row in out[keys].itertuples(index=False)])
     return out.reset_index(drop=True)

@@ -1,11 +1,12 @@
 """Train an embedder with cross-batch memory, on bundled characters or on a folder of images.
 
-    python examples/train_xbm.py                        # hanzi: under a minute on a CPU
+    python examples/train_xbm.py                        # hanzi, 200 updates
     python examples/train_xbm.py --memory 0             # no memory
     python examples/train_xbm.py --images /my/folder    # one sub-folder of images per class
 
 Needs ``pip install -e '.[study]'``. The classes of the test are others than those of training, as
-in the paper. Before you compare the two arms, search ``--lr`` and ``--lam`` for each of them.
+in the paper. 200 updates from scratch show how it runs, not what the memory gains: before you
+compare the arms, search ``--lr`` and ``--lam`` for each, and train both for thousands of updates.
 """
 
 import argparse

@@ -25,7 +25,7 @@ SIZES = {
     "small_ratio_helps": {"In-shop": 27.4},
     "batch_matters_little": {"SOP": -3.2},
     "contrastive_gains": {"SOP": 13.8, "In-shop": 12.0, "VehicleID": 22.5},
-    "every_loss_gains": {"SOP, contrastive": 13.8, "SOP, multi_similarity": 6.5},
+    "every_loss_gains": {"SOP, contrastive": 13.8, "SOP, multi-similarity": 6.5},
     "ms_beats_contrastive_without_memory": {"VehicleID": 16.7},
     "contrastive_beats_ms": {"VehicleID": 5.8},
     "little_extra_cost": {"time, percent": -34, "GPU memory, GB": -0.2},

@@ -11,7 +11,7 @@ from scipy.stats import t as student
 from scipy.stats import ttest_1samp
 
 from xbmlib import paper
-from xbmlib.paper.arms import MEMORY, NO_MEMORY
+from xbmlib.paper.arms import MEMORY, NO_MEMORY, loss_name
 from xbmlib.paper.claims import CLAIMS
 from xbmlib.paper.rules import Bar, Rule
 from xbmlib.study.statistics import holm, outcome, p_value, paired_t
@@ -202,7 +202,9 @@ def test_the_papers_own_tables_agree_with_its_claims():
     by_name = {claim.name: claim.rule for claim in CLAIMS}
     losses = {loss: gains(loss) for loss in ("contrastive", "triplet", "multi_similarity")}
     own = losses["contrastive"]
-    every = {f"{name}, {loss}": g for loss, of in losses.items() for name, g in of.items()}
+    every = {
+        f"{name}, {loss_name(loss)}": g for loss, of in losses.items() for name, g in of.items()
+    }
     less = {name: own[name] - losses["multi_similarity"][name] for name in own}
     ahead = gains("contrastive", other="multi_similarity")
     over = {"VehicleID": own["VehicleID"] - ahead["VehicleID"]}

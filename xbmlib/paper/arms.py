@@ -1,4 +1,4 @@
-"""How arms and losses are spelt, one way in figures, tables, CSV files and texts."""
+"""How arms, losses and networks are spelt, one way in figures, tables, CSV files and texts."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import re
 NO_MEMORY, MEMORY = "no memory", "memory"
 # The memory of Tables 1 and 3 to 5; the paper does not state its R_M.
 UNSTATED = f"{MEMORY} (R_M not stated)"
+# Networks as the paper prints them, by our name.
+NETWORKS = {"googlenet": "GoogLeNet", "bninception": "BN-Inception", "resnet50": "ResNet50"}
 
 
 def arm(ratio: float) -> str:
@@ -22,6 +24,11 @@ def side(arm: str) -> str:
 def loss_name(loss: str) -> str:
     """A loss in words: "multi-similarity" of "multi_similarity"."""
     return loss.replace("_", "-")
+
+
+def network_name(backbone: str) -> str:
+    """A backbone as the paper prints it, or by our name where it is none of the paper's."""
+    return NETWORKS.get(backbone, backbone)
 
 
 def label(arm: str) -> str:

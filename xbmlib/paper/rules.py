@@ -82,7 +82,7 @@ class Rule:
             parts.append(f"{self.size_quantity or 'its figure'}: {_grouped(self.sizes)}")
         net = f", {self.net}" if self.net else ""
         partly = f"; {FIGURES}" if self.sizes and self.kind != "size" else ""
-        return f"{'; '.join(parts)}. {self.setting}{net}. Rule: {KINDS[self.kind]}{partly}."
+        return f"{'; '.join(parts)}. {self.setting}{net}. Test: {KINDS[self.kind]}{partly}."
 
 
 def _grouped(bars: tuple[Bar, ...]) -> str:

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from xbmlib import paper
-from xbmlib.paper.arms import NO_MEMORY, arm, label, loss_name
+from xbmlib.paper.arms import MEMORY, NO_MEMORY, arm, label, loss_name
 from xbmlib.plots.style import (
     COLOURS,
     MARKERS,
@@ -24,6 +24,7 @@ from xbmlib.plots.style import (
 
 NAMES = {"pk": "PK batches", "shuffle": "shuffled batches"}
 LOSS = "contrastive"
+_NONE_NAME = f"paper (SOP), {LOSS}, {NO_MEMORY}"
 # R@1 on SOP as printed, by batch size: of Table 2, and of Section 4.3.
 _NONE = {64: paper.RATIO_R1_BATCH_64[0.0].value, 256: paper.SOP_R1_BATCH_256.value}
 _MEMORY = {16: paper.SOP_R1_BATCH_16_MEMORY.value, 64: paper.RATIO_R1_BATCH_64[1.0].value}
@@ -64,20 +65,27 @@ def by_sampler(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
         curve(ax, rows, "batch", "change", **look("memory" if ratio else "batch"),
               ls="-" if sampler == "pk" else ":",
               label=f"{label(arm(float(ratio)))}, {NAMES[str(sampler)]}")  # fmt: skip
-    _paper(ax, _NONE, "batch", f"paper (SOP), {LOSS}, {NO_MEMORY}")
-    _paper(ax, _MEMORY, "memory", f"paper (SOP), {LOSS}, memory")
+    _paper(ax, _NONE, "batch", _NONE_NAME)
+    _paper(ax, _MEMORY, "memory", f"paper (SOP), {LOSS}, {MEMORY}")
     return _finish(ax, part, f"{_first(data)}, {LOSS}")
 
 
-def batch_size(data: pd.DataFrame) -> Figure:
-    """The three panels side by side."""
-    figure, parts = panels(3, 2.9)
+def batch_size(data: pd.DataFrame, equal: str) -> Figure:
+    """The three panels side by side.
+
+    Args:
+        data: as for :func:`by_loss`.
+        equal: what the points have in common, such as "at an equal number of updates".
+    """
+    figure, parts = panels(3, 3.1)
     for draw, ax in zip((by_loss, by_data, by_sampler), parts, strict=True):
         draw(data, ax=ax)
     # The curves of shuffled batches with no memory would flatten those of Fig. 1.
     parts[1].sharey(parts[0])
-    for ax in parts[1:]:
-        ax.set_ylabel("")
+    for ax in parts:
+        if ax is not parts[0]:
+            ax.set_ylabel("")
+        ax.set_xlabel(f"{ax.get_xlabel()},\n{equal.removeprefix('at an ')}")
     letter(parts)
     legend_below(figure, parts, 3)
     return figure
@@ -98,7 +106,7 @@ def _curves(data: pd.DataFrame, by: str, of: str, ax: Axes | None) -> Axes:
     ax = axes(ax)
     for name, rows in data.groupby(by, sort=False):
         curve(ax, rows, "batch", "change", **look(str(name)), label=loss_name(str(name)))
-    _paper(ax, _NONE, "batch", f"paper (SOP), {LOSS}, {NO_MEMORY}")
+    _paper(ax, _NONE, "batch", _NONE_NAME)
     return _finish(ax, data, f"{of}, {NO_MEMORY}")
 
 
@@ -113,10 +121,10 @@ def _finish(ax: Axes, data: pd.DataFrame, title: str) -> Axes:
     ax.axhline(0, color=COLOURS["bare"], lw=0.7)
     ax.set(
         xscale="log",
-        xlabel="mini-batch size m",
+        xlabel=f"mini-batch size m ({seeds(data)})",
         ylabel="R@1 minus that at batch 16,\ncontrastive, no memory (points)",
     )
-    ax.set_title(f"{title}, {seeds(data)}")
+    ax.set_title(title)
     ax.set_xticks(sizes, [str(size) for size in sizes])
     ax.minorticks_off()
     ax.legend()

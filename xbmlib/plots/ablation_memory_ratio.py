@@ -83,5 +83,6 @@ def _paper(ax: Axes) -> None:
                label=f"paper, 3 sets: over {paper.GAIN_BATCH_16.value:g}")  # fmt: skip
     for name, other, values in (("In-shop", "", in_shop), ("SOP", ", batch 64", sop)):
         gains = {ratio: value - values[0.0] for ratio, value in values.items() if ratio}
-        ax.plot(list(gains), list(gains.values()), MARKERS[name], mfc="white",
+        # Above ours and hollow, so that either is seen where they meet.
+        ax.plot(list(gains), list(gains.values()), MARKERS[name], mfc="none", zorder=5,
                 color=COLOURS["paper"], label=f"paper, {name}{other}")  # fmt: skip

@@ -14,7 +14,7 @@ from xbmlib.plots.style import COLOURS, MARKERS, letter, panels
 # Column of the table to the label of its panel's axis.
 PANELS = {
     "gain": "gain in R@1 (points)",
-    "time": "time, relative to batch 64",
+    "time": "time of a step, relative to batch 64\n(paper: of the training)",
     "extra_gb": "memory beyond batch 64 (GB)",
 }
 # Values of a row lie on lines of their own, spread over this share of its height.
@@ -48,6 +48,9 @@ def costs(data: pd.DataFrame) -> Figure:
     gain, time, memory = parts
     gain.axvline(0, color=COLOURS["bare"], lw=0.7)
     time.axvline(1, color=COLOURS["bare"], lw=0.7)
+    time.set_xscale("log", base=2)
+    time.set_xticks([1, 2, 4, 8], ["1", "2", "4", "8"])
+    time.minorticks_off()
     # Linear up to a megabyte, so that the reference, 0, has its place.
     memory.set_xscale("symlog", linthresh=1e-3)
     memory.set_xlim(left=-5e-4)

@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from xbmlib.paper.arms import network_name
 from xbmlib.plots.style import (
     GREY,
     OKABE_ITO,
@@ -38,28 +39,30 @@ def drift_curves(data: pd.DataFrame, deltas: Sequence[int] = (), *, ax: Axes | N
     for i, step in enumerate(decays):
         ax.axvline(step, color=GREY, lw=0.7, ls="--", label="lr ÷ 10" if i == 0 else None)
     ax.set(yscale="log", xlabel=ITERATION, ylabel="feature drift D(x, t; Δt)")
-    ax.set_title(f"{data['backbone'].iloc[0]}, {sets(data)}, {seeds(data)}")
+    ax.set_title(f"{network_name(data['backbone'].iloc[0])}, {sets(data)}, {seeds(data)}")
     ax.legend(ncols=2)
     return ax
 
 
 def lemma(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
-    """The empirical C = error / ε of Lemma 1 against t, a curve per Δt.
+    """The empirical C of Lemma 1, the gradient's squared error over ε, against t.
 
     Args:
-        data: tidy: backbone, data, step, delta, C and C_head (that of the embedding layer alone,
-            shown over all Δt), seed.
+        data: tidy: backbone, data, step, delta, C (a curve per Δt) and C_head (that of the
+            embedding layer alone, one dashed curve over all Δt), seed.
         ax: the Axes to draw on; by default those of a new figure.
     """
     ax = axes(ax)
     _by_delta(data, "C", ax)
-    band(ax, data, "step", "C_head", color=OKABE_ITO["black"], ls="--", lw=1,
-         label="embedding layer alone")  # fmt: skip
-    # Of the curves by Δt, whose colours are those of the drift.
-    ax.plot([], [], color=SHADES[1], label="all parameters")
-    ax.axhline(1, color=GREY, lw=0.8, ls=":", label='paper: "often less than 1"')
-    ax.set(yscale="log", xlabel=ITERATION, ylabel="C = gradient error / ε")
-    ax.set_title(f"Lemma 1, {data['backbone'].iloc[0]}, {sets(data)}")
+    band(ax, data, "step", "C_head", color=OKABE_ITO["black"], ls="--", lw=1)
+    ax.axhline(1, color=GREY, lw=0.8, ls=":", label='paper: C "often less than 1"')
+    ax.set(yscale="log", xlabel=ITERATION, ylabel="C (squared gradient error / ε)")
+    # Named where they run: the greys of the legend are those of Δt.
+    for name, text in (("C", "all parameters"), ("C_head", "embedding layer alone")):
+        below = data.groupby("step")[name].mean().min() / 1.15
+        ax.annotate(text, (data["step"].max(), below), ha="right", va="top", fontsize=6.5)
+    ax.margins(y=0.2)
+    ax.set_title(f"{network_name(data['backbone'].iloc[0])}, {sets(data)}, {seeds(data)}")
     ax.legend(ncols=2)
     return ax
 

@@ -43,16 +43,22 @@ def recall_by_loss(data: pd.DataFrame, measure: str = "R@1") -> Figure:
         ax.axhline(0, color=COLOURS["batch"], label=NO_MEMORY)
         ax.set_xticks(range(len(losses)), [loss_name(loss).replace("-", "-\n") for loss in losses])
         ax.margins(x=0.15)
-        ax.set_title(f"{name}, {seeds(data)}")
+        ax.set_title(f"{name} ({_counterpart(name)}), {seeds(data)}")
     parts[0].set_ylabel(f"gain in {measure} (points)")
     letter(parts)
     legend_below(figure, parts, 3)
     return figure
 
 
+def _counterpart(name: str) -> str:
+    """The paper's data set that a data set stands for."""
+    (theirs,) = (pair[1] for ours, pair in paper.COUNTERPARTS.items() if name in (ours, *pair))
+    return theirs
+
+
 def _paper(ax: Axes, name: str, losses: list[str], measure: str) -> None:
     """The gains of Table 1 on the data set that this one stands for."""
-    (theirs,) = (pair[1] for ours, pair in paper.COUNTERPARTS.items() if name in (ours, *pair))
+    theirs = _counterpart(name)
     for loss in losses:
         arms = [paper.LOSSES.get((theirs, loss, arm), {}) for arm in (NO_MEMORY, MEMORY)]
         # VehicleID has one R@1 per test list; ours is that of the large one.

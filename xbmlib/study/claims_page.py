@@ -15,9 +15,9 @@ _HEAD = """\
 
 Claims of the paper with a rule for each, under the notebook whose figure shows it; further
 questions, and other readings of what the paper says, follow at the end and count as none of them. n
-is the number of seeds, ± the standard deviation over them, p that of the rule's test, adjusted by
-Holm over all claims in brackets. Every R@1 is measured on rendered images, nothing on the paper's
-photographs.
+is the number of seeds, ± the standard deviation over them. Verdicts follow from the p of the rule's
+own test; the p in brackets is adjusted over all claims by Holm's method and decides none. Every R@1
+is measured on rendered images, nothing on the paper's photographs.
 
 This page is written by `python -m xbmlib.study.summary` from `results/verdicts/`;
 `results/claims.csv` and `results/followups.csv` are the same as tables.

@@ -8,6 +8,7 @@ import pandas as pd
 
 from xbmlib.paper import claims
 from xbmlib.study.claims_page import badge, cell
+from xbmlib.study.figures.diagnosis import HEALTHY_FROM, HURT_BELOW
 from xbmlib.study.protocol import AS_PRINTED, finished
 from xbmlib.study.statistics import Outcome
 from xbmlib.study.verdict import MARKS, counted
@@ -86,10 +87,12 @@ def calibration(runs: pd.DataFrame) -> str:
         runs: results/diagnosis.csv.
     """
     warned = runs[runs["use"] == "calibration"].groupby("outcome")["warned"].agg(["size", "sum"])
-    hurt, healthy = warned.loc["hurt"], warned.loc["healthy"]
+    hurt, between, healthy = (warned.loc[name] for name in ("hurt", "between", "healthy"))
     return (
         f"On runs that did not set its thresholds it warned in {hurt['sum']} of the {hurt['size']} "
-        f"where a memory hurt and in {healthy['sum']} of the {healthy['size']} healthy ones "
+        f"where a memory hurt (R@1 below {HURT_BELOW:g} of that with no memory), in "
+        f"{healthy['sum']} of the {healthy['size']} healthy ones (from {HEALTHY_FROM:g}) and in "
+        f"{between['sum']} of the {between['size']} in between "
         "([`results/diagnosis.csv`](results/diagnosis.csv))."
     )
 

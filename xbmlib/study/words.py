@@ -8,14 +8,6 @@ import pandas as pd
 
 from xbmlib.study.verdict import Verdict, clear, counted
 
-# Networks as the paper prints them, by our name.
-NETWORKS = {"googlenet": "GoogLeNet", "bninception": "BN-Inception", "resnet50": "ResNet50"}
-
-
-def network_name(backbone: str) -> str:
-    """A backbone as the paper prints it, or by our name where it is none of the paper's."""
-    return NETWORKS.get(backbone, backbone)
-
 
 def listed(parts: Sequence[str]) -> str:
     """Such as "a, b and c"."""

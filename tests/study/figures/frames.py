@@ -31,6 +31,7 @@ def table_1(gain=0.0):
                         "loss": loss,
                         "arm": arm,
                         "seed": s,
+                        "ratio": 0.0 if arm == "no memory" else 0.1,
                         "measure": "R@1",
                         "value": value + 0.1 * s,
                         "run": "",

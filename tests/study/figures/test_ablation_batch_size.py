@@ -98,7 +98,7 @@ def test_the_figure_shows_changes_beside_the_papers():
     """Oracle: arithmetic of printed numbers: 71.7 - 25.1 = 46.6 at batch 16; of ours by hand."""
     _, data = curves([78.3, 79, 80, 81, 81.3], [46.6, 55, 63.9, 68, 71.7], 0.2, 1)
     with style():
-        figure = plot.batch_size(data)
+        figure = plot.batch_size(data, "at an equal number of updates")
     for ax in figure.axes:
         theirs = {ln.get_label(): ln.get_ydata() for ln in ax.lines if "paper" in ln.get_label()}
         assert theirs["paper (SOP), contrastive, no memory"] == pytest.approx([63.9 - 46.6, 25.1])

@@ -30,7 +30,7 @@ LARGER_BATCH_HELPS = Claim(
         bars=(
             Bar("SOP, contrastive"),
             Bar("SOP, triplet"),
-            Bar("SOP, multi_similarity"),
+            Bar("SOP, multi-similarity"),
             Bar("In-shop, contrastive"),
             Bar("VehicleID, contrastive"),
         ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from xbmlib.paper.arms import loss_name
 from xbmlib.paper.claims.claim import Claim
 from xbmlib.paper.rules import Bar, Rule
 from xbmlib.paper.stated import (
@@ -67,11 +68,13 @@ EVERY_LOSS_GAINS = Claim(
         _GAIN,
         "batch 64",
         bars=tuple(
-            Bar(f"{name}, {loss}")
+            Bar(f"{name}, {loss_name(loss)}")
             for loss in ("contrastive", "triplet", "multi_similarity")
             for name in SETS
         ),
-        sizes=tuple(Bar(f"SOP, {loss}", rise, source=_RISES_AT) for loss, rise in _RISES.items()),
+        sizes=tuple(
+            Bar(f"SOP, {loss_name(loss)}", rise, source=_RISES_AT) for loss, rise in _RISES.items()
+        ),
     ),
     stated=tuple(LOSS_RISES.values()),
 )

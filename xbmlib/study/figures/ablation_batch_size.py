@@ -97,7 +97,7 @@ def verdicts(data: pd.DataFrame, parameters: Parameters) -> list[Verdict]:
         found = curve(*of)
         return found[LARGE] - found[SMALL] if most == LARGE else found.iloc[:0]
 
-    larger = {f"SOP, {loss}": change(sop, loss) for loss in LOSSES} | {
+    larger = {f"SOP, {loss_name(loss)}": change(sop, loss) for loss in LOSSES} | {
         f"{name}, {LOSS}": change(ours, LOSS)
         for name, ours in zip(paper.SETS, profile.data, strict=True)
     }

@@ -9,14 +9,14 @@ import pandas as pd
 
 from xbmlib import datasets, paper
 from xbmlib.paper import claims
-from xbmlib.paper.arms import arm
+from xbmlib.paper.arms import arm, network_name
 from xbmlib.study.comparison import Quantity, standing
 from xbmlib.study.figures import benchmarks
 from xbmlib.study.notebook import StudyParameters
 from xbmlib.study.parallel import run_all
 from xbmlib.study.profiles import experiment
 from xbmlib.study.verdict import BY_TEST, Verdict, clear, judged, mean_spread
-from xbmlib.study.words import beside, change, network_name
+from xbmlib.study.words import beside, change
 from xbmlib.training.experiment import Experiment
 from xbmlib.training.store import RunStore
 from xbmlib.training.trainer import Trainer
@@ -75,13 +75,12 @@ def measured() -> pd.DataFrame:
 
     Returns:
         One row per net, device and setting: net, device, name (of both), setting, batch, ratio, M,
-        images_ms (milliseconds per image), extra_gb (peak memory beyond that of the first row of
-        the same name).
+        ms (milliseconds per step), extra_gb (peak memory beyond that of the first row of the same
+        name).
     """
     data = benchmarks.measured_twice("cost")
     data["name"] = data["net"].map(network_name) + ", " + data["device"]
     data["setting"] = [name(b, r) for b, r in zip(data["batch"], data["ratio"], strict=True)]
-    data["images_ms"] = data["ms"] / data["batch"]
     first = data.groupby("name")["peak_mib"].transform("first")
     data["extra_gb"] = (data["peak_mib"] - first) * MIB
     return data
@@ -91,10 +90,10 @@ def table(data: pd.DataFrame) -> pd.DataFrame:
     """Table 2's rows, then ours.
 
     Returns:
-        source, setting, time (ours: per image; the paper's: of the whole training, whose length it
-        does not state; as multiples of the first row's), extra_gb (beyond the first row's), R@1 and
-        gain (means, in percent and points), spread (standard deviation of the gain), seeds. R@1
-        stands once, in the rows of the net that was trained.
+        source, setting, time (ours: of a step; the paper's: of the whole training, whose number of
+        updates it does not state; as multiples of the first row's), extra_gb (beyond the first
+        row's), R@1 and gain (means, in percent and points), spread (standard deviation of the
+        gain), seeds. R@1 stands once, in the rows of the net that was trained.
     """
     first = paper.COST[0]
     rows: list[dict[str, Any]] = [
@@ -116,7 +115,7 @@ def table(data: pd.DataFrame) -> pd.DataFrame:
             ours: dict[str, Any] = {
                 "source": f"ours ({named})",
                 "setting": row.setting,
-                "time": row.images_ms / part["images_ms"].iloc[0],
+                "time": row.ms / part["ms"].iloc[0],
                 "extra_gb": row.extra_gb,
             }
             if row.net == trained and row.device == "CPU":
@@ -252,7 +251,7 @@ def comparison(data: pd.DataFrame, parameters: Parameters) -> list[Quantity]:
             time, memory = (judged_on[c].reindex([setting]) for c in ("time", "extra_gb"))
             found += [
                 Quantity(setting, "gain, points", r1[setting] - r1[first], printed["gain"]),
-                Quantity(setting, "GoogLeNet, GPU: time per image, times the first row's", time,
+                Quantity(setting, "GoogLeNet, GPU: time of a step, times the first row's", time,
                          round(printed["time"], 2), digits=2),
                 Quantity(setting, "GoogLeNet, GPU: memory beyond the first row's, GB", memory,
                          printed["extra_gb"], digits=2),

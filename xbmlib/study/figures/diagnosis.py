@@ -19,6 +19,9 @@ from xbmlib.study.notebook import Checked
 from xbmlib.study.words import listed
 
 BATCH, EVERY = 16, 10
+# Shares of the R@1 with no memory: a run below the first is hurt, one at or above the second is
+# healthy; what lies between counts as neither.
+HURT_BELOW, HEALTHY_FROM = 0.8, 0.9
 
 
 @dataclass(frozen=True)

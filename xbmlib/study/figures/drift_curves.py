@@ -9,14 +9,14 @@ import pandas as pd
 
 from xbmlib import paper
 from xbmlib.paper import claims
-from xbmlib.paper.arms import NO_MEMORY
+from xbmlib.paper.arms import NO_MEMORY, network_name
 from xbmlib.study.comparison import Quantity, at
 from xbmlib.study.figures import lemma
 from xbmlib.study.notebook import StudyParameters
 from xbmlib.study.parallel import run_all
 from xbmlib.study.profiles import DATA, Profile, stated, tuned
 from xbmlib.study.verdict import Verdict, judged
-from xbmlib.study.words import listed, network_name
+from xbmlib.study.words import listed
 from xbmlib.training.experiment import Experiment
 from xbmlib.training.schedule import learning_rate
 from xbmlib.training.store import RunStore

@@ -9,10 +9,11 @@ import pandas as pd
 
 from xbmlib import paper
 from xbmlib.paper import claims
+from xbmlib.paper.arms import network_name
 from xbmlib.study.notebook import StudyParameters
 from xbmlib.study.profiles import PROFILES, Profile
 from xbmlib.study.verdict import BY_TEST, Verdict, clear, judged, mean_spread
-from xbmlib.study.words import listed, network_name
+from xbmlib.study.words import listed
 
 # Pairs whose gradient error is measured at each probe.
 PAIRS = 32
@@ -42,7 +43,7 @@ def table(data: pd.DataFrame) -> pd.DataFrame:
         data: as returned by :func:`xbmlib.study.figures.drift_curves.frame`.
 
     Returns:
-        backbone, data, parameters, iterations, C, C < 1 (percent of the pairs): means over the run
+        network, data, parameters, iterations, C, C < 1 (percent of the pairs): means over the run
         and all Δt ± standard deviation over seeds.
     """
     rows = []
@@ -50,8 +51,9 @@ def table(data: pd.DataFrame) -> pd.DataFrame:
         for suffix, theta in THETA.items():
             c, below = _by_seed(part, suffix)
             rows.append(
-                {"backbone": backbone, "data": part["data"].iloc[0], "parameters": theta,
-                 "iterations": part["steps"].iloc[0], "C": mean_spread(c, digits=2),
+                {"network": network_name(str(backbone)), "data": part["data"].iloc[0],
+                 "parameters": theta, "iterations": part["steps"].iloc[0],
+                 "C": mean_spread(c, digits=2),
                  "C < 1": mean_spread(100 * below, "%")}
             )  # fmt: skip
     return pd.DataFrame(rows)

@@ -166,9 +166,11 @@ def verdicts(data: pd.DataFrame, parameters: Parameters) -> list[Verdict]:
             if (name, *one) in cells and (name, *other) in cells
         }
 
+    ratios = sorted(data.loc[data["ratio"] > 0, "ratio"].unique())
+    searched = listed([f"{ratio:g}" for ratio in ratios])
     common: Any = {
         "names": profile.stands_for,
-        "data": f"{profile.name_data()}, batch {BATCH}, R_M as searched, "
+        "data": f"{profile.name_data()}, batch {BATCH}, R_M as searched ({searched}), "
         f"profile {parameters.profile}",
     }
     ms = "multi_similarity"
@@ -188,8 +190,8 @@ def verdicts(data: pd.DataFrame, parameters: Parameters) -> list[Verdict]:
         ),
         judged(
             claims.EVERY_LOSS_GAINS,
-            {f"{name}, {loss}": gain for (name, loss), gain in gains.items()},
-            arms={f"{name}, {loss}": pair for (name, loss), pair in pairs.items()},
+            {f"{name}, {loss_name(loss)}": gain for (name, loss), gain in gains.items()},
+            arms={f"{name}, {loss_name(loss)}": pair for (name, loss), pair in pairs.items()},
             **common,
         ),
         judged(

@@ -8,7 +8,7 @@ import pandas as pd
 
 from xbmlib import paper
 from xbmlib.paper import claims
-from xbmlib.paper.arms import MEMORY, NO_MEMORY, arm, side
+from xbmlib.paper.arms import MEMORY, NETWORKS, NO_MEMORY, arm, side
 from xbmlib.study.comparison import Quantity, at, standing
 from xbmlib.study.figures import losses_with_memory
 from xbmlib.study.figures.losses_with_memory import source
@@ -16,7 +16,7 @@ from xbmlib.study.notebook import StudyParameters
 from xbmlib.study.parallel import run_all
 from xbmlib.study.profiles import initial_weights, weights_folder
 from xbmlib.study.verdict import BY_TEST, Verdict, clear, judged, mean_spread
-from xbmlib.study.words import NETWORKS, change, listed
+from xbmlib.study.words import change, listed
 from xbmlib.training.experiment import Experiment
 from xbmlib.training.store import Run, RunStore
 
