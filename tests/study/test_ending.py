@@ -179,6 +179,29 @@ def test_a_block_that_no_signal_ended_gives_them_back():
         signal.signal(signal.SIGHUP, before[1])
 
 
+def test_a_signal_in_a_destructor_still_ends_the_process():
+    """Oracle: the exit status of a shell, and what the clean-up prints; Python drops what a
+    destructor raises.
+    """
+    code = """
+import os, signal, time
+from xbmlib.study.ending import ending_in_order
+class Slow:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.01)
+with ending_in_order():
+    try:
+        Slow()
+        time.sleep(60)
+    finally:
+        print("cleaned up")
+"""
+    found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert (found.returncode, found.stderr) == (128 + signal.SIGTERM, "")
+    assert found.stdout == "cleaned up\n"
+
+
 def test_what_no_signal_ended_is_raised():
     """Oracle: the message of a function that ends itself; one that returns is let through."""
 

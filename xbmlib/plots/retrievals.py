@@ -17,7 +17,7 @@ from xbmlib.plots.style import COLOURS, COLUMN
 def retrieved(
     data: pd.DataFrame,
     images: Mapping[tuple[str, str, int], Tensor],
-    shares: Mapping[str, float] | None = None,
+    shares: pd.DataFrame | None = None,
     *,
     ax: Axes | None = None,
 ) -> Axes:
@@ -30,7 +30,7 @@ def retrieved(
         data: tidy, one row per retrieved image: data, kind, arm, query, rank, neighbour, correct.
             The rows of each kind are adjacent and share a heading.
         images: (data, "query" or "neighbour", id) to (C, H, W) uint8.
-        shares: kind to its share of all queries, in [0, 1], for the headings.
+        shares: the kinds' shares of the queries in percent, a row per seed, for the headings.
         ax: the Axes to draw on; by default those of a new figure.
     """
     (name,) = data["data"].unique()
@@ -45,8 +45,7 @@ def retrieved(
         ax.text(x, 0, text, va="top", fontweight="bold")
     y = GAP
     for kind, block in blocks:
-        share = f": {shares[str(kind)]:.1%} of the queries" if shares else ""
-        ax.text(0, y, f"{kind}{share}", va="top", color=COLOURS["paper"])
+        ax.text(0, y, f"{kind}{_share(shares, str(kind))}", va="top", color=COLOURS["paper"])
         y += GAP
         for query, row in block.groupby("query", sort=False):
             show(ax, 0, y, images[name, "query", query])
@@ -56,6 +55,15 @@ def retrieved(
                 _frame(ax, x, y, found.correct)
             y += 1
     return finish(ax, width, y)
+
+
+def _share(shares: pd.DataFrame | None, kind: str) -> str:
+    """Such as ": 5.2 ± 0.3% of the queries (n=3)"; nothing where no shares are given."""
+    if shares is None:
+        return ""
+    values = shares[kind]
+    spread = f" ± {values.std():.1f}" if len(values) > 1 else ""
+    return f": {values.mean():.1f}{spread}% of the queries (n={len(values)})"
 
 
 def _frame(ax: Axes, x: float, y: float, correct: bool) -> None:

@@ -4,18 +4,30 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from xbmlib.datasets.orphans import follow_parent
 
 # Seconds that a worker has to clean up once its parent has ended.
 GRACE = 30
+# Seconds after which a signal is sent again whose SystemExit was lost.
+AGAIN = 0.05
 _ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+
+
+class _Ended(SystemExit):
+    """What a signal raises; knows the signal, and those that it had ignored from then on."""
+
+    def __init__(self, number: int, ignored: list[int]) -> None:
+        super().__init__(128 + number)
+        self.number, self.ignored = number, ignored
 
 
 def end_in_order() -> list[int]:
@@ -30,16 +42,20 @@ def end_in_order() -> list[int]:
     taken = [number for number in _ENDING if signal.getsignal(number) is signal.SIG_DFL]
     for number in taken:
         signal.signal(number, _end)
+    if taken:
+        sys.unraisablehook = partial(_lost, sys.unraisablehook)
     return taken
 
 
 @contextmanager
 def ending_in_order() -> Iterator[None]:
     """:func:`end_in_order` for a block; from the first such signal on, further ones are ignored."""
+    hook = sys.unraisablehook
     taken = end_in_order()
     try:
         yield
     finally:
+        sys.unraisablehook = hook
         for number in taken:
             if signal.getsignal(number) is _end:
                 signal.signal(number, signal.SIG_DFL)
@@ -47,9 +63,24 @@ def ending_in_order() -> Iterator[None]:
 
 def _end(number: int, _: Any) -> None:
     # A second signal would interrupt what the first has begun to clean up.
-    for other in _ENDING:
+    ignored = [other for other in _ENDING if signal.getsignal(other) is _end]
+    for other in ignored:
         signal.signal(other, signal.SIG_IGN)
-    raise SystemExit(128 + number)
+    raise _Ended(number, ignored)
+
+
+def _lost(hook: Callable[[Any], object], unraisable: Any) -> None:
+    """Send a signal again that arrived in a destructor, where Python drops what is raised."""
+    lost = unraisable.exc_value
+    if not isinstance(lost, _Ended):
+        hook(unraisable)
+        return
+    for number in lost.ignored:
+        signal.signal(number, _end)
+    # Once the destructor is done: what is raised in this hook is dropped as well.
+    again = threading.Timer(AGAIN, os.kill, (os.getpid(), lost.number))
+    again.daemon = True
+    again.start()
 
 
 def start_worker() -> None:

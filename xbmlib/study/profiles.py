@@ -94,13 +94,8 @@ class Profile:
 
     @property
     def main_data(self) -> tuple[str, ...]:
-        """The data sets of Fig. 7 and of Table 1's triplet and multi-similarity loss."""
+        """The data sets of Fig. 1 right, of Fig. 7, and of Table 1's triplet and MS loss."""
         return self.data[:1] if self.brief else self.data
-
-    @property
-    def ratio_data(self) -> tuple[str, ...]:
-        """The data sets of Fig. 1 right: those that the protocol's search at batch 16 has done."""
-        return self.data if self.setting else self.data[: 1 if self.brief else 2]
 
     @property
     def stands_for(self) -> dict[str, str]:

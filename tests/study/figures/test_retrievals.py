@@ -7,6 +7,7 @@ import torch
 from xbmlib import datasets
 from xbmlib.paper.arms import NO_MEMORY, arm
 from xbmlib.plots.retrievals import retrieved as plot
+from xbmlib.study.figures import ablation_memory_ratio
 from xbmlib.study.figures import retrievals as study
 from xbmlib.training.callbacks.neighbours import TOP
 from xbmlib.training.store import RunStore
@@ -61,7 +62,7 @@ def test_verdicts(firsts, outcomes):
 
 def test_frame(tmp_path, monkeypatch):
     """Oracle: numpy's correlation of the file's pixels; kinds by a loop; the arms share queries."""
-    monkeypatch.setattr(study, "SAMPLED", 20)
+    monkeypatch.setattr(ablation_memory_ratio, "SAMPLED", 20)
     size = study.Parameters(profile="smoke")
     data = study.frame(size, RunStore(tmp_path))
     assert set(data["data"]) == {"hanzi", "emoji", "hangul"}

@@ -11,7 +11,6 @@ from xbmlib import datasets, paper
 from xbmlib.paper import claims
 from xbmlib.paper.arms import NO_MEMORY, arm, percent
 from xbmlib.study.comparison import Quantity, at, standing
-from xbmlib.study.figures.retrievals import RATIOS, SAMPLED
 from xbmlib.study.notebook import StudyParameters
 from xbmlib.study.parallel import run_all
 from xbmlib.study.profiles import Profile
@@ -26,6 +25,8 @@ BATCH = 16
 SOP_BATCH = 64
 # Updates from one evaluation of a run to the next.
 EVALUATED_EVERY = 2000
+# Fig. 7 shows the images that runs of these R_M retrieve, for as many queries.
+RETRIEVING, SAMPLED = (0.0, 1.0), 2000
 # The R_M of the paper's example, and the one that the claim of saturation calls moderate.
 ONE_PERCENT, MODERATE = 0.01, 0.3
 
@@ -44,7 +45,7 @@ def point(profile: Profile, data: str, ratio: float, seed: int) -> Experiment:
     if profile.setting is None:
         # A setting of the paper's scale has a number of its own.
         found = found.replace(evaluations=max(1, profile.updates // EVALUATED_EVERY))
-    return found.replace(neighbours=SAMPLED) if ratio in RATIOS.values() else found
+    return found.replace(neighbours=SAMPLED) if ratio in RETRIEVING else found
 
 
 def experiments(parameters: Parameters) -> list[Experiment]:
@@ -53,7 +54,7 @@ def experiments(parameters: Parameters) -> list[Experiment]:
     ratios = profile.ratios if parameters.ratio is None else (parameters.ratio,)
     return [
         point(profile, data, ratio, seed)
-        for data in profile.ratio_data
+        for data in profile.main_data
         for ratio in (0.0, *ratios)
         for seed in parameters.seed_range
     ]
@@ -77,7 +78,7 @@ def _stored(parameters: Parameters, store: RunStore, have: set[str]) -> list[Run
     for id in store.ids():
         if id not in have:
             e = store.experiment(id)
-            known = e.batch == BATCH and e.data in parameters.size.ratio_data
+            known = e.batch == BATCH and e.data in parameters.size.main_data
             if known and e == point(parameters.size, e.data, e.ratio, e.seed):
                 found.append(store.load(id))
     return found

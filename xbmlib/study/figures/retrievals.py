@@ -13,18 +13,16 @@ from xbmlib import datasets
 from xbmlib.datasets import Images
 from xbmlib.paper.arms import NO_MEMORY, arm
 from xbmlib.study.comparison import Quantity
+from xbmlib.study.figures.ablation_memory_ratio import BATCH, RETRIEVING, point
 from xbmlib.study.notebook import StudyParameters
 from xbmlib.study.parallel import run_all
-from xbmlib.study.profiles import experiment
 from xbmlib.study.verdict import Verdict, judge, mean_spread
 from xbmlib.training.experiment import Experiment
 from xbmlib.training.store import RunStore
 
-BATCH = 16
-RATIO = 1.0
+_, RATIO = RETRIEVING
 # Each arm and its R_M.
-RATIOS = {arm(ratio): ratio for ratio in (0.0, RATIO)}
-SAMPLED = 2000
+RATIOS = {arm(ratio): ratio for ratio in RETRIEVING}
 # The kind of a query by whether its nearest image is correct with no memory, and with memory.
 KINDS = {
     (False, True): "correct with memory only",
@@ -53,19 +51,16 @@ def _cases(parameters: Parameters) -> list[tuple[str, int, str]]:
 
 
 def experiments(parameters: Parameters) -> list[Experiment]:
-    """Both tuned arms, with no memory and with R_M = 1, storing the images that they retrieve."""
+    """The runs of Fig. 1 right that store the images that they retrieve."""
     return [
-        experiment(
-            parameters.size, BATCH, seed=seed, ratio=RATIOS[arm], data=data, neighbours=SAMPLED
-        )
-        for data, seed, arm in _cases(parameters)
+        point(parameters.size, data, RATIOS[arm], seed) for data, seed, arm in _cases(parameters)
     ]
 
 
 def frame(parameters: Parameters, store: RunStore | None = None) -> pd.DataFrame:
-    """Run or load both tuned arms, with no memory and with R_M = 1, on the same queries.
+    """Run or load both arms, with no memory and with R_M = 1, on the same queries.
 
-    There are ``SAMPLED`` queries (:func:`xbmlib.training.callbacks.neighbours.sample`).
+    A seeded sample of the test set (:func:`xbmlib.training.callbacks.neighbours.sample`).
 
     Returns:
         One row per retrieved image, queries in sampled order, nearest first: data, split, view,
@@ -125,8 +120,8 @@ def counts(found: pd.DataFrame) -> pd.DataFrame:
     return table.reindex(columns=list(KINDS.values()), fill_value=0)
 
 
-def _shares(found: pd.DataFrame) -> pd.DataFrame:
-    """:func:`counts` in percent of the queries."""
+def shares(found: pd.DataFrame) -> pd.DataFrame:
+    """:func:`counts` in percent of the queries of each seed."""
     number = counts(found)
     return 100 * number.div(number.sum(axis=1), axis=0)
 
@@ -211,9 +206,11 @@ def verdicts(found: pd.DataFrame, parameters: Parameters) -> list[Verdict]:
 
 def comparison(found: pd.DataFrame, parameters: Parameters) -> list[Quantity]:
     """The share of queries of each kind; the paper shows examples and counts none."""
-    shares = _shares(found)
+    percent = shares(found)
     return [
-        Quantity(parameters.size.printed(name), f"{kind}, % of the queries", shares.loc[name, kind])
+        Quantity(
+            parameters.size.printed(name), f"{kind}, % of the queries", percent.loc[name, kind]
+        )
         for name in parameters.size.main_data
         for kind in KINDS.values()
     ]
@@ -221,7 +218,7 @@ def comparison(found: pd.DataFrame, parameters: Parameters) -> list[Quantity]:
 
 def closing(found: pd.DataFrame, parameters: Parameters) -> str:
     """What came out, and why, in words."""
-    means = _shares(found).groupby("data").mean()
+    means = shares(found).groupby("data").mean()
     gained, lost, neither, _ = KINDS.values()
     parts = [
         f"on {parameters.size.printed(name)} the nearest image becomes correct for "
