@@ -1,13 +1,25 @@
-"""Figure 1, right: the gain of the memory."""
+"""Figure 1, right: the gain of the memory, and R@1 while training."""
 
 from __future__ import annotations
 
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 from xbmlib import paper
 from xbmlib.paper.arms import NO_MEMORY, arm, label, percent
-from xbmlib.plots.style import COLOURS, MARKERS, axes, curve, look, seeds
+from xbmlib.plots.style import (
+    COLOURS,
+    MARKERS,
+    axes,
+    curve,
+    legend_below,
+    letter,
+    look,
+    panels,
+    seeds,
+)
 
 
 def memory_ratio(data: pd.DataFrame, *, y: str = "R@1", ax: Axes | None = None) -> Axes:
@@ -40,6 +52,29 @@ def memory_ratio(data: pd.DataFrame, *, y: str = "R@1", ax: Axes | None = None) 
     # Below the axes, since the paper's values and ours leave no free corner.
     ax.legend(loc="upper center", bbox_to_anchor=(0.45, -0.22), ncols=2, columnspacing=1)
     return ax
+
+
+def while_training(data: pd.DataFrame, *, y: str = "R@1") -> Figure:
+    """R@1 at each evaluation against the number of updates, one panel per data set.
+
+    Args:
+        data: tidy, one row per evaluation: data, arm, ratio, updates, seed and ``y`` in percent.
+        y: the measure to plot.
+    """
+    names = list(data["data"].unique())
+    figure, parts = panels(len(names), 2.4)
+    for name, ax in zip(names, parts, strict=True):
+        of_set = data[data["data"] == name]
+        for ratio, rows in of_set.groupby("ratio"):
+            style = look("memory" if ratio else "batch")
+            curve(ax, rows, "updates", y, **style, label=label(arm(float(ratio))))
+        ax.set(xlabel="updates", title=f"{name}, batch 16, {seeds(of_set)}")
+        ax.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 4, 10]))
+        ax.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    parts[0].set_ylabel(f"{y} (%)")
+    letter(parts)
+    legend_below(figure, parts, 2)
+    return figure
 
 
 def recall_at_each_k(

@@ -99,6 +99,27 @@ def _row(run: Run) -> dict[str, float | str]:
     }
 
 
+def training(parameters: Parameters, store: RunStore | None = None) -> pd.DataFrame:
+    """Recall while training with no memory and with the largest R_M that is asked for.
+
+    Returns:
+        One row per evaluation: data, arm, ratio, updates, seed, R@1 and MAP@R in percent, run.
+    """
+    found = experiments(parameters)
+    shown = {0.0, max(e.ratio for e in found)}
+    runs = run_all([e for e in found if e.ratio in shown], store)
+    return pd.DataFrame(
+        [
+            {"data": run.experiment.data, "arm": arm(run.experiment.ratio),
+             "ratio": run.experiment.ratio, "updates": round(at["step"]),
+             "seed": run.experiment.seed, "R@1": 100 * at["R@1"], "MAP@R": 100 * at["MAP@R"],
+             "run": run.id}
+            for run in runs
+            for at in run.history
+        ]
+    )  # fmt: skip
+
+
 def counted(data: pd.DataFrame, parameters: Parameters) -> pd.DataFrame:
     """The rows of the profile's R_M, or of the one asked for, that have all of its seeds.
 
