@@ -142,7 +142,7 @@ def judged(
     fall, gain = _beside(arms or {}, names)
     return Verdict(
         claim=claim.quoted,
-        paper=_figure_words(rule.sizes) or "no figure stated",
+        paper=_figure_words(rule.sizes, unit) or "no figure stated",
         ours="; ".join(part for part in (*ours, detail) if part) or "not measured here",
         rule=rule.words,
         outcome=outcome,
@@ -180,10 +180,10 @@ def _exact(values: pd.Series, digits: int) -> str:
     return " to ".join(ends)
 
 
-def _figure_words(sizes: tuple[Bar, ...]) -> str:
+def _figure_words(sizes: tuple[Bar, ...], unit: str) -> str:
     """The paper's figures with their places; a bar of this study stands in the rule alone."""
     return "; ".join(
-        f"{bar.case}: {bar.figure:g} ({bar.source})"
+        f"{bar.case}: {bar.figure:g}{unit} ({bar.source})"
         for bar in sizes
         if not bar.source.startswith(THIS_STUDY)
     )

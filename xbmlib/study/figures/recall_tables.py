@@ -253,7 +253,7 @@ def _literature(parameters: RecallParameters) -> Verdict:
         claims.SURPASSES_LITERATURE,
         values,
         names={},
-        unit="",
+        unit="%",
         data=f"{parameters.size.name_data()}, batch {losses_with_memory.BATCH}, "
         f"profile {parameters.profile}",
         detail="" if values else "not on the published data sets",
