@@ -1,5 +1,6 @@
 """Tests of products in bfloat16 on processors with and without instructions for them."""
 
+import platform
 from functools import partial
 
 import pytest
@@ -25,8 +26,21 @@ LAYERS = {
 @pytest.fixture(params=["AVX2", "AVX512"])
 def capability(request, monkeypatch):
     """Both kinds of processor; the numbers are to be right on either, whichever this one is."""
+    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: request.param)
     return request.param
+
+
+@pytest.mark.parametrize(
+    ("machine", "kind", "fast"),
+    [("AMD64", "AVX2", False), ("x86_64", "AVX512", True), ("aarch64", "DEFAULT", True)],
+)
+def test_only_x86_processors_can_be_slow(monkeypatch, machine, kind, fast):
+    """Oracle: by hand; on other processors, as on a GPU, autocast is torch's own."""
+    monkeypatch.setattr(platform, "machine", lambda: machine)
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: kind)
+    assert bfloat16.is_fast(CPU) == fast and bfloat16.is_fast(torch.device("meta"))
+    assert isinstance(bfloat16.autocast("cpu"), torch.autocast) == fast
 
 
 def rounded(x):

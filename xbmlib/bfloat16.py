@@ -6,6 +6,7 @@ takes five to thirteen times as long as one in float32, a product V·Mᵀ up to 
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
@@ -14,6 +15,8 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+# What the platform calls the processors that are slow without AVX-512.
+X86 = ("x86_64", "amd64")
 # The products of the backbones, of all that autocast has computed in bfloat16.
 PRODUCTS = (torch.conv2d, torch.nn.functional.linear)
 # What autocast rounds; what is of another type it leaves alone.
@@ -22,10 +25,12 @@ ROUNDED = (torch.float32, torch.bfloat16, torch.float16)
 
 def is_fast(device: torch.device) -> bool:
     """Whether a product in bfloat16 takes no longer than one in float32."""
-    return device.type != "cpu" or torch.backends.cpu.get_cpu_capability() == "AVX512"
+    if device.type != "cpu" or platform.machine().lower() not in X86:
+        return True
+    return torch.backends.cpu.get_cpu_capability() == "AVX512"
 
 
-def autocast(device: torch.device, enabled: bool = True) -> AbstractContextManager[Any]:
+def autocast(device: torch.device | str, enabled: bool = True) -> AbstractContextManager[Any]:
     """``torch.autocast`` in bfloat16, as fast as the device allows.
 
     Where products in bfloat16 are slow, ``nn.Conv2d``, ``nn.Linear`` and the functions that they
@@ -35,6 +40,7 @@ def autocast(device: torch.device, enabled: bool = True) -> AbstractContextManag
     takes the room of float32, and a model that computes parts again in the backward pass
     (``torch.utils.checkpoint`` with ``use_reentrant=False``) needs float32 there.
     """
+    device = torch.device(device)
     if enabled and not is_fast(device):
         return _summed_in_float32()
     return torch.autocast(device.type, torch.bfloat16, enabled=enabled)

@@ -1,6 +1,7 @@
 """Tests of what a signal leaves of the study's commands: processes, temporary files, results."""
 
 import os
+import pickle
 import shutil
 import signal
 import subprocess
@@ -14,7 +15,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
 from tools.storm.processes import ended, members, wait
-from xbmlib.study.ending import end_in_order, ending_in_order, work
+from xbmlib.study.ending import _Ended, end_in_order, ending_in_order, work
 from xbmlib.training.store import RunStore
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -179,23 +180,25 @@ def test_a_block_that_no_signal_ended_gives_them_back():
         signal.signal(signal.SIGHUP, before[1])
 
 
-def test_a_signal_in_a_destructor_still_ends_the_process():
+@pytest.mark.parametrize("wait", [60, 0], ids=["in the block", "at its end"])
+def test_a_signal_in_a_destructor_still_ends_the_process(wait):
     """Oracle: the exit status of a shell, and what the clean-up prints; Python drops what a
     destructor raises.
     """
-    code = """
+    code = f"""
 import os, signal, time
 from xbmlib.study.ending import ending_in_order
 class Slow:
     def __del__(self):
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(0.01)
-with ending_in_order():
-    try:
+try:
+    with ending_in_order():
         Slow()
-        time.sleep(60)
-    finally:
-        print("cleaned up")
+        time.sleep({wait})
+    print("went on")
+finally:
+    print("cleaned up")
 """
     found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert (found.returncode, found.stderr) == (128 + signal.SIGTERM, "")
@@ -211,3 +214,10 @@ def test_what_no_signal_ended_is_raised():
     with pytest.raises(SystemExit, match="give another value"):
         work(refuse)
     work(str, "")
+
+
+def test_a_process_returns_what_a_signal_ended_it_with():
+    """Oracle: what was put in."""
+    end = pickle.loads(pickle.dumps(_Ended(signal.SIGTERM, [signal.SIGTERM])))
+    assert (end.code, end.number) == (128 + signal.SIGTERM, signal.SIGTERM)
+    assert end.ignored == [signal.SIGTERM]

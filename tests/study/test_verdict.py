@@ -36,7 +36,7 @@ def test_a_verdict_names_what_stands_for_the_papers_data():
         arms={"In-shop": (before, after)},
     )
     assert found.ours == "emoji 9.5 ± 0.7 points (n=2)"
-    assert found.paper == "In-shop: 27.4 (Section 4.3)"
+    assert found.paper == "In-shop: 27.4 points (Section 4.3)"
     assert (found.error, found.precision) == ("emoji 50.0 ± 0.0% (n=2)", "emoji 5.0 ± 0.0 (n=2)")
     assert (found.seeds, found.name) == (2, "small_ratio_helps")
     # t = 19 with one degree of freedom.

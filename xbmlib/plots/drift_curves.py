@@ -54,7 +54,8 @@ def lemma(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     """
     ax = axes(ax)
     _by_delta(data, "C", ax)
-    band(ax, data, "step", "C_head", color=OKABE_ITO["black"], ls="--", lw=1)
+    head = data.groupby(["step", "seed"], as_index=False)["C_head"].mean()
+    band(ax, head, "step", "C_head", color=OKABE_ITO["black"], ls="--", lw=1)
     ax.axhline(1, color=GREY, lw=0.8, ls=":", label='paper: C "often less than 1"')
     ax.set(yscale="log", xlabel=ITERATION, ylabel="C (squared gradient error / ε)")
     # Named where they run: the greys of the legend are those of Δt.

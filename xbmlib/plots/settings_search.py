@@ -46,8 +46,7 @@ def trials(data: pd.DataFrame, margin: str, default: str, *, y: str = "MAP@R") -
             top = part.loc[part[y].idxmax()]
             ax.scatter(top["lr"], top[y], 100, facecolors="none", edgecolors="black", lw=0.8,
                        label="best of its arm")  # fmt: skip
-        counts = of_set["arm"].value_counts()
-        title = f"{name}, 1 seed" if counts.nunique() == 1 else f"{name}, 1 seed (not finished)"
+        title = f"{name}, 1 seed" + ("" if of_set["finished"].all() else " (not finished)")
         ax.set(xscale="log", xlabel="learning rate, $10^{-4}$", title=title)
         ax.minorticks_off()
         ax.margins(0.1)

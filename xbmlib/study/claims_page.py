@@ -15,8 +15,8 @@ _HEAD = """\
 
 Claims of the paper with a rule for each, under the notebook whose figure shows it; further
 questions, and other readings of what the paper says, follow at the end and count as none of them. n
-is the number of seeds, ± the standard deviation over them. Verdicts follow from the p of the rule's
-own test; the p in brackets is adjusted over all claims by Holm's method and decides none. Every R@1
+is the number of seeds, ± the standard deviation over them. Tests are at 5%, unadjusted; p is that
+of the claim, and in brackets, for information, adjusted over all claims by Holm's method. Every R@1
 is measured on rendered images, nothing on the paper's photographs.
 
 This page is written by `python -m xbmlib.study.summary` from `results/verdicts/`;

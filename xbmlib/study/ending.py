@@ -22,12 +22,19 @@ AGAIN = 0.05
 _ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
+# Signals that were lost, each with what sends it again.
+_LOST: list[tuple[int, threading.Timer]] = []
+
+
 class _Ended(SystemExit):
     """What a signal raises; knows the signal, and those that it had ignored from then on."""
 
     def __init__(self, number: int, ignored: list[int]) -> None:
         super().__init__(128 + number)
         self.number, self.ignored = number, ignored
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.number, self.ignored)
 
 
 def end_in_order() -> list[int]:
@@ -56,6 +63,10 @@ def ending_in_order() -> Iterator[None]:
         yield
     finally:
         sys.unraisablehook = hook
+        for number, again in _LOST:
+            # One that was lost at the very end of the block ends it all the same.
+            again.cancel()
+            _end(number, None)
         for number in taken:
             if signal.getsignal(number) is _end:
                 signal.signal(number, signal.SIG_DFL)
@@ -66,6 +77,7 @@ def _end(number: int, _: Any) -> None:
     ignored = [other for other in _ENDING if signal.getsignal(other) is _end]
     for other in ignored:
         signal.signal(other, signal.SIG_IGN)
+    _LOST.clear()
     raise _Ended(number, ignored)
 
 
@@ -80,6 +92,7 @@ def _lost(hook: Callable[[Any], object], unraisable: Any) -> None:
     # Once the destructor is done: what is raised in this hook is dropped as well.
     again = threading.Timer(AGAIN, os.kill, (os.getpid(), lost.number))
     again.daemon = True
+    _LOST.append((lost.number, again))
     again.start()
 
 

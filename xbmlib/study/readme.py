@@ -87,12 +87,13 @@ def calibration(runs: pd.DataFrame) -> str:
         runs: results/diagnosis.csv.
     """
     warned = runs[runs["use"] == "calibration"].groupby("outcome")["warned"].agg(["size", "sum"])
-    hurt, between, healthy = (warned.loc[name] for name in ("hurt", "between", "healthy"))
+    kinds = ["hurt", "between", "healthy"]
+    hurt, between, healthy = (row for _, row in warned.reindex(kinds, fill_value=0).iterrows())
     return (
         f"On runs that did not set its thresholds it warned in {hurt['sum']} of the {hurt['size']} "
         f"where a memory hurt (R@1 below {HURT_BELOW:g} of that with no memory), in "
-        f"{healthy['sum']} of the {healthy['size']} healthy ones (from {HEALTHY_FROM:g}) and in "
-        f"{between['sum']} of the {between['size']} in between "
+        f"{healthy['sum']} of the {healthy['size']} healthy ones (at least {HEALTHY_FROM:g} of it) "
+        f"and in {between['sum']} of the {between['size']} in between "
         "([`results/diagnosis.csv`](results/diagnosis.csv))."
     )
 

@@ -140,7 +140,7 @@ def _nothing_of(*profiles: str) -> SummaryError:
 
 def _open(claim: Claim) -> dict[str, Any]:
     """The row of a claim that no notebook has judged."""
-    nothing = judged(claim, {}, data="", names={})
+    nothing = judged(claim, {}, data="", names={}, unit="")
     return {"notebook": "", "profile": ""} | nothing.model_dump()
 
 

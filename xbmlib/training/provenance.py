@@ -29,7 +29,7 @@ def provenance(device: torch.device) -> dict[str, Any]:
 
 
 def processor() -> str:
-    """The processor's own name where the system knows it, else its architecture; its instructions.
+    """The processor's name where the system knows it, else its architecture, and its instructions.
 
     Such as "AMD EPYC, AVX512": torch's kernels, and products in bfloat16, depend on the latter.
     """

@@ -10,6 +10,9 @@ import pytest
 from tests.study.figures.frames import SEEDS
 from xbmlib.plots.ablation_memory_ratio import while_training
 from xbmlib.study.figures import ablation_memory_ratio
+from xbmlib.study.profiles import DATA
+from xbmlib.training.run import identify_all
+from xbmlib.training.store import RunStore
 
 STORED = Path(__file__).resolve().parents[3] / "results" / "runs"
 
@@ -24,6 +27,9 @@ def test_every_ratio_has_the_same_updates_and_seeds():
     assert {e.ratio for e in found if e.neighbours} == {0.0, 1.0}
     one = ablation_memory_ratio.Parameters(ratio=0.05, seeds=1)
     assert {e.ratio for e in ablation_memory_ratio.experiments(one)} == {0.0, 0.05}
+    # The baseline alone: no run twice.
+    none = ablation_memory_ratio.experiments(ablation_memory_ratio.Parameters(ratio=0.0, seeds=1))
+    assert [(e.data, e.ratio) for e in none] == [(name, 0.0) for name in DATA]
 
 
 # R@1 of each data set at R_M = 0, 0.01, 0.1, 0.3 and 1.
@@ -103,6 +109,8 @@ def test_further_points_of_the_store_are_shown_and_judge_nothing():
 def test_recall_while_training_is_what_the_runs_logged():
     """Oracle: the stored files of R@1, read by hand; the means of the figure's curves by hand."""
     parameters = ablation_memory_ratio.Parameters(profile="full")
+    listed = identify_all(ablation_memory_ratio.experiments(parameters))
+    assert all(map(RunStore(STORED).done, listed)), "runs of profile full are missing: train them"
     data = ablation_memory_ratio.training(parameters)
     assert set(data["ratio"]) == {0.0, 1.0} and set(data["seed"]) == {0, 1, 2}
     for id, rows in data.groupby("run"):
@@ -118,3 +126,12 @@ def test_recall_while_training_is_what_the_runs_logged():
             part = of_set[of_set["ratio"] == ratio]
             means = [sum(v) / len(v) for _, v in part.groupby("updates")["R@1"]]
             assert curves[label] == pytest.approx(means)
+
+
+def test_a_single_run_is_a_point_while_training():
+    """Oracle: the frame: one set, one seed and one evaluation are one panel with a point."""
+    row = {"data": "hanzi", "arm": "no memory", "ratio": 0.0, "updates": 9, "seed": 0, "R@1": 5.0}
+    (ax,) = while_training(pd.DataFrame([row])).axes
+    (bar,) = ax.containers
+    assert (list(bar.lines[0].get_xdata()), list(bar.lines[0].get_ydata())) == ([9], [5.0])
+    assert ax.get_title() == "hanzi, batch 16, 1 seed"

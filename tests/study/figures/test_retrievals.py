@@ -89,6 +89,12 @@ def test_figure():
     assert len(ax.patches) == len(data)
     texts = [t.get_text() for t in ax.texts]
     assert texts.count("✓") == 2 and texts.count("✗") == len(data) - 2
+    two = [{"correct with memory only": 60.0, "incorrect with both": 20.0},
+           {"correct with memory only": 50.0, "incorrect with both": 0.0}]  # fmt: skip
+    headings = [t.get_text() for t in plot(data, study.images(data), pd.DataFrame(two)).texts]
+    assert "correct with memory only: 55.0 ± 7.1% of the queries (n=2)" in headings
+    assert "incorrect with both: 10.0 ± 14.1% of the queries (n=2)" in headings
+    assert study.shares(found(MIXED)).loc["hanzi", "correct with memory only"].tolist() == [60.0]
     styles = {p.get_linestyle() for p in ax.patches}
     assert len(styles) == 2 and len({p.get_edgecolor() for p in ax.patches}) == 2
 

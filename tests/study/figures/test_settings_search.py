@@ -21,9 +21,10 @@ from xbmlib.study.protocol import AS_PRINTED, FORMS, Arm
 
 
 def rows(*trials):
-    """A frame of (arm, lr, margin, form, MAP@R)."""
+    """A frame of (arm, lr, margin, form, MAP@R), of a search that has finished."""
     names = ["arm", "lr", "margin", "form", "MAP@R"]
-    return pd.DataFrame(trials, columns=names).assign(data="hanzi", run="", **{"R@1": 1.0})
+    other = {"data": "hanzi", "run": "", "R@1": 1.0, "finished": True}
+    return pd.DataFrame(trials, columns=names).assign(**other)
 
 
 OTHER = next(name for name, form in FORMS.items() if form == AS_PRINTED)
@@ -53,8 +54,10 @@ def test_every_trial_is_in_the_figure():
     assert points == sorted(TRIALS["MAP@R"])
     rings = sorted(float(y) for ring in ax.collections for _, y in ring.get_offsets())
     assert rings == [12.0, 40.0]
-    assert len(figure.legends) == 1
-    plt.close(figure)
+    assert len(figure.legends) == 1 and ax.get_title() == "hanzi, 1 seed"
+    (other,) = trials(TRIALS.assign(finished=False), "λ", DEFAULT).axes
+    assert other.get_title() == "hanzi, 1 seed (not finished)"
+    plt.close("all")
 
 
 def test_the_stored_trials_are_shown():
@@ -99,5 +102,5 @@ def test_the_closing_says_what_has_not_finished(ratios, monkeypatch):
     """Oracle: the arms whose settings a search has chosen: a search is of both."""
     chosen = {Arm("hanzi", "contrastive", 16, ratio): {} for ratio in ratios}
     monkeypatch.setattr(protocol, "chosen_settings", lambda: chosen)
-    text = closing(TRIALS, Parameters())
+    text = closing(frame(Parameters()), Parameters())
     assert ("The search on hanzi has not finished" in text) == (len(ratios) < 2)

@@ -55,7 +55,7 @@ def experiments(parameters: Parameters) -> list[Experiment]:
     return [
         point(profile, data, ratio, seed)
         for data in profile.main_data
-        for ratio in (0.0, *ratios)
+        for ratio in dict.fromkeys((0.0, *ratios))
         for seed in parameters.seed_range
     ]
 
@@ -73,13 +73,17 @@ def frame(parameters: Parameters, store: RunStore | None = None) -> pd.DataFrame
 
 
 def _stored(parameters: Parameters, store: RunStore, have: set[str]) -> list[Run]:
-    """Stored runs of the same settings at other ratios and seeds."""
+    """Stored runs of the same settings and seeds at other ratios."""
     found = []
     for id in store.ids():
         if id not in have:
             e = store.experiment(id)
             known = e.batch == BATCH and e.data in parameters.size.main_data
-            if known and e == point(parameters.size, e.data, e.ratio, e.seed):
+            if (
+                known
+                and e.seed in parameters.seed_range
+                and e == point(parameters.size, e.data, e.ratio, e.seed)
+            ):
                 found.append(store.load(id))
     return found
 

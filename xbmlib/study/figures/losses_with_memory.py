@@ -166,14 +166,19 @@ def verdicts(data: pd.DataFrame, parameters: Parameters) -> list[Verdict]:
             if (name, *one) in cells and (name, *other) in cells
         }
 
-    ratios = sorted(data.loc[data["ratio"] > 0, "ratio"].unique())
-    searched = listed([f"{ratio:g}" for ratio in ratios])
-    common: Any = {
-        "names": profile.stands_for,
-        "data": f"{profile.name_data()}, batch {BATCH}, R_M as searched ({searched}), "
-        f"profile {parameters.profile}",
-    }
     ms = "multi_similarity"
+
+    def of(*losses: str) -> dict[str, Any]:
+        """What verdicts share; names the R_M of the losses that are judged with memory."""
+        searched = [
+            f"R_M = {listed([f'{ratio:g}' for ratio in sorted(part['ratio'].unique())])} "
+            f"({loss_name(str(loss))})"
+            for loss, part in data[data["ratio"] > 0].groupby("loss", sort=False)
+            if loss in losses
+        ]
+        where = [profile.name_data(), f"batch {BATCH}", *searched, f"profile {parameters.profile}"]
+        return {"names": profile.stands_for, "data": ", ".join(where)}
+
     contrastive = {name: pair for (name, loss), pair in pairs.items() if loss == "contrastive"}
     without = above((ms, NO_MEMORY), ("contrastive", NO_MEMORY))
     less = {
@@ -186,25 +191,25 @@ def verdicts(data: pd.DataFrame, parameters: Parameters) -> list[Verdict]:
             claims.CONTRASTIVE_GAINS,
             {name: gains[name, "contrastive"] for name in contrastive},
             arms=contrastive,
-            **common,
+            **of("contrastive"),
         ),
         judged(
             claims.EVERY_LOSS_GAINS,
             {f"{name}, {loss_name(loss)}": gain for (name, loss), gain in gains.items()},
             arms={f"{name}, {loss_name(loss)}": pair for (name, loss), pair in pairs.items()},
-            **common,
+            **of(*LOSSES),
         ),
         judged(
             claims.MS_BEATS_CONTRASTIVE_WITHOUT_MEMORY,
             {name: values for name, values in without.items() if name == "VehicleID"},
-            **common,
+            **of(),
         ),
         judged(
             claims.CONTRASTIVE_BEATS_MS,
             above(("contrastive", MEMORY), (ms, NO_MEMORY)),
-            **common,
+            **of("contrastive"),
         ),
-        judged(claims.MS_GAINS_LESS, less, **common),
+        judged(claims.MS_GAINS_LESS, less, **of("contrastive", ms)),
     ]
 
 

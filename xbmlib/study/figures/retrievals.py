@@ -170,8 +170,8 @@ def verdicts(found: pd.DataFrame, parameters: Parameters) -> list[Verdict]:
     closer = (paired[arm(RATIO)] - paired[NO_MEMORY]).groupby(["data", "seed"])
     gain, error = (part.reindex(number.index) for part in (closer.mean(), closer.sem()))
     common: Any = {
-        "data": f"{parameters.size.name_data()}, batch {BATCH}, R_M = {RATIO:g}, contrastive, "
-        f"{queries.min():,} queries, profile {parameters.profile}",
+        "data": f"{parameters.size.name_data(*names)}, batch {BATCH}, R_M = {RATIO:g}, "
+        f"contrastive, {queries.min():,} queries, profile {parameters.profile}",
         "seeds": found["seed"].nunique(),
     }
     more, fewer = (

@@ -37,7 +37,7 @@ def frame(parameters: Parameters) -> pd.DataFrame:
     Returns:
         One row per trial: data, arm ("no memory" or "memory (R_M = 1)"), lr, margin (λ or η), form
         (of the memory, a key of :data:`xbmlib.study.protocol.FORMS`), R@1 and MAP@R in percent on
-        the validation classes, run.
+        the validation classes, run, finished (whether the search on the data set has).
 
     Raises:
         ParameterError: no trial of this loss and batch size has finished.
@@ -60,6 +60,9 @@ def frame(parameters: Parameters) -> pd.DataFrame:
             "R@1": found["R@1"],
             "MAP@R": found["MAP@R"],
             "run": found["run"],
+            "finished": [
+                finished(parameters.loss, parameters.batch, name) for name in found["data"]
+            ],
         }
     )
 
@@ -86,7 +89,7 @@ def best(data: pd.DataFrame) -> pd.DataFrame:
     groups = data.groupby(["data", "arm"], sort=False)
     top = data.loc[groups["MAP@R"].idxmax()].set_index(["data", "arm"])
     top.insert(0, "trials", groups.size())
-    return top.drop(columns="run").reset_index()
+    return top.drop(columns=["run", "finished"]).reset_index()
 
 
 def forms(data: pd.DataFrame) -> pd.DataFrame:
@@ -121,8 +124,6 @@ def closing(data: pd.DataFrame, parameters: Parameters) -> str:
             for arm, row in top.iterrows()
         )
         parts.append(f"On {name} both arms have {even} trials ({counts}): {found}.")
-        if not finished(parameters.loss, parameters.batch, str(name)):
-            parts.append(f"The search on {name} has not finished, and no run takes its settings.")
         ends = (group["margin"].min(), group["margin"].max())
         edge = [str(arm) for arm, row in top.iterrows() if row["margin"] in ends]
         if edge:
@@ -130,4 +131,6 @@ def closing(data: pd.DataFrame, parameters: Parameters) -> str:
                 f"That is the smallest or the largest {symbol(parameters)} tried with "
                 f"{listed(edge)}, so that what it reaches may be understated."
             )
+        if not group["finished"].all():
+            parts.append(f"The search on {name} has not finished.")
     return " ".join(parts)
