@@ -60,7 +60,7 @@ def lemma(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     ax.set(yscale="log", xlabel=ITERATION, ylabel="C (squared gradient error / ε)")
     # Named where they run: the greys of the legend are those of Δt.
     for name, text in (("C", "all parameters"), ("C_head", "embedding layer alone")):
-        below = data.groupby("step")[name].mean().min() / 1.15
+        below = data.groupby("step")[name].mean().min() / 1.35
         ax.annotate(text, (data["step"].max(), below), ha="right", va="top", fontsize=6.5)
     ax.margins(y=0.2)
     ax.set_title(f"{network_name(data['backbone'].iloc[0])}, {sets(data)}, {seeds(data)}")
