@@ -28,9 +28,9 @@ from xbmlib import datasets
 from xbmlib.report import api, claims
 from xbmlib.report.site import ReportError, build
 from xbmlib.study.execution import SOURCES
-from xbmlib.study.figures import retrievals
+from xbmlib.study.figures import ablation_memory_ratio, retrievals
 from xbmlib.study.plan import NOTEBOOKS
-from xbmlib.study.profiles import PROFILES, experiment
+from xbmlib.study.profiles import PROFILES
 from xbmlib.training.callbacks.neighbours import TOP
 from xbmlib.training.trainer import Trainer
 
@@ -189,7 +189,7 @@ def test_explorer_agrees_with_brute_force(site, tmp_path):
     torch.set_num_threads(1)
     correct = {}
     for arm, ratio in retrievals.RATIOS.items():
-        e = experiment(PROFILES["smoke"], retrievals.BATCH, seed=0, ratio=ratio)
+        e = ablation_memory_ratio.point(PROFILES["smoke"], "hanzi", ratio, 0)
         trainer = Trainer(e, data, tmp_path / "none")
         trainer.train()
         embeddings = trainer.embed(data.query).double()

@@ -25,7 +25,8 @@ def trials(data: pd.DataFrame, margin: str, default: str, *, y: str = "MAP@R") -
         y: the measure, in percent on the validation classes.
     """
     names = list(dict.fromkeys(data["data"]))
-    figure, grid = panels(len(names), 2.6)
+    # The legend of a single panel has room for one column.
+    figure, grid = panels(len(names), 2.6 if len(names) > 1 else 3.6)
     lines = dict(zip(sorted(data["margin"].unique()), LINES, strict=False))
     others = [form for form in data["form"].dropna().unique() if form != default]
     for ax, name in zip(grid, names, strict=True):
@@ -56,5 +57,5 @@ def trials(data: pd.DataFrame, margin: str, default: str, *, y: str = "MAP@R") -
         ax.set_xticks(sorted(rates), [f"{1e4 * rate:g}" for rate in sorted(rates)])
     grid[0].set_ylabel(f"{y} (%), validation classes")
     letter(grid)
-    legend_below(figure, grid, 2)
+    legend_below(figure, grid, 2 if len(names) > 1 else 1)
     return figure

@@ -4,7 +4,9 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 
+from tests.study.figures.test_style import inside, labels
 from xbmlib.plots.settings_search import trials
+from xbmlib.plots.style import style
 from xbmlib.storage import CHECKOUT
 from xbmlib.study import protocol
 from xbmlib.study.figures.settings_search import (
@@ -58,6 +60,16 @@ def test_every_trial_is_in_the_figure():
     (other,) = trials(TRIALS.assign(finished=False), "λ", DEFAULT).axes
     assert other.get_title() == "hanzi, 1 seed (not finished)"
     plt.close("all")
+
+
+def test_the_legend_of_a_single_set_fits_its_column():
+    """Oracle: the figure's own box, which a legend of two columns would leave."""
+    forms = [("memory (R_M = 1)", 2e-4, 0.5, form, 30.0) for form in FORMS]
+    with style():
+        figure = trials(pd.concat([TRIALS, rows(*forms)], ignore_index=True), "λ", DEFAULT)
+        figure.draw_without_rendering()
+    assert [t.get_text() for t in labels(figure) if not inside(t, figure.bbox.padded(2))] == []
+    plt.close(figure)
 
 
 def test_the_stored_trials_are_shown():
