@@ -4,9 +4,8 @@
     python examples/train_xbm.py --memory 0             # no memory
     python examples/train_xbm.py --images /my/folder    # one sub-folder of images per class
 
-Needs ``pip install -e '.[study]'``. The classes of the test are others than those of training, as
-in the paper. 200 updates from scratch show how it runs, not what the memory gains: before you
-compare the arms, search ``--lr`` and ``--lam`` for each, and train both for thousands of updates.
+Needs ``pip install -e '.[study]'``. Test and training classes differ, as in the paper. 200 updates
+show how it runs, not the memory's gain: for that, search both arms, and train for thousands.
 """
 
 import argparse
