@@ -5,7 +5,7 @@
     python examples/train_xbm.py --images /my/folder    # one sub-folder of images per class
 
 Needs ``pip install -e '.[study]'``. Test and training classes differ, as in the paper. 200 updates
-show how it runs, not the memory's gain: for that, search both arms, and train for thousands.
+show how it runs, not the gain of the memory: for that, search both arms at thousands of updates.
 """
 
 import argparse
