@@ -39,11 +39,13 @@ HELPERS = {
         "lemma": "Lemma 1, the part of drift_curves that Fig. 3 does not show",
         "cost_model": "what scaling predicts, apart from what it measures",
         "small": "classes and network of xbm_in_one_page and diagnosis",
+        "losses_with_memory_claims": "the claims of losses_with_memory, apart from its runs",
         "training_length_claims": "the claims of training_length, apart from its runs",
     },
     "xbmlib/plots": {
         "style": "colours and axes of every plot",
         "image_grid": "rows of images, for retrievals and valid_negatives",
+        "while_training": "R@1 while training, for losses_with_memory and ablation_memory_ratio",
     },
 }
 WITHOUT = {"xbmlib/plots": {"pretrain": "it writes weights and has no figure"}}

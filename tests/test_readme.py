@@ -257,16 +257,19 @@ def test_the_search_so_far_is_generated():
     with (ROOT / "results" / "search_protocol.csv").open(newline="") as file:
         trials = list(csv.DictReader(file))
     settings = json.loads((ROOT / "xbmlib" / "study" / "protocol.json").read_text())
-    for batch, data in {(row["batch"], row["data"]) for row in trials}:
+    searches = {(row["loss"], row["batch"], row["data"]) for row in trials}
+    for search in searches:
+        loss, batch, data = search
         of_arm, printed = {"0": [], "1": []}, None
         for row in trials:
-            if (row["batch"], row["data"]) == (batch, data):
+            if (row["loss"], row["batch"], row["data"]) == search:
                 of_arm[row["ratio"]].append((float(row["MAP@R"]), float(row["R@1"])))
                 if (row["init"], row["batch_loss"]) == ("sample", "False"):
                     printed = of_arm[row["ratio"]][-1]
-        line = [text for text in page.splitlines() if text.startswith(f"| {batch}, `{data}` |")]
+        start = f"| {loss.replace('_', '-')}, {batch}, `{data}` |"
+        line = [text for text in page.splitlines() if text.startswith(start)]
         assert len(line) == (1 < len(of_arm["0"]) == len(of_arm["1"]))
-        chosen = [c for c in settings if (str(c["batch"]), c["data"]) == (batch, data)]
+        chosen = [c for c in settings if (c["loss"], str(c["batch"]), c["data"]) == search]
         for text in line:
             shown = [
                 f"{found[1]:.1f} / {found[0]:.1f}" if found else "not tried"

@@ -66,7 +66,7 @@ class Ring(CheckedState):
 
         Raises:
             RuntimeError: see :func:`xbmlib.state.check_state`.
-            ValueError: a number of entries that is none.
+            ValueError: the count of entries is not an integer of at least 0.
         """
         check_state(self, state, prefix, strict=strict, whole=True)
         if f"{prefix}_extra_state" in state:
@@ -77,7 +77,7 @@ def count_of(state: Tensor) -> int:
     """A number of entries enqueued, or of steps, from a state.
 
     Raises:
-        ValueError: no such number.
+        ValueError: not an integer of at least 0.
     """
     if not isinstance(state, Tensor) or state.numel() != 1 or state.is_floating_point():
         raise ValueError(f"a state that counts {state!r}: give it as it was saved")
@@ -119,7 +119,7 @@ class CrossBatchMemory(Ring):
         shadow: whether to keep a bfloat16 copy beside float32 entries, see :attr:`shadow`.
 
     Raises:
-        ValueError: size or dim below 1, another dtype, or a shadow of other than float32.
+        ValueError: size or dim below 1, another dtype, or a shadow of entries that are not float32.
 
     Example:
         >>> import torch
@@ -182,7 +182,10 @@ class CrossBatchMemory(Ring):
 
     @property
     def age(self) -> Tensor:
-        """Number of entries enqueued since each of :attr:`embeddings`, (len,) int64 in [0, M)."""
+        """Number of entries enqueued since each of :attr:`embeddings`, (len,) int64 in [0, M).
+
+        At a constant batch size m, ``age // m`` is the number of steps since.
+        """
         slots = torch.arange(len(self), device=self.classes.device)
         return (self._enqueued - 1 - slots) % self.size
 
@@ -282,7 +285,7 @@ class CrossBatchMemory(Ring):
         """Restore the number of entries ever enqueued from :meth:`get_extra_state`.
 
         Raises:
-            ValueError: no such number.
+            ValueError: not an integer of at least 0.
         """
         self._enqueued = count_of(state)
         self._update_shadow(slice(None))

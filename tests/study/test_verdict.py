@@ -65,6 +65,15 @@ def test_the_brief_figures_are_of_the_papers_quantity():
     )
 
 
+def test_a_bar_of_this_study_stands_beside_the_least_favourable_point():
+    """Oracle: by hand: "at most 0.1" of the claim on the drift, whose figure the paper lacks."""
+    (bar,) = {bar.limit for bar in claims.DRIFT_SMALL.rule.bars}
+    values = {bar.case: pd.Series([0.1, 0.3]) for bar in claims.DRIFT_SMALL.rule.bars}
+    found = judged(claims.DRIFT_SMALL, values, data="", names={}, unit="", digits=1)
+    assert found.brief.startswith("at the least favourable point: Δt = 10 0.2 ± 0.1 (n=2)")
+    assert found.brief.endswith("; this study's bar: at most 0.1") and bar == "at most 0.1"
+
+
 def test_many_cases_are_briefly_their_range():
     """Oracle: by hand: the lowest and the highest mean of the nine cases, three above 0."""
     means = range(-5, 4)

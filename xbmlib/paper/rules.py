@@ -46,10 +46,14 @@ class Bar:
         return self.figure - value if self.at_most else value - self.figure
 
     @property
+    def limit(self) -> str:
+        """Such as "at least 20"."""
+        return f"{'at most' if self.at_most else 'at least'} {self.figure:g}"
+
+    @property
     def words(self) -> str:
         """Such as "at least 20 (Section 4.3)"."""
-        place = f" ({self.source})" if self.source else ""
-        return f"{'at most' if self.at_most else 'at least'} {self.figure:g}{place}"
+        return self.limit + (f" ({self.source})" if self.source else "")
 
 
 @dataclass(frozen=True)

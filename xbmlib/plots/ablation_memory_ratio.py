@@ -1,11 +1,9 @@
-"""Figure 1, right: the gain of the memory, and R@1 while training."""
+"""Figure 1, right: the gain of the memory against R_M."""
 
 from __future__ import annotations
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 from xbmlib import paper
 from xbmlib.paper.arms import NO_MEMORY, arm, label, percent
@@ -14,12 +12,13 @@ from xbmlib.plots.style import (
     MARKERS,
     axes,
     curve,
-    legend_below,
-    letter,
     look,
-    panels,
     seeds,
 )
+
+# Marks of one R_M stand side by side, each at this many times the R_M of the one before; the
+# paper's are the last.
+APART = 1.12
 
 
 def memory_ratio(data: pd.DataFrame, *, y: str = "R@1", ax: Axes | None = None) -> Axes:
@@ -35,46 +34,24 @@ def memory_ratio(data: pd.DataFrame, *, y: str = "R@1", ax: Axes | None = None) 
     # Paired by seed: both arms have the same batches and initial weights.
     gains = data.assign(gain=data[y] - _of(data, base))
     names = list(data["data"].unique())
-    for name in names:
+    for place, name in enumerate(names):
         key = "memory" if len(names) == 1 else name
         points = gains[(gains["data"] == name) & (gains["ratio"] > 0)]
+        points = points.assign(ratio=points["ratio"] * APART ** (place - (len(names) - 1) / 2))
         if len(points):
             text = f"ours, {name}, {seeds(points)}"
             curve(ax, points, "ratio", "gain", **look(key), label=text)
-    ax.axhline(0, color=COLOURS["batch"], label=f"{NO_MEMORY}, same data")
+    ax.axhline(0, color=COLOURS["batch"], label=f"{NO_MEMORY} (gain 0)")
     if y == "R@1":
-        _paper(ax)
+        _paper(ax, APART ** ((len(names) + 1) / 2))
     ax.set(xscale="log", xlabel="memory ratio $R_M$ = M / N", ylabel=f"gain in {y} (points)")
-    ax.set_title("contrastive loss, batch 16 (◇: the paper's at batch 64)")
+    ax.set_title("contrastive loss, batch 16 unless stated")
     ratios = sorted(data.loc[data["ratio"] > 0, "ratio"].unique())
     ax.set_xticks(ratios, [percent(ratio) for ratio in ratios])
     ax.minorticks_off()
     # Below the axes, since the paper's values and ours leave no free corner.
     ax.legend(loc="upper center", bbox_to_anchor=(0.45, -0.22), ncols=2, columnspacing=1)
     return ax
-
-
-def while_training(data: pd.DataFrame, *, y: str = "R@1") -> Figure:
-    """R@1 at each evaluation against the number of updates, one panel per data set.
-
-    Args:
-        data: tidy, one row per evaluation: data, arm, ratio, updates, seed and ``y`` in percent.
-        y: the measure to plot.
-    """
-    names = list(data["data"].unique())
-    figure, parts = panels(len(names), 2.4)
-    for name, ax in zip(names, parts, strict=True):
-        of_set = data[data["data"] == name]
-        for ratio, rows in of_set.groupby("ratio"):
-            style = look("memory" if ratio else "batch")
-            curve(ax, rows, "updates", y, **style, label=label(arm(float(ratio))))
-        ax.set(xlabel="updates", title=f"{name}, batch 16, {seeds(of_set)}")
-        ax.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 4, 10]))
-        ax.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
-    parts[0].set_ylabel(f"{y} (%)")
-    letter(parts)
-    legend_below(figure, parts, 2)
-    return figure
 
 
 def recall_at_each_k(
@@ -110,7 +87,7 @@ def _of(data: pd.DataFrame, base: pd.Series) -> pd.Series:
     return pd.Series(base.reindex(keys).to_numpy(), data.index)
 
 
-def _paper(ax: Axes) -> None:
+def _paper(ax: Axes, aside: float) -> None:
     """The gains that the paper's text prints; the curves of Fig. 1 carry no values."""
     in_shop = {ratio: stated.value for (_, ratio), stated in paper.RATIO_R1.items()}
     sop = {ratio: stated.value for ratio, stated in paper.RATIO_R1_BATCH_64.items()}
@@ -119,5 +96,6 @@ def _paper(ax: Axes) -> None:
     for name, other, values in (("In-shop", "", in_shop), ("SOP", ", batch 64", sop)):
         gains = {ratio: value - values[0.0] for ratio, value in values.items() if ratio}
         # Above ours and hollow, so that either is seen where they meet.
-        ax.plot(list(gains), list(gains.values()), MARKERS[name], mfc="none", zorder=5,
-                color=COLOURS["paper"], label=f"paper, {name}{other}")  # fmt: skip
+        ax.plot([aside * ratio for ratio in gains], list(gains.values()), MARKERS[name],
+                mfc="none", zorder=5, color=COLOURS["paper"],
+                label=f"paper, {name}{other}")  # fmt: skip

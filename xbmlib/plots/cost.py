@@ -14,7 +14,7 @@ from xbmlib.plots.style import COLOURS, MARKERS, letter, panels
 # Column of the table to the label of its panel's axis.
 PANELS = {
     "gain": "R@1 minus that at batch 64,\nno memory (points)",
-    "time": "time of a step, relative to batch 64,\nno memory (paper: of the training)",
+    "time": "time per step, relative to batch 64,\nno memory (paper: of the training)",
     "extra_gb": "peak memory beyond batch 64,\nno memory (GB)",
 }
 # Values of a row lie on lines of their own, spread over this share of its height.

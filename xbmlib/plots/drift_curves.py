@@ -55,14 +55,10 @@ def lemma(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     ax = axes(ax)
     _by_delta(data, "C", ax)
     head = data.groupby(["step", "seed"], as_index=False)["C_head"].mean()
-    band(ax, head, "step", "C_head", color=OKABE_ITO["black"], ls="--", lw=1)
+    band(ax, head, "step", "C_head", color=OKABE_ITO["black"], ls="--", lw=1,
+         label="C of the embedding layer (solid: of all parameters)")  # fmt: skip
     ax.axhline(1, color=GREY, lw=0.8, ls=":", label='paper: C "often less than 1"')
     ax.set(yscale="log", xlabel=ITERATION, ylabel="C (squared gradient error / ε)")
-    # Named where they run: the greys of the legend are those of Δt.
-    for name, text in (("C", "all parameters"), ("C_head", "embedding layer alone")):
-        below = data.groupby("step")[name].mean().min() / 1.35
-        ax.annotate(text, (data["step"].max(), below), ha="right", va="top", fontsize=6.5)
-    ax.margins(y=0.2)
     ax.set_title(f"{network_name(data['backbone'].iloc[0])}, {sets(data)}, {seeds(data)}")
     ax.legend(ncols=2)
     return ax

@@ -20,34 +20,45 @@ from xbmlib.plots.style import (
 
 # Ours stands to the left of the paper's value by this share of the distance of two losses.
 APART = 0.12
+# Of the two rows of panels.
+MEASURES = ("R@1", "MAP@R")
 
 
-def recall_by_loss(data: pd.DataFrame, measure: str = "R@1") -> Figure:
-    """The gain in points with each loss, one panel per data set, beside the paper's.
+def recall_by_loss(data: pd.DataFrame) -> Figure:
+    """The gain in R@1 and in MAP@R with each loss, a column per data set, beside the paper's.
 
     Args:
-        data: tidy, one row per run and measure: data, loss, arm, seed, measure, value.
-        measure: the measure to plot.
+        data: tidy, one row per run and measure: data, loss, arm, updates, seed, measure, value.
     """
-    data = data[data["measure"] == measure].assign(side=data["arm"].map(side))
-    paired = data.set_index(["data", "loss", "seed", "side"])["value"].unstack()
+    data = data[data["measure"].isin(MEASURES)].assign(side=data["arm"].map(side))
+    index = ["data", "loss", "updates", "measure", "seed", "side"]
+    paired = data.set_index(index)["value"].unstack()
     gains = (paired[MEMORY] - paired[NO_MEMORY]).rename("gain").reset_index()
     names, losses = list(data["data"].unique()), list(data["loss"].unique())
-    figure, parts = panels(len(names), 2.5, sharey=True)
-    for name, ax in zip(names, parts, strict=True):
-        rows = gains[gains["data"] == name]
-        rows = rows.assign(place=rows["loss"].map(losses.index) - APART)
-        curve(ax, rows, "place", "gain", ls="", ms=5, **look("memory"),
-              label=f"ours, {MEMORY} ($R_M$ as searched)")  # fmt: skip
+    figure, parts = panels(len(names), 4.2, rows=len(MEASURES), sharex=True, sharey="row")
+    cells = [(measure, name) for measure in MEASURES for name in names]
+    for (measure, name), ax in zip(cells, parts, strict=True):
+        _ours(ax, gains[(gains["data"] == name) & (gains["measure"] == measure)], losses)
         _paper(ax, name, losses, measure)
         ax.axhline(0, color=COLOURS["batch"], label=NO_MEMORY)
         ax.set_xticks(range(len(losses)), [loss_name(loss).replace("-", "-\n") for loss in losses])
         ax.margins(x=0.15)
-        ax.set_title(f"{name} ({_counterpart(name)}), {seeds(data)}")
-    parts[0].set_ylabel(f"gain in {measure} (points)")
+        if name == names[0]:
+            ax.set_ylabel(f"gain in {measure} (points)")
+        if measure == MEASURES[0]:
+            ax.set_title(f"{name} ({_counterpart(name)}), {seeds(data)}")
     letter(parts)
-    legend_below(figure, parts, 3)
+    legend_below(figure, parts, 2)
     return figure
+
+
+def _ours(ax: Axes, gains: pd.DataFrame, losses: list[str]) -> None:
+    """Our gains; those of shorter runs than the longest are hollow."""
+    gains = gains.assign(place=gains["loss"].map(losses.index) - APART)
+    for updates, rows in sorted(gains.groupby("updates"), reverse=True):
+        style = look("memory") | ({} if updates == gains["updates"].max() else {"mfc": "white"})
+        curve(ax, rows, "place", "gain", ls="", ms=5, **style,
+              label=f"ours, {MEMORY}, {updates:,} updates")  # fmt: skip
 
 
 def _counterpart(name: str) -> str:

@@ -35,8 +35,7 @@ def recall_table(data: pd.DataFrame) -> Axes:
     for net in nets:
         rows = ours[ours["method"] == net]
         _arms(ax, len(ticks), rows, "ours")
-        memory = next(arm for arm in rows["arm"] if side(arm) == MEMORY)
-        ticks.append(f"ours, {rows['data'].iloc[0]}, {net}\n{label(memory)}")
+        ticks.append(f"ours, {rows['data'].iloc[0]}\n{net} network")
     _arms(ax, len(ticks), theirs, "paper")
     ticks.append(f"paper, {name}\n{theirs['method'].iloc[0]} (Table 1)")
     ax.plot(best["value"], len(ticks), ls="", label="best published", **look("paper"))
@@ -51,12 +50,14 @@ def recall_table(data: pd.DataFrame) -> Axes:
 def _arms(ax: Axes, y: int, rows: pd.DataFrame, source: str) -> None:
     """Both arms of a network on one line, and the gain above it."""
     by_arm = rows.groupby(rows["arm"].map(side))["value"]
+    spelt = {side(arm): label(arm) for arm in rows["arm"]}
     before, after = (by_arm.get_group(arm) for arm in (NO_MEMORY, MEMORY))
     low, high = before.mean(), after.mean()
     ax.plot([low, high], [y, y], color=COLOURS["bare"], lw=0.8, zorder=1)
     for arm, values in ((NO_MEMORY, before), (MEMORY, after)):
         ax.errorbar(values.mean(), y, xerr=values.std() if len(values) > 1 else None, ls="",
-                    elinewidth=0.8, label=f"{source}, {arm}", **_look(arm, source))  # fmt: skip
+                    elinewidth=0.8, label=f"{source}, {spelt[arm]}",
+                    **_look(arm, source))  # fmt: skip
     ax.text((low + high) / 2, y - 0.18, f"{high - low:+.1f}", ha="center", va="bottom")
 
 

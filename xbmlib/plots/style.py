@@ -123,11 +123,23 @@ def axes(ax: Axes | None) -> Axes:
     return plt.subplots()[1]
 
 
-def panels(number: int, height: float, **options: Any) -> tuple[Figure, list[Axes]]:
-    """A figure of panels a, b, c side by side: of the page's width, or of a column's if single."""
+def panels(
+    number: int, height: float, *, rows: int = 1, **options: Any
+) -> tuple[Figure, list[Axes]]:
+    """A figure of panels a, b, c side by side: of the page's width, or of a column's if single.
+
+    Args:
+        number: of panels in a row.
+        height: of the figure, in inches.
+        rows: of panels.
+        options: of ``plt.subplots``.
+
+    Returns:
+        The figure and its panels, row by row.
+    """
     width = PAGE if number > 1 else COLUMN
-    figure, grid = plt.subplots(1, number, figsize=(width, height), squeeze=False, **options)
-    return figure, list(grid[0])
+    figure, grid = plt.subplots(rows, number, figsize=(width, height), squeeze=False, **options)
+    return figure, list(grid.flat)
 
 
 def letter(axes: Sequence[Axes]) -> None:

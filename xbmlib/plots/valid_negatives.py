@@ -68,7 +68,7 @@ def valid_negatives_by_length(data: pd.DataFrame) -> Figure:
     for updates, ax in zip(lengths, parts, strict=True):
         rows = data[data["updates"] == updates]
         valid_negatives(rows, ax=ax)
-        ax.set_title(f"{updates:,} updates, {seeds(rows)}")
+        ax.set_title(f"{sets(rows)}, batch 64, {updates:,} iterations, {seeds(rows)}")
         ax.label_outer()
     letter(parts)
     legend_below(figure, parts, min(len(parts), 2))

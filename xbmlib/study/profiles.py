@@ -37,7 +37,7 @@ class Profile:
         name: its name.
         images: training images of one run of those studies that compare batch sizes at an equal
             number of images; its steps are images / batch.
-        updates: steps of one run of those that follow the paper's protocol
+        updates: steps of one run of those that follow the protocol
             (:mod:`xbmlib.study.protocol`), at every batch size.
         seeds: number of seeds per point.
         ratios: R_M of Fig. 1 right, in addition to the baseline with no memory.

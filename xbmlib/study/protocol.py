@@ -1,8 +1,9 @@
-"""The protocol: the paper's where it states one, the released code's where it does not.
+"""The protocol of the study: the paper's and, where it states nothing, the released code's.
 
-K = 4 is the code's; an equal number of updates at every batch size and an equal search of both arms
-are this study's. What neither states for our backbone and data, and the learning rate and margin of
-each arm, come from :mod:`xbmlib.study.search_protocol`, which chooses on the validation classes.
+The two differ in the form of the memory, which the search chooses. K = 4 is the code's; an equal
+number of updates at every batch size and an equal search of both arms are this study's. The
+learning rate and margin of each arm, and what neither states for our backbone and data, come from
+:mod:`xbmlib.study.search_protocol`, which chooses on the validation classes.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ LOSS_FIELDS: dict[str, dict[str, Any]] = {"triplet": {"reduction": "mean"}}
 # that of the search.
 START, START_SHARE = 1000, 1 / 6
 RATIOS = (0.0, 1.0)
+# Updates from one evaluation of a run to the next.
+EVALUATED_EVERY = 2000
 # What Section 3.3 and Algorithm 1 leave to an implementation, or state and the released code does
 # otherwise: how the memory starts, and which losses are minimised.
 FORMS: dict[str, dict[str, Any]] = {
@@ -144,7 +147,7 @@ def experiment(
     data: str | None = None,
     **fixed: Any,
 ) -> Experiment:
-    """A run by the protocol, or by the profile's setting.
+    """A run by the protocol, evaluated while it trains; or by the profile's setting.
 
     Args:
         profile: size of the run; its ``updates`` are made at every batch size.
@@ -167,4 +170,5 @@ def experiment(
         )
     arm = Arm(data, loss, batch, ratio)
     fields = arm.fields(profile.updates, settings(arm))
+    fields["evaluations"] = max(1, profile.updates // EVALUATED_EVERY)
     return Experiment(**fields | {"split": profile.split, "seed": seed} | fixed)

@@ -7,6 +7,7 @@ import re
 import pandas as pd
 
 from xbmlib.paper import claims
+from xbmlib.paper.arms import loss_name
 from xbmlib.study.claims_page import badge, cell
 from xbmlib.study.figures.diagnosis import HEALTHY_FROM, HURT_BELOW
 from xbmlib.study.protocol import AS_PRINTED, finished
@@ -15,8 +16,8 @@ from xbmlib.study.verdict import MARKS, counted
 
 # The claims that the README shows, by name, and what each says.
 HEADLINES = {
-    claims.GAINS_AT_BATCH_16: "a gain of over 20 points at batch 16, in the mean over R_M",
-    claims.CONTRASTIVE_GAINS: "a gain of 12 to 22.5 points with the contrastive loss at batch 64",
+    claims.GAINS_AT_BATCH_16: "a gain at batch 16, in the mean over R_M, of over 20 points",
+    claims.CONTRASTIVE_GAINS: "a gain at batch 64 with the contrastive loss, of 12 to 22.5 points",
     claims.EVERY_LOSS_GAINS: "a gain with each of three losses on each of three data sets",
     claims.BATCH_16_BEATS_256: "batch 16 with memory above batch 256 with no memory",
     claims.BATCH_MATTERS_LITTLE: "a small effect of the batch size with memory",
@@ -27,7 +28,7 @@ HEADLINES = {
 # How the conclusion speaks of each outcome.
 _SAID: dict[Outcome, str] = {
     "agrees": "as in the paper",
-    "partly": "in part",
+    "partly": "in part: the direction, not the size",
     "disagrees": "not as in the paper",
     "undecided": "undecided",
     "not testable here": "not testable with these runs",
@@ -99,16 +100,18 @@ def calibration(runs: pd.DataFrame) -> str:
 
 
 def protocol(trials: pd.DataFrame) -> str:
-    """The best trial of each arm under the paper's protocol, where both have equally many.
+    """The best trial of each arm under the protocol, where both have equally many.
 
     Beside it stands the form of the memory that the paper prints (Section 3.3, Algorithm 1).
 
     Args:
         trials: results/search_protocol.csv.
     """
-    lines = ["| batch, data | trials of each arm | no memory | R_M = 1 | R_M = 1 as printed |"]
+    lines = [
+        "| loss, batch, data | trials of each arm | no memory | R_M = 1 | R_M = 1 as printed |"
+    ]
     lines.append("|---|---|---|---|---|")
-    for (batch, data), group in trials.groupby(["batch", "data"], sort=False):
+    for (loss, batch, data), group in trials.groupby(["loss", "batch", "data"], sort=False):
         arms = [group[group["ratio"] == ratio] for ratio in (0, 1)]
         if 1 < len(arms[0]) == len(arms[1]):
             best = [arm.loc[arm["MAP@R"].idxmax()] for arm in arms]
@@ -119,7 +122,9 @@ def protocol(trials: pd.DataFrame) -> str:
                      for row in (*best, *printed.to_dict("records"))]  # fmt: skip
             cells += ["not tried"] * (3 - len(cells))
             count = f"{len(arms[0])}"
-            if not finished(group["loss"].iloc[0], batch, data):
+            if not finished(loss, batch, data):
                 count += ", of a search that has not finished"
-            lines.append(f"| {batch}, `{data}` | {count} | {' | '.join(cells)} |")
+            lines.append(
+                f"| {loss_name(loss)}, {batch}, `{data}` | {count} | {' | '.join(cells)} |"
+            )
     return "\n".join(lines)

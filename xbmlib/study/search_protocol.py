@@ -1,4 +1,4 @@
-"""Search for the settings of each arm under the paper's protocol.
+"""Search for the settings of each arm under the protocol.
 
     python -m xbmlib.study.search_protocol
 

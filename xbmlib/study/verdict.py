@@ -139,6 +139,8 @@ def judged(
     )
     if rule.kind == "throughout" and brief:
         brief = f"at the least favourable point: {brief}"
+        if own := {bar.limit for bar in rule.bars if bar.source.startswith(THIS_STUDY)}:
+            brief += f"; {THIS_STUDY}: {', '.join(sorted(own))}"
     fall, gain = _beside(arms or {}, names)
     return Verdict(
         claim=claim.quoted,

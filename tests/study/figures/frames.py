@@ -30,6 +30,8 @@ def table_1(gain=0.0):
                         "data": data,
                         "loss": loss,
                         "arm": arm,
+                        "updates": 12_000,
+                        "K": 4,
                         "seed": s,
                         "ratio": 0.0 if arm == "no memory" else 0.1,
                         "measure": "R@1",

@@ -75,9 +75,9 @@ def test_an_equal_number_of_images_judges_no_batch_size():
     }
     assert {v.seeds for v in found} == {len(SEEDS)}
     assert found[2].ours == (
-        "not judged at an equal number of training images, where contrastive on hanzi, memory "
-        "(R_M = 1): R@1 78.4 at batch 16, 81.4 at batch 256; contrastive on hanzi, no memory: R@1 "
-        "46.7 at batch 16, 71.8 at batch 256"
+        "not judged at an equal number of training images, where a larger batch makes fewer "
+        "updates: contrastive on hanzi, memory (R_M = 1): R@1 78.4 at batch 16, 81.4 at batch 256; "
+        "contrastive on hanzi, no memory: R@1 46.7 at batch 16, 71.8 at batch 256"
     )
 
 

@@ -62,7 +62,7 @@ def test_like_with_like_in_one_panel(kind):
     assert (drawn["paper, no memory"], drawn["paper, memory"]) == (none, memory)
     assert drawn["best published"] == best
     assert drawn["ours, no memory"] == pytest.approx(none + 0.1)
-    assert drawn["ours, memory"] == pytest.approx(memory + 0.11)
+    assert drawn["ours, memory ($R_M$ = 10%)"] == pytest.approx(memory + 0.11)
     gain = f"{memory - none:+.1f}"
     assert [text.get_text() for text in ax.texts] == [gain, gain]
     # Everything drawn is in the exported frame.

@@ -126,7 +126,8 @@ def verdicts(data: pd.DataFrame, parameters: Parameters) -> list[Verdict]:
             return {"values": values, "detail": detail}
         return {
             "values": {},
-            "detail": f"not judged {profile.equal}, where {detail}",
+            "detail": f"not judged {profile.equal}, where a larger batch makes fewer updates: "
+            f"{detail}",
             "seeds": data["seed"].nunique(),
         }
 

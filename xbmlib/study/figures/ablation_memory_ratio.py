@@ -11,6 +11,7 @@ from xbmlib import datasets, paper
 from xbmlib.paper import claims
 from xbmlib.paper.arms import NO_MEMORY, arm, percent
 from xbmlib.study.comparison import Quantity, at, standing
+from xbmlib.study.history import history
 from xbmlib.study.notebook import StudyParameters
 from xbmlib.study.parallel import run_all
 from xbmlib.study.profiles import Profile
@@ -23,8 +24,6 @@ from xbmlib.training.store import Run, RunStore
 BATCH = 16
 # Batch size of Table 2, whose R_M stand in the figure too.
 SOP_BATCH = 64
-# Updates from one evaluation of a run to the next.
-EVALUATED_EVERY = 2000
 # Fig. 7 shows the images that runs of these R_M retrieve, for as many queries.
 RETRIEVING, SAMPLED = (0.0, 1.0), 2000
 # The R_M of the paper's example, and the one that the claim of saturation calls moderate.
@@ -42,9 +41,6 @@ class Parameters(StudyParameters):
 def point(profile: Profile, data: str, ratio: float, seed: int) -> Experiment:
     """The run of one point; those of Fig. 7 store the images that they retrieve."""
     found = experiment(profile, BATCH, seed=seed, ratio=ratio, data=data)
-    if profile.setting is None:
-        # A setting of the paper's scale has a number of its own.
-        found = found.replace(evaluations=max(1, profile.updates // EVALUATED_EVERY))
     return found.replace(neighbours=SAMPLED) if ratio in RETRIEVING else found
 
 
@@ -68,8 +64,10 @@ def frame(parameters: Parameters, store: RunStore | None = None) -> pd.DataFrame
     """
     runs = run_all(experiments(parameters), store)
     runs += _stored(parameters, store or RunStore(), {run.id for run in runs})
+    place = parameters.size.data.index
     rows = [_row(run) for run in {run.id: run for run in runs}.values()]
-    return pd.DataFrame(rows).sort_values(["data", "batch", "ratio", "seed"], ignore_index=True)
+    rows.sort(key=lambda row: (place(str(row["data"])), row["ratio"], row["seed"]))
+    return pd.DataFrame(rows)
 
 
 def _stored(parameters: Parameters, store: RunStore, have: set[str]) -> list[Run]:
@@ -104,24 +102,10 @@ def _row(run: Run) -> dict[str, float | str]:
 
 
 def training(parameters: Parameters, store: RunStore | None = None) -> pd.DataFrame:
-    """Recall while training with no memory and with the largest R_M that is asked for.
-
-    Returns:
-        One row per evaluation: data, arm, ratio, updates, seed, R@1 and MAP@R in percent, run.
-    """
+    """Recall while training with no memory and with the largest R_M that is asked for."""
     found = experiments(parameters)
     shown = {0.0, max(e.ratio for e in found)}
-    runs = run_all([e for e in found if e.ratio in shown], store)
-    return pd.DataFrame(
-        [
-            {"data": run.experiment.data, "arm": arm(run.experiment.ratio),
-             "ratio": run.experiment.ratio, "updates": round(at["step"]),
-             "seed": run.experiment.seed, "R@1": 100 * at["R@1"], "MAP@R": 100 * at["MAP@R"],
-             "run": run.id}
-            for run in runs
-            for at in run.history
-        ]
-    )  # fmt: skip
+    return history(run_all([e for e in found if e.ratio in shown], store))
 
 
 def counted(data: pd.DataFrame, parameters: Parameters) -> pd.DataFrame:

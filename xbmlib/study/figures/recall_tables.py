@@ -226,7 +226,7 @@ def verdicts(data: pd.DataFrame, parameters: RecallParameters) -> list[Verdict]:
             rule=f"the gain on every net: {BY_TEST}",
             outcome=clear(*gains.values()),
             data=f"{parameters.size.name_data(parameters.data)}, batch "
-            f"{losses_with_memory.BATCH}, {'' if real else 'R_M as searched, '}"
+            f"{losses_with_memory.BATCH}, {'' if real else 'R_M = 1, '}"
             f"profile {parameters.profile}",
             seeds=data["seed"].nunique(),
         )

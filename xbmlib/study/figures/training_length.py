@@ -3,9 +3,10 @@
 At an equal number of training images, R@1 with some losses at batch 64 falls with the memory on
 some data sets while it rises at batch 16 (Table 1), with no memory it does not rise with the batch
 size (Fig. 1), and with shuffled batches it stays behind that with PK batches (Fig. 6). A larger
-batch makes fewer updates there. This study separates the two: by longer training, by each loss at
-batch 16, by an equal number of updates at every batch size, and by longer training with shuffled
-batches.
+batch makes fewer updates there. This study separates the two: by each loss at batch 16, by an equal
+number of updates at every batch size, and by longer training with shuffled batches. Ahead of that,
+it trains the contrastive loss by the protocol for half its number of updates, as many as a trial of
+the search makes.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ import pandas as pd
 
 from xbmlib import paper
 from xbmlib.paper.arms import MEMORY, NO_MEMORY, arm, loss_name, side
+from xbmlib.study import profiles, protocol
 from xbmlib.study.comparison import Quantity, standing
-from xbmlib.study.figures import losses_with_memory
+from xbmlib.study.figures.losses_with_memory import BATCH
 from xbmlib.study.notebook import StudyParameters
 from xbmlib.study.parallel import run_all
 from xbmlib.study.profiles import LOSSES, Profile
@@ -29,9 +31,9 @@ from xbmlib.training.store import RunStore
 
 # The profile that has every part; the others have one length only, from which nothing follows.
 COMPLETE = "full"
-# Multiples of the profile's images, and the data set (its place among the profile's) on which R@1
-# falls most with the memory.
-LENGTHS, PLACE = (0.5, 1.0, 2.0, 4.0), 1
+# Multiples of the protocol's updates, and the data set (its place among the profile's) on which R@1
+# is farthest from 100%.
+LENGTHS, PLACE = (0.5, 1.0), 1
 # The batch size to compare with that of Table 1.
 SMALL = 16
 # The number of updates and the batch sizes of the part at an equal number of updates.
@@ -52,20 +54,20 @@ class Parameters(StudyParameters):
 def cases(profile: Profile) -> list[Case]:
     """Every case as part, data, loss, sampler, batch, length and memory (whether it has one).
 
-    Parts: "length", longer training; "batch", each loss at the small and at the large batch at an
-    equal number of images, the losses of LONG also at an equal number of updates; "updates",
-    ``UPDATES`` updates at every batch size; "shuffled", shuffled batches with memory at the sizes
-    of "batch".
+    Parts: "length", the protocol at several lengths; "batch", each loss at the small and at the
+    large batch at an equal number of images, the losses of LONG also at an equal number of updates;
+    "updates", ``UPDATES`` updates at every batch size; "shuffled", shuffled batches with memory at
+    the sizes of "batch".
     """
     complete = profile.name == COMPLETE
     base: Case = {"data": profile.first, "loss": LOSS, "sampler": "pk"}
-    base |= {"batch": losses_with_memory.BATCH, "length": 1}
+    base |= {"batch": BATCH, "length": 1}
     longer: list[Case] = [
         {"part": "length", "data": profile.data[PLACE], "length": length}
         for length in (LENGTHS if complete else (1,))
     ]
     images: list[Case] = [{"batch": SMALL}, {}]
-    sizes = [*images, {"length": losses_with_memory.BATCH / SMALL}]
+    sizes = [*images, {"length": BATCH / SMALL}]
     batches = [size | {"part": "batch", "loss": loss} for loss in LOSSES for size in images]
     batches += [sizes[-1] | {"part": "batch", "loss": loss} for loss in LONG]
     shuffled = [size | {"part": "shuffled", "sampler": "shuffle"} for size in sizes]
@@ -86,23 +88,36 @@ def _listed(parameters: Parameters) -> list[Case]:
 
 
 def experiments(parameters: Parameters) -> list[Experiment]:
-    """Every case, with the settings that the search of its arm found."""
-    size = parameters.size
-    return [
-        losses_with_memory.case(
-            replace(size, images=round(row["length"] * size.images)),
-            **{name: value for name, value in row.items() if name not in ("part", "length")},
-        )
-        for row in _listed(parameters)
-    ]
+    """Every case: "length" by the protocol, the others by the search at an equal number of images.
+
+    Both arms of a case have the settings that the search of the arm found.
+    """
+    return [_experiment(parameters.size, row) for row in _listed(parameters)]
+
+
+def _experiment(size: Profile, row: Case) -> Experiment:
+    memory, shared = row["memory"], {"seed": row["seed"], "data": row["data"]}
+    if row["part"] == "length":
+        size = replace(size, updates=round(row["length"] * size.updates))
+        ratio = float(memory)
+        return protocol.experiment(size, row["batch"], ratio=ratio, loss=row["loss"], **shared)
+    return profiles.experiment(
+        replace(size, images=round(row["length"] * size.images)),
+        row["batch"],
+        ratio=None if memory else 0.0,
+        space=LOSSES[row["loss"]],
+        sampler=row["sampler"],
+        **shared,
+    )
 
 
 def frame(parameters: Parameters, store: RunStore | None = None) -> pd.DataFrame:
     """Run or load every case.
 
     Returns:
-        One row per run: data, loss, sampler, batch, length (a multiple of the profile's images),
-        part, arm ("no memory" or such as "memory (R_M = 0.1)"), seed, updates, R@1 (percent), run.
+        One row per run: data, loss, sampler, batch, length (a multiple of the profile's images, of
+        its updates where part is "length"), part, arm ("no memory" or such as "memory
+        (R_M = 0.1)"), seed, updates, R@1 (percent), run.
     """
     runs = run_all(experiments(parameters), store)
     return pd.DataFrame(
@@ -162,7 +177,7 @@ def comparison(data: pd.DataFrame, parameters: Parameters) -> list[Quantity]:
                 f"{standing(size, name)}, {loss_name(loss)}, batch {batch}",
                 f"gain after {updates:,} updates, points",
                 r1[MEMORY] - r1[NO_MEMORY],
-                round(after - before, 1) if batch == losses_with_memory.BATCH else None,
+                round(after - before, 1) if batch == BATCH else None,
             )
         )
     gap = behind(data)
@@ -189,7 +204,7 @@ def closing(data: pd.DataFrame, parameters: Parameters) -> str:
     lengths = gain.index.unique("updates")
     moves = listed([f"{change(gain[n])} after {n:,} updates" for n in lengths])
     text = (
-        f"On {size.printed(size.data[PLACE])} at batch {losses_with_memory.BATCH}, R@1 with the "
+        f"On {size.printed(size.data[PLACE])} at batch {BATCH}, R@1 with the "
         f"contrastive loss {moves}, from {NO_MEMORY} to memory."
     )
     if len(lengths) == 1:
@@ -203,10 +218,9 @@ def closing(data: pd.DataFrame, parameters: Parameters) -> str:
     )
     gap = behind(data)
     few, many = gap.index.unique("updates").min(), gap.index.unique("updates").max()
-    batch = losses_with_memory.BATCH
     return (
         f"{text} From the shortest to the longest the gain {growth}{why}. R@1 with shuffled "
-        f"batches is {gap[batch, few].mean():.1f} points behind that with PK batches after {few:,} "
-        f"updates of batch {batch} and {gap[batch, many].mean():.1f} after {many:,}: positives of "
+        f"batches is {gap[BATCH, few].mean():.1f} points behind that with PK batches after {few:,} "
+        f"updates of batch {BATCH} and {gap[BATCH, many].mean():.1f} after {many:,}: positives of "
         "shuffled batches come from the memory, which has to fill first."
     )
