@@ -1,7 +1,17 @@
 """Tests of the verdicts on Table 1, on frames made by hand."""
 
+import pytest
+
 from tests.study.figures.frames import table_1
-from xbmlib.study.figures import losses_with_memory, losses_with_memory_claims, retrievals
+from xbmlib import paper
+from xbmlib.plots import losses_with_memory as plot
+from xbmlib.plots.style import style
+from xbmlib.study.figures import (
+    losses_with_memory,
+    losses_with_memory_claims,
+    retrievals,
+    training_length,
+)
 from xbmlib.study.profiles import DATA
 
 
@@ -69,3 +79,38 @@ def test_the_contrastive_loss_follows_the_protocol():
     assert {e.ratio for e in arms} == {0.0, 1.0} and {e.evaluations for e in arms} == {6}
     assert {e.start for e in arms} == {1000}
     assert len(arms) == 3 * 2 * 3
+
+
+def test_the_figure_has_both_measures_and_hollow_marks_for_shorter_runs():
+    """Oracle: the hand-made frame: its gain in R@1, and half of it in MAP@R; marks by length."""
+    data = table_1()
+    shorter = data["updates"].mask(data["loss"] != "contrastive", 1000)
+    with style():
+        axes = plot.recall_by_loss(data.assign(updates=shorter)).axes
+    for place, name in enumerate(paper.SETS):
+        measure = paper.first_measure(name)
+        arms = [paper.LOSSES[name, "contrastive", arm][measure] for arm in ("no memory", "memory")]
+        gain = arms[1] - arms[0] + 0.01
+        for ax, wanted in ((axes[place], gain), (axes[3 + place], gain / 2)):
+            marks = {str(c.get_label()): c.lines[0] for c in ax.containers}
+            long, short = (marks[f"ours, memory, {n} updates"] for n in ("12,000", "1,000"))
+            assert list(long.get_ydata()) == pytest.approx([wanted])
+            assert long.get_mfc() != "white" == short.get_mfc() and len(short.get_ydata()) == 2
+
+
+@pytest.mark.parametrize("profile", ["quick", "full", "released"])
+def test_the_length_of_table_1_is_its_own_run(profile, tmp_path, monkeypatch):
+    """Oracle: Table 1's experiments hold those of ``training_length`` at length 1."""
+    monkeypatch.setenv("XBM_DATA", str(tmp_path))
+    table = losses_with_memory.experiments(losses_with_memory.Parameters(profile=profile))
+    parameters = training_length.Parameters(profile=profile)
+    cases = training_length.cases(parameters.size)
+    runs = training_length.experiments(parameters)
+    seeds = len(parameters.seed_range)
+    own = [
+        e
+        for i, case in enumerate(cases)
+        for e in runs[i * seeds : (i + 1) * seeds]
+        if (case["part"], case["length"]) == ("length", 1)
+    ]
+    assert len(own) == 2 * seeds and all(e in table for e in own)

@@ -52,7 +52,7 @@ def verdicts(data: pd.DataFrame, parameters: Parameters) -> list[Verdict]:
         return {"names": profile.stands_for, "data": "; ".join([where, *shown])}
 
     contrastive = {name: pair for (name, loss), pair in pairs.items() if loss == "contrastive"}
-    uneven = "" if even else "not judged at different numbers of updates"
+    uneven = "" if even or ms not in updates else "not judged at different numbers of updates"
     without = above((ms, NO_MEMORY), ("contrastive", NO_MEMORY))
     less = {
         name: gains[name, "contrastive"] - gains[name, ms]

@@ -18,9 +18,9 @@ import pandas as pd
 
 from xbmlib import paper
 from xbmlib.paper.arms import MEMORY, NO_MEMORY, arm, loss_name, side
-from xbmlib.study import profiles, protocol
+from xbmlib.study import profiles
 from xbmlib.study.comparison import Quantity, standing
-from xbmlib.study.figures.losses_with_memory import BATCH
+from xbmlib.study.figures.losses_with_memory import BATCH, case
 from xbmlib.study.notebook import StudyParameters
 from xbmlib.study.parallel import run_all
 from xbmlib.study.profiles import LOSSES, Profile
@@ -96,18 +96,17 @@ def experiments(parameters: Parameters) -> list[Experiment]:
 
 
 def _experiment(size: Profile, row: Case) -> Experiment:
-    memory, shared = row["memory"], {"seed": row["seed"], "data": row["data"]}
     if row["part"] == "length":
         size = replace(size, updates=round(row["length"] * size.updates))
-        ratio = float(memory)
-        return protocol.experiment(size, row["batch"], ratio=ratio, loss=row["loss"], **shared)
+        return case(size, row["data"], row["loss"], row["memory"], row["seed"])
     return profiles.experiment(
         replace(size, images=round(row["length"] * size.images)),
         row["batch"],
-        ratio=None if memory else 0.0,
+        seed=row["seed"],
+        ratio=None if row["memory"] else 0.0,
         space=LOSSES[row["loss"]],
+        data=row["data"],
         sampler=row["sampler"],
-        **shared,
     )
 
 
@@ -211,8 +210,7 @@ def closing(data: pd.DataFrame, parameters: Parameters) -> str:
         return f"{text} One length says nothing of what a longer training changes."
     growth = change(gain[lengths[-1]] - gain[lengths[0]])
     why = (
-        ": a short run, whose entries are old against how fast its embeddings move, understates "
-        "what a memory gains in a long one"
+        ": a short run understates here what the memory gains in a long one"
         if growth.startswith("rises")
         else ""
     )

@@ -57,7 +57,7 @@ def _indexed(part: pd.DataFrame) -> pd.Series:
 
 
 def _longer(part: pd.DataFrame, common: Any) -> list[Verdict]:
-    """The gain against the length of training, and what twice the protocol's length changes."""
+    """The gain against the length of training, and what the second half of its updates changes."""
     r1 = part.set_index(["side", "updates", "seed"])["R@1"].sort_index()
     gain = r1[MEMORY] - r1[NO_MEMORY]
     lengths = sorted(part["updates"].unique())
@@ -80,8 +80,8 @@ def _longer(part: pd.DataFrame, common: Any) -> list[Verdict]:
             **common,
         ),
         Verdict(
-            claim="Training for twice as long changes the gain of the memory by less than "
-            f"{SETTLED:g} point (not claimed).",
+            claim="From half of the protocol's updates to all of them, the gain of the memory "
+            f"changes by less than {SETTLED:g} point (not claimed).",
             paper="no value stated",
             ours=f"{mean_spread(twice)} points from {lengths[-2]:,} to {lengths[-1]:,} updates"
             if several
