@@ -33,6 +33,7 @@ def test_the_gain_against_the_number_of_updates(gains, outcomes):
     data = trained("length", {("contrastive", 64, n): gain for n, gain in gains.items()})
     found = training_length_claims.verdicts(data, training_length.Parameters(profile="full"))
     assert [v.outcome for v in found] == outcomes and "500 updates" in found[0].ours
+    assert all("batch 64, R_M = 0.1, profile full" in v.data for v in found)
 
 
 @pytest.mark.parametrize(

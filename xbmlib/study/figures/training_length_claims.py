@@ -34,8 +34,11 @@ def verdicts(data: pd.DataFrame, parameters: Parameters) -> list[Verdict]:
     seeds: Any = {"seeds": data["seed"].nunique()}
     where = f"R_M as searched, {size.name_data(size.first)}, {profile}"
     first = seeds | {"data": f"{LOSS}, {where}"}
-    length = f"{size.name_data(size.data[PLACE])}, batch {BATCH}, R_M = 1, {profile}"
-    found = _longer(rows_of(data, "length"), seeds | {"data": f"{LOSS}, {length}"})
+    longer = rows_of(data, "length")
+    (memory,) = set(longer["arm"]) - {NO_MEMORY}
+    ratio = memory.removeprefix(f"{MEMORY} (").removesuffix(")")
+    length = f"{size.name_data(size.data[PLACE])}, batch {BATCH}, {ratio}, {profile}"
+    found = _longer(longer, seeds | {"data": f"{LOSS}, {length}"})
     if len(part := rows_of(data, "batch")):
         at = _indexed(part)
         every_loss = seeds | {"data": where}
