@@ -160,11 +160,11 @@ class Jupyter:
         body = {"path": path, "name": "", "type": "notebook", "kernel": {"name": "python3"}}
         return self.get("api/sessions", body)["kernel"]["id"]
 
-    def sources(self, path):
+    def sources(self, path, profile="smoke"):
         """The code of a notebook, its profile edited as a reader does."""
         cells = self.get(f"api/contents/{path}")["content"]["cells"]
         first, *rest = [c["source"] for c in cells if c["cell_type"] == "code"]
-        return [first.replace('"full"', '"smoke"'), *rest]
+        return [first.replace('"full"', f'"{profile}"'), *rest]
 
     def connect(self, kernel):
         """A web socket to a kernel."""
@@ -229,9 +229,11 @@ def read(socket):
     return json.loads(text) | {"buffers": buffers}
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def jupyter(root):
-    """A running server, stopped after the test."""
+    """A running server, stopped after the last test; the runs of profile full are there too."""
+    for run in (ROOT / "results" / "runs").iterdir():
+        (root / "results" / "runs" / run.name).symlink_to(run)
     server = Jupyter(root)
     yield server
     server.process.terminate()
@@ -254,10 +256,21 @@ def test_in_a_real_jupyterlab_server(jupyter, root):
     assert "Verdicts on the paper's claims" in said
 
 
-def test_a_menu_in_a_real_jupyterlab_server(jupyter):
+@pytest.mark.parametrize(
+    ("name", "menu", "profile"),
+    [
+        ("ablation_memory_ratio", "R_M", "smoke"),
+        ("drift_curves", "Δt", "smoke"),
+        ("scaling", "GPUs", None),
+        # At other profiles none of its menus has a second choice.
+        ("training_length", "length", "full"),
+    ],
+)
+def test_a_menu_in_a_real_jupyterlab_server(name, menu, profile, jupyter, root):
     """Oracle: the widget's protocol: another choice of a menu comes back as another PNG."""
-    path = "notebooks/ablation_memory_ratio.ipynb"
-    kernel, sources = jupyter.session(path), jupyter.sources(path)
+    path = f"notebooks/{name}.ipynb"
+    stored = len(list((root / "results" / "runs").iterdir()))
+    kernel, sources = jupyter.session(path), jupyter.sources(path, profile)
     until = next(i for i, source in enumerate(sources) if "widgets.explore(" in source)
     messages = jupyter.execute(kernel, sources[: until + 1])[-1]
     (shown,) = [m["content"]["data"] for m in messages if "data" in m["content"] and
@@ -265,10 +278,10 @@ def test_a_menu_in_a_real_jupyterlab_server(jupyter):
     models = [m["content"] for m in messages if m["header"]["msg_type"] == "comm_open"]
     states = {m["comm_id"]: m["data"]["state"] for m in models}
     (image,) = [id for id, state in states.items() if state["_model_name"] == "ImageModel"]
-    (menu,) = [id for id, state in states.items() if state.get("description") == "R_M"]
+    (chosen,) = [id for id, state in states.items() if state.get("description") == menu]
     socket = jupyter.connect(kernel)
     update = {"method": "update", "state": {"index": 1}, "buffer_paths": []}
-    send(socket, "comm_msg", {"comm_id": menu, "data": update})
+    send(socket, "comm_msg", {"comm_id": chosen, "data": update})
     while True:
         message = read(socket)
         if message["content"].get("comm_id") == image and message.get("buffers"):
@@ -277,3 +290,4 @@ def test_a_menu_in_a_real_jupyterlab_server(jupyter):
     (png,) = message["buffers"]
     assert message["content"]["data"]["buffer_paths"] == [["value"]]
     assert png.startswith(b"\x89PNG") and png != base64.b64decode(shown["image/png"])
+    assert len(list((root / "results" / "runs").iterdir())) == stored

@@ -8,6 +8,8 @@ from io import BytesIO
 from typing import Any
 
 import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -47,6 +49,33 @@ def explore(draw: Callable[..., Axes | Figure], menus: Mapping[str, Sequence[Any
     # The image beside the widget is for pages that have no widgets.
     image = base64.b64encode(shown.value).decode()
     display(box._repr_mimebundle_() | {"image/png": image}, raw=True)
+
+
+def explore_rows(
+    draw: Callable[[pd.DataFrame], Axes | Figure],
+    data: pd.DataFrame,
+    columns: Mapping[str, str],
+    every: Sequence[str] = (),
+) -> None:
+    """:func:`explore` for the rows of a frame that have one value in each of some columns.
+
+    Args:
+        draw: takes the rows, of which there may be none, and returns what it plots.
+        data: the frame.
+        columns: name of each menu to the column whose values it offers.
+        every: the columns of which the menu offers all values together too, and first.
+    """
+    menus = {}
+    for name, column in columns.items():
+        values = [(str(value), [value]) for value in data[column].unique()]
+        everything = [("all", data[column].unique().tolist())] if column in every else []
+        menus[name] = everything + values
+
+    def chosen(*values: list[Any]) -> Axes | Figure:
+        parts = zip(columns.values(), values, strict=True)
+        return draw(data[np.logical_and.reduce([data[name].isin(part) for name, part in parts])])
+
+    explore(chosen, menus)
 
 
 def _png(draw: Callable[..., Axes | Figure], values: Sequence[Any]) -> tuple[bytes, float]:
