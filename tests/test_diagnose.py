@@ -159,6 +159,22 @@ def test_a_resumed_diagnosis_goes_on():
     assert steps(third, [0.99] * 6) == []
 
 
+@pytest.mark.parametrize(
+    "fault", [{"alike": None}, {"steps": "x"}, {"steps": -1}, {"warned": ...}, None]
+)
+def test_a_refused_state_changes_nothing(fault):
+    """Oracle: the state before; ``...`` stands for a key that is missing."""
+    diagnosis, other = Diagnosis(1, patience=4), Diagnosis(1, patience=4)
+    steps(diagnosis, [0.99] * 2)
+    steps(other, [0.99] * 6)
+    before = diagnosis.state_dict()
+    state = other.state_dict() | (fault or {})
+    state = {name: value for name, value in state.items() if value is not ...}
+    with pytest.raises(ValueError, match=r"give"):
+        diagnosis.load_state_dict(state if fault else None)
+    assert diagnosis.state_dict() == before
+
+
 def test_nothing_is_measured_between_checks_or_of_an_empty_memory():
     """Oracle: by hand."""
     diagnosis, memory = Diagnosis(2), CrossBatchMemory(4, 2)

@@ -106,6 +106,16 @@ def test_seeded_and_resumable(make):
     assert list(rest) == whole[11:]
 
 
+@pytest.mark.parametrize("make", [
+    lambda **kw: PKSampler(torch.arange(30) % 7, 3, 2, **kw),
+    lambda **kw: ShuffleSampler(32, 6, **kw),
+])  # fmt: skip
+def test_long_seeds_differ(make):
+    """Oracle: the generator takes 32 bits; a seed of torch has 64, and those above count too."""
+    seeds = [0, 1, 2**32, 2**32 + 1, 2**33, 2**64, -1, 2**32 - 1, -(2**32)]
+    assert len({str(make(steps=25, seed=seed).batch(3)) for seed in seeds}) == len(seeds)
+
+
 def test_data_loader_takes_it_without_a_warning():
     """Oracle: the indices themselves, with warnings as errors."""
     with warnings.catch_warnings():

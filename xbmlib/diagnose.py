@@ -256,10 +256,21 @@ class Diagnosis:
         return {"steps": self.steps, "warned": self.warned, "alike": list(self._alike)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Resume from :meth:`state_dict`."""
-        self.steps, self.warned = int(state["steps"]), bool(state["warned"])
+        """Resume from :meth:`state_dict`.
+
+        Raises:
+            ValueError: another state, which changes nothing.
+        """
+        try:
+            steps, warned = whole_number("steps", state["steps"], 0), bool(state["warned"])
+            alike = [bool(value) for value in state["alike"]]
+        except (KeyError, TypeError) as error:
+            raise ValueError(
+                f"a state of {type(state).__name__} ({error!r}): give that of a Diagnosis"
+            ) from None
+        self.steps, self.warned = steps, warned
         self._alike.clear()
-        self._alike.extend(state["alike"])
+        self._alike.extend(alike)
 
 
 def _message(found: Health, steps: int) -> str:

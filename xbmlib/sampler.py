@@ -5,6 +5,7 @@ The batch of a step is a pure function of (seed, step), so that a run resumes at
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Iterator
 
@@ -58,10 +59,12 @@ class StepSampler(Sampler[list[int]]):
 
     def _generator(self, *stream: int) -> torch.Generator:
         """A generator for one stream of this seed, independent of the others."""
+        # The CPU's generator uses only the low 32 bits of its seed: other seeds are hashed into
+        # these, and an odd multiplier keeps the streams apart in them.
         state = self.seed
+        if not 0 <= state < 1 << 32:
+            state = int.from_bytes(hashlib.sha256(str(state).encode()).digest()[:8])
         for number in stream:
-            # The CPU's generator uses only the low 32 bits of its seed: an odd multiplier keeps the
-            # streams apart in those.
             state = (state * 6364136223846793005 + int(number) + 1442695040888963407) % (1 << 63)
         return torch.Generator().manual_seed(state)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import hashlib
 import json
 import os
 import shutil
@@ -151,3 +152,13 @@ def write_json(path: Path, value: Any) -> None:
 def write_csv(path: Path, frame: pd.DataFrame) -> None:
     """Write a frame as CSV of six significant digits, whole or not at all."""
     write_atomically(path, lambda p: frame.to_csv(p, index=False, float_format="%.6g"))
+
+
+def content_digest(record: dict[str, Any], *context: str) -> str:
+    """SHA-256 of a record of JSON's types: white space and the order of names do not count.
+
+    Args:
+        record: the content.
+        context: what it belongs to.
+    """
+    return hashlib.sha256(json.dumps([record, *context], sort_keys=True).encode()).hexdigest()

@@ -296,6 +296,21 @@ def test_a_damaged_manifest_is_one_line(base, text):
     assert len(str(caught.value).splitlines()) == 1
 
 
+@pytest.mark.parametrize("line", ['"per_shard": 5', '"bytes": [', '"fingerprint": "'])
+def test_one_changed_digit_of_a_manifest_is_seen(base, line):
+    """Oracle: the file: with another number of images to a shard, they would change labels."""
+    manifest = pack("sop", "original", base, base, per_shard=5, workers=0) / "manifest.json"
+    assert datasets.load("sop", view="paper").train
+    before = manifest.read_text()
+    # The last digit of the line, or the first after it.
+    at = next(i for i in range(before.index(line) + len(line) - 1, len(before))
+              if before[i].isdigit())  # fmt: skip
+    digit = str((int(before[at]) + 9) % 10)
+    manifest.write_text(f"{before[:at]}{digit}{before[at + 1 :]}")
+    with pytest.raises(DatasetError, match="manifest.json: damaged: not the content of its digest"):
+        datasets.load("sop", view="paper")
+
+
 def test_a_target_of_an_impossible_name(base, capsys):
     """Oracle: the file system's limit, 255 characters; one line, and a non-zero exit."""
     name = "a" * 300

@@ -2,9 +2,10 @@
 
 import pytest
 
-from xbmlib.study.estimate import announcement, estimate
+from xbmlib.study.estimate import announcement, estimate, rates
 from xbmlib.study.parallel import run_all
 from xbmlib.training.experiment import Experiment
+from xbmlib.training.run import run_experiment
 from xbmlib.training.store import RunStore
 
 SHORT = Experiment(split="validation", batch=8, k=2, dim=8, steps=2, evaluations=1)
@@ -44,3 +45,15 @@ def test_minutes(tmp_path):
         line.removeprefix("5 runs: 4 stored, 1 to train, about ").split()[0].replace(",", "")
     )
     assert found == pytest.approx(minutes, abs=1)
+
+
+def test_an_estimate_leaves_out_what_cannot_be_read(tmp_path):
+    """Oracle: the time of the whole run alone, beside a damaged one of another batch size."""
+    store = RunStore(tmp_path)
+    whole, damaged = (run_experiment(e, store) for e in (SHORT, SHORT.replace(batch=4)))
+    assert set(rates(store)) == {("compact", 8), ("compact", 4)}
+    for name in ("metrics.parquet", "config.json", "recall.json"):
+        (tmp_path / damaged.id / name).write_bytes(b"x")
+        assert rates(store) == {
+            ("compact", 8): pytest.approx(whole.provenance["seconds"] / SHORT.steps)
+        }

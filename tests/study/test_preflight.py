@@ -6,8 +6,8 @@ from collections import namedtuple
 import pytest
 
 from tests.datasets.trees import sop_tree
+from xbmlib.datasets import shared_memory
 from xbmlib.study import preflight
-from xbmlib.training import shared_memory
 from xbmlib.training.experiment import Experiment
 
 Usage = namedtuple("Usage", "total used free")

@@ -30,7 +30,22 @@ def made(**changed):
     return Retrieval("made", **(parts | changed))
 
 
+def of(pixels, labels):
+    """Images as a user may make them."""
+    return ImageSet(torch.zeros(*pixels, dtype=torch.uint8), torch.tensor(labels))
+
+
+SIX = [0, 0, 0, 1, 1, 1]
 FAULTS = [
+    ({"query": of((6, 1, 32, 32), [0.0, 0, 0, 1, 1, 1])}, {}, "queries: labels of torch.float32"),
+    ({"query": of((6, 1, 32, 32), [[i] for i in SIX])}, {}, r"queries: labels of shape \(6, 1\)"),
+    ({"query": of((5, 1, 32, 32), SIX)}, {}, "queries: 5 images and 6 labels"),
+    ({"train": of((7, 1, 32, 32), SIX)}, {}, "training images: 7 images and 6 labels"),
+    ({"gallery": of((6, 32, 32), [2, 3] * 3)}, {}, r"gallery: images of torch.uint8 .*\(6, 32, 32"),
+    ({"train": ImageSet(torch.zeros(6, 1, 32, 32), torch.tensor(SIX))}, {}, "of torch.float32"),
+    ({"query": of((6, 1, 28, 32), SIX)}, {}, "28×32 and 32×32 pixels"),
+    ({"lists": {"small": torch.tensor([0, 6])}}, {}, "list 'small': .* 1 of them outside 0 to 5"),
+    ({"lists": {"small": torch.tensor([0.0, 1])}}, {}, "list 'small': rows of torch.float32"),
     ({"lists": {"small": torch.tensor([0, 3])}}, {}, "list 'small': 2 images and no two of one"),
     ({"lists": {"small": torch.tensor([], dtype=torch.int64)}}, {}, "list 'small': 0 images"),
     ({"query": images([2, 3, 4])}, {}, "queries: 3 images and no two of one class"),
@@ -77,7 +92,9 @@ def test_refused_before_the_first_step(parts, fields, message, monkeypatch, tmp_
 
 def test_what_just_fits_is_trained(monkeypatch, tmp_path):
     """Oracle: the smallest sets that each protocol can measure; the run ends, with its R@1."""
-    least = made(query=images([2, 2, 3, 3, 4]), lists={"small": torch.tensor([0, 1])}, ks=(1,))
+    least = made(
+        query=images([2, 2, 3, 3, 4]), lists={"small": torch.tensor([0, 1])}, ks=(np.int64(1),)
+    )
     monkeypatch.setattr(datasets, "load", lambda *_: least)
     e = E.replace(neighbours=1, sampler="shuffle", batch=6)
     run = run_experiment(e, RunStore(tmp_path), checkpoint_steps=1)

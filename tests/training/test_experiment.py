@@ -58,7 +58,7 @@ BOUNDS = {
     "steps": (0, None),
     "lr": (0, None),
     "weight_decay": (-5e-324, None),
-    "seed": (-1, 2**64),
+    "seed": (-1, 2**32),
     "evaluations": (0, 2**20 + 1),
     "log_every": (0, None),
     "probes": (0, 2**20 + 1),

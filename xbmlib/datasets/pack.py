@@ -39,8 +39,15 @@ from xbmlib.datasets.packed import (
     shard_path,
 )
 from xbmlib.datasets.published import DISK
+from xbmlib.datasets.shared_memory import reading_processes
 from xbmlib.datasets.views import VIEWS
-from xbmlib.storage import StorageError, require_writable, write_atomically, write_json
+from xbmlib.storage import (
+    StorageError,
+    content_digest,
+    require_writable,
+    write_atomically,
+    write_json,
+)
 
 PER_SHARD = 1024
 SCHEMA = pa.schema([("path", pa.string()), ("label", pa.int64()), ("image", pa.large_binary())])
@@ -76,7 +83,8 @@ def _contents(
         _Contents(images, original),
         batch_size=None,
         sampler=rows,
-        num_workers=len(os.sched_getaffinity(0)) if workers is None else workers,
+        # Bytes come through pipes and take no shared memory, but its locks.
+        num_workers=reading_processes(0) if workers is None else workers,
         worker_init_fn=_follow_parent,
     ):
         if isinstance(content, DatasetError):
@@ -153,7 +161,7 @@ def pack(
                 _write(shard_path(into, i), images, shards[i], batch, fingerprint)
         sizes = [shard_path(into, i).stat().st_size for i in range(len(shards))]
         manifest = {"fingerprint": fingerprint, "per_shard": per_shard, "bytes": sizes}
-        write_json(into / MANIFEST, manifest)
+        write_json(into / MANIFEST, manifest | {"digest": content_digest(manifest)})
         # Whoever waits for it finds the pack made.
         lock.unlink(missing_ok=True)
     return into

@@ -22,6 +22,7 @@ from xbmlib.datasets.encoded import EncodedImages
 from xbmlib.datasets.images import DatasetError
 from xbmlib.datasets.listing import Listing
 from xbmlib.datasets.views import View
+from xbmlib.storage import content_digest
 
 MANIFEST = "manifest.json"
 # In place of a view's name: a pack of the original bytes, which any view reads.
@@ -177,15 +178,11 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
         return None
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
-        whole = (
-            isinstance(manifest["fingerprint"], str)
-            and manifest["per_shard"] >= 1
-            and all(size >= 0 for size in manifest["bytes"])
-        )
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        whole = manifest.pop("digest") == content_digest(manifest)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DatasetError(f"{path}: damaged ({error!r}); {_remedy(folder)}") from None
     if not whole:
-        raise DatasetError(f"{path}: damaged; {_remedy(folder)}")
+        raise DatasetError(f"{path}: damaged: not the content of its digest; {_remedy(folder)}")
     return dict(manifest)
 
 

@@ -10,6 +10,7 @@ import multiprocessing as mp
 import os
 from concurrent.futures import ProcessPoolExecutor, as_completed
 
+from xbmlib.datasets.shared_memory import require_locks
 from xbmlib.storage import ROOT, require_writable
 from xbmlib.study.ending import start_worker, stop, work
 from xbmlib.study.execution import execute, executed
@@ -19,7 +20,6 @@ from xbmlib.study.plan import NOTEBOOKS, experiments
 from xbmlib.study.profiles import PROFILES
 from xbmlib.study.refusal import as_command
 from xbmlib.study.summary import verdict_lines
-from xbmlib.training.shared_memory import require_locks
 
 
 def main() -> None:

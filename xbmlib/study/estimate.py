@@ -6,7 +6,8 @@ import math
 from collections.abc import Sequence
 from statistics import median
 
-from xbmlib.training.experiment import Experiment
+from xbmlib.storage import StorageError
+from xbmlib.training.experiment import ConfigError, Experiment
 from xbmlib.training.store import RunStore
 
 Rates = dict[tuple[str, int], float]
@@ -33,10 +34,17 @@ def announcement(todo: Sequence[Experiment], total: int, store: RunStore, worker
 
 
 def rates(store: RunStore) -> Rates:
-    """Seconds per update of the stored runs: the median of each backbone and batch size."""
+    """Seconds per update of the stored runs: the median of each backbone and batch size.
+
+    A run that cannot be read, or is of another version's experiment, is left out: whoever needs it
+    is refused by its own name.
+    """
     found: dict[tuple[str, int], list[float]] = {}
     for id in store.ids():
-        run = store.load(id)
+        try:
+            run = store.load(id)
+        except (StorageError, ConfigError):
+            continue
         key = run.experiment.backbone, run.experiment.batch
         found.setdefault(key, []).append(run.provenance["seconds"] / run.experiment.steps)
     return {key: median(values) for key, values in found.items()}

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from xbmlib.datasets.orphans import follow_parent
+from xbmlib.datasets.shared_memory import require_locks
 from xbmlib.storage import require_writable
 from xbmlib.study import preflight
 from xbmlib.study.ending import stop
@@ -21,7 +22,6 @@ from xbmlib.study.estimate import announcement
 from xbmlib.study.progress import Progress
 from xbmlib.training.experiment import Experiment
 from xbmlib.training.run import identify_all, run_experiment
-from xbmlib.training.shared_memory import require_locks
 from xbmlib.training.store import Run, RunStore
 
 

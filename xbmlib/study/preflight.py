@@ -13,10 +13,10 @@ import torch
 from torch.nn.functional import normalize
 
 from xbmlib import datasets
+from xbmlib.datasets.shared_memory import room_for
 from xbmlib.training.checkpoint import checkpoint_size
 from xbmlib.training.experiment import Experiment
 from xbmlib.training.loading import TESTED, batch_bytes
-from xbmlib.training.shared_memory import room_for
 from xbmlib.training.trainer import Trainer
 
 WARM, MEASURED = 1, 2  # steps of a probe that are not timed, and that are
@@ -94,7 +94,7 @@ def _work(e: Experiment) -> float:
 
 
 def _shared_memory(large: Iterable[Experiment], runs: int) -> str:
-    """What :func:`xbmlib.training.shared_memory.room_for` says of the largest batch of any run."""
+    """What :func:`xbmlib.datasets.shared_memory.room_for` says of the largest batch of any run."""
     held = 0
     for e in large:
         data = datasets.load(e.data, e.split, e.view)

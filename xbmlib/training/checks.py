@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TypeGuard
 
+import torch
 from torch import Tensor
 
 from xbmlib.backbones import BACKBONES
-from xbmlib.datasets import DatasetError, Images, Retrieval
+from xbmlib.datasets import DatasetError, Images, ImageSet, Retrieval
+from xbmlib.datasets.deferred import DeferredImages
 from xbmlib.extras import require
+from xbmlib.integers import as_labels, as_slots, whole_number
 from xbmlib.training.callbacks.neighbours import TOP
 from xbmlib.training.experiment import ConfigError, Experiment
 
@@ -19,38 +23,96 @@ def check_protocol(data: Retrieval) -> None:
     """Refuse a data set whose protocol would fail, or mean nothing, after the training.
 
     Raises:
-        DatasetError: no training image or query; K that are not integers of at least 1, or none of
-            1; images of different channels; no query with a match; a test list of one image per
+        DatasetError: no training image or query; images or labels of another type or shape than
+            :class:`ImageSet` has, or not as many of the ones as of the others; K that are not
+            integers of at least 1, or none of 1; images of different channels or sizes; no query
+            with a match; a test list of rows that are none of the queries', or of one image per
             class, which leaves no query to the protocol of one gallery image per class.
     """
     name, gallery = data.name, data.gallery
+    parts = _parts(data)
+    for part, images in parts.items():
+        _check_images(f"{name}, {part}", images)
     for part, images in (("training image", data.train), ("query", data.query)):
         if not len(images):
             raise DatasetError(f"{name}: no {part}; give at least one")
     _check_ks(name, data.ks)
-    channels = {images.channels for images in _parts(data)}
+    channels = {images.channels for images in parts.values()}
     if len(channels) > 1:
         raise DatasetError(
             f"{name}: images of {' and '.join(map(str, sorted(channels)))} channels; give every "
             "part the same number"
+        )
+    sizes = {tuple(images.images.shape[2:]) for images in parts.values() if _in_memory(images)}
+    if len(sizes) > 1:
+        raise DatasetError(
+            f"{name}: images of {' and '.join(f'{h}×{w}' for h, w in sorted(sizes))} pixels; give "
+            "every part the same size"
         )
     if gallery is None:
         _check_matches(f"{name}, queries", data.query.labels)
     elif not set(data.query.classes.tolist()) & set(gallery.classes.tolist()):
         raise DatasetError(f"{name}: no query has an image of its class in the gallery")
     for part, rows in data.lists.items():
-        _check_matches(f"{name}, list {part!r}", data.query.labels[rows])
+        _check_list(f"{name}, list {part!r}", rows, data.query)
 
 
-def _parts(data: Retrieval) -> list[Images]:
-    return [data.train, data.query, *([] if data.gallery is None else [data.gallery])]
+def _parts(data: Retrieval) -> dict[str, Images]:
+    found = {"training images": data.train, "queries": data.query}
+    return found if data.gallery is None else found | {"gallery": data.gallery}
+
+
+def _in_memory(images: Images) -> TypeGuard[ImageSet]:
+    """Whether its pixels can be read at once: those of a bundled set are decoded only when used."""
+    return isinstance(images, ImageSet) and not isinstance(images, DeferredImages)
+
+
+def _check_images(what: str, images: Images) -> None:
+    """What the run would stumble over at its end, or take for something else."""
+    try:
+        labels = as_labels("labels", images.labels)
+    except ValueError as error:
+        raise DatasetError(f"{what}: {error}") from None
+    if labels.ndim != 1:
+        raise DatasetError(f"{what}: labels of shape {tuple(labels.shape)}; give (n,)")
+    if not _in_memory(images):
+        return
+    pixels = images.images
+    if pixels.dtype != torch.uint8 or pixels.ndim != 4:
+        raise DatasetError(
+            f"{what}: images of {pixels.dtype} and shape {tuple(pixels.shape)}; give "
+            "(n, C, H, W) uint8"
+        )
+    if len(pixels) != len(labels):
+        raise DatasetError(
+            f"{what}: {len(pixels):,} images and {len(labels):,} labels; give one for each image"
+        )
 
 
 def _check_ks(name: str, ks: Sequence[int]) -> None:
-    if 1 not in ks or any(type(k) is not int or k < 1 for k in ks):
+    try:
+        found = [whole_number("ks", k, 1) for k in ks]
+    except ValueError:
+        found = []
+    if 1 not in found:
         raise DatasetError(
             f"{name}: ks={tuple(ks)}: give integers of at least 1, among them 1, which R@1 needs"
         )
+
+
+def _check_list(what: str, rows: Tensor, query: Images) -> None:
+    """A test list: rows of the queries."""
+    try:
+        rows = as_slots("rows", rows)
+    except ValueError as error:
+        raise DatasetError(f"{what}: {error}") from None
+    outside = rows[(rows < 0) | (rows >= len(query))]
+    if rows.ndim != 1 or len(outside):
+        raise DatasetError(
+            f"{what}: rows of shape {tuple(rows.shape)}, {len(outside):,} of them outside 0 to "
+            f"{len(query) - 1:,}; give (n,) rows of the queries"
+        )
+    _check_matches(what, query.labels[rows])
 
 
 def _check_matches(what: str, labels: Tensor) -> None:

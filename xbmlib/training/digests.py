@@ -12,7 +12,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from xbmlib.storage import StorageError
+from xbmlib.storage import StorageError, content_digest
 
 
 def sealed(record: dict[str, Any], *context: str) -> dict[str, Any]:
@@ -22,7 +22,7 @@ def sealed(record: dict[str, Any], *context: str) -> dict[str, Any]:
         record: of types that JSON has.
         context: what the record belongs to, which has to be given again to read it.
     """
-    return record | {"digest": _digest(record, context)}
+    return record | {"digest": content_digest(record, *context)}
 
 
 def read_sealed(path: Path, *context: str) -> dict[str, Any]:
@@ -38,7 +38,7 @@ def read_sealed(path: Path, *context: str) -> dict[str, Any]:
     if not isinstance(found, dict) or "digest" not in found:
         raise _damaged(path, "no digest")
     record = {name: value for name, value in found.items() if name != "digest"}
-    if found["digest"] != _digest(record, context):
+    if found["digest"] != content_digest(record, *context):
         raise _damaged(path, "not the content of its digest")
     return found
 
@@ -72,8 +72,3 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise _damaged(path, error.strerror or type(error).__name__) from None
-
-
-def _digest(record: dict[str, Any], context: tuple[str, ...]) -> str:
-    """Of the content: white space and the order of names do not count."""
-    return hashlib.sha256(json.dumps([record, *context], sort_keys=True).encode()).hexdigest()

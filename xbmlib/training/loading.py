@@ -11,9 +11,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from xbmlib.datasets import DatasetError, Images, ImageSet
+from xbmlib.datasets.shared_memory import reading_processes
 from xbmlib.sampler import PKSampler, ShuffleSampler, StepSampler
 from xbmlib.training.experiment import Experiment
-from xbmlib.training.shared_memory import reading_processes
 
 Batch = tuple[Tensor, Tensor, Tensor]  # images (m, C, H, W) uint8, labels (m,), rows (m,)
 WHOLE = slice(None)

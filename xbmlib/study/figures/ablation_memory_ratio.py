@@ -18,7 +18,7 @@ from xbmlib.study.profiles import Profile
 from xbmlib.study.protocol import experiment
 from xbmlib.study.verdict import Verdict, judged
 from xbmlib.study.words import change, listed
-from xbmlib.training.experiment import Experiment
+from xbmlib.training.experiment import ConfigError, Experiment
 from xbmlib.training.store import Run, RunStore
 
 BATCH = 16
@@ -75,7 +75,10 @@ def _stored(parameters: Parameters, store: RunStore, have: set[str]) -> list[Run
     found = []
     for id in store.ids():
         if id not in have:
-            e = store.experiment(id)
+            try:
+                e = store.experiment(id)
+            except ConfigError:  # of a version with other defaults, so of other settings
+                continue
             known = e.batch == BATCH and e.data in parameters.size.main_data
             if (
                 known

@@ -12,7 +12,7 @@ import torch
 
 from tests.datasets.trees import sop_tree, write_photo
 from xbmlib import datasets
-from xbmlib.training import shared_memory
+from xbmlib.datasets import shared_memory
 from xbmlib.training.experiment import Experiment
 from xbmlib.training.loading import test_batches as loaded_for_test
 from xbmlib.training.loading import training_batches
@@ -122,10 +122,17 @@ except StorageError as error:
 """
 
 
+PACKED = """
+import sys
+from xbmlib.datasets.pack import main
+sys.exit(main(["sop", "--original", "--root", sys.argv[1]]))
+"""
+
+
 @isolated
 def test_shared_memory_that_cannot_be_written(tmp_path):
     """Oracle: a file system mounted read-only: images are read without other processes, said in
-    one line; runs in parallel, which need it, are refused in one before any is trained.
+    one line, packed too; runs in parallel, which need it, are refused before any is trained.
     """
     write_photo(tmp_path / "a.jpg", 0, 0, (40, 40))
     read_only = "mount -t tmpfs -o ro tmpfs /dev/shm"
@@ -135,3 +142,7 @@ def test_shared_memory_that_cannot_be_written(tmp_path):
     done = mounted(read_only, IN_PARALLEL, tmp_path / "runs")
     assert done.stdout.startswith("/dev/shm cannot be written to, and processes"), done.stderr
     assert done.stdout.count("\n") == 1 and not list((tmp_path / "runs").iterdir())
+    sop_tree(tmp_path)
+    done = mounted(read_only, PACKED, tmp_path)
+    assert done.stdout.strip().endswith("sop-original.pack"), done.stderr
+    assert done.stderr.count("images are read by the run itself") == 1
