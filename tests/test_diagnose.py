@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn.functional import normalize
 
-from xbmlib import ContrastiveLoss, CrossBatchMemory
+from xbmlib import XBM, ContrastiveLoss, CrossBatchMemory
 from xbmlib.diagnose import CollapseWarning, Diagnosis, Health, health
 
 
@@ -98,6 +98,11 @@ def test_what_does_not_fit_is_refused():
         health(torch.eye(2), torch.tensor([0, 1]), memory)
     with pytest.raises(ValueError, match="this memory takes"):
         health(torch.eye(3), torch.tensor([0, 1, 2]), memory)
+    xbm = XBM(ContrastiveLoss(), size=8, dim=2)
+    with pytest.raises(ValueError, match=r"memory of type XBM: .* say XBM's \.memory"):
+        health(torch.eye(2), torch.tensor([0, 1]), xbm)
+    with pytest.raises(ValueError, match="similarity='0.4': give a number"):
+        Diagnosis(similarity="0.4")
     for name, value in (("every", 0), ("similarity", 1.5), ("share", -0.1), ("patience", 0)):
         with pytest.raises(ValueError, match=f"{name}={value}"):
             Diagnosis(**{name: value})
@@ -184,3 +189,14 @@ def test_nothing_is_measured_between_checks_or_of_an_empty_memory():
     assert diagnosis(v, labels, memory) is None
     assert diagnosis(v, labels, memory).batch_similarity == 0
     assert diagnosis.steps == 4
+
+
+def test_autocast_rounds_nothing():
+    """Oracle: the same without autocast."""
+    v = torch.nn.functional.normalize(torch.randn(16, 8) + 9)
+    labels, memory = torch.arange(16) // 4, CrossBatchMemory(40, 8)
+    for _ in range(3):
+        memory.enqueue(v, labels)
+    wanted = health(v, labels, memory)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert health(v, labels, memory) == wanted

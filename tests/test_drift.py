@@ -169,3 +169,16 @@ def test_the_error_in_the_head_alone_of_unit_vectors():
     torch.testing.assert_close(found["head"], wanted, rtol=1e-5, atol=0)
     rest = gradient_errors(model, images, differences.float(), {"trunk": trunk})["trunk"]
     torch.testing.assert_close(found["head"] + rest, found["all"])
+
+
+def test_gradient_errors_of_an_unused_parameter_and_of_unequal_numbers():
+    """Oracle: the model without it, since its gradient is 0; the message."""
+    net = torch.nn.Linear(3, 2)
+    images, differences = torch.randn(4, 3), torch.randn(4, 2)
+    wanted = gradient_errors(net, images, differences)["all"]
+    net.unused = torch.nn.Parameter(torch.ones(5))
+    torch.testing.assert_close(gradient_errors(net, images, differences)["all"], wanted)
+    with pytest.raises(ValueError, match="4 images, 3 differences"):
+        gradient_errors(net, images, differences[:3])
+    with pytest.raises(ValueError, match="then of type list: give a tensor"):
+        feature_drift(images, images.tolist())

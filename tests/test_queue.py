@@ -358,3 +358,10 @@ def test_shadow_follows_the_memory():
     assert memory.shadow.entries.shape == (0, dim) and memory.shadow.norm == 0
     assert CrossBatchMemory(4, dim).shadow is None
     assert set(other.state_dict()) == set(CrossBatchMemory(30, dim).state_dict())
+
+
+def test_initialise_without_ids():
+    """Oracle: by hand: -1 for each entry, as of a batch without ids."""
+    memory, images = CrossBatchMemory(5, 2), torch.arange(8.0)[:, None].expand(8, 2)
+    initialise(memory, lambda x: x, [(images, torch.arange(8), None)])
+    assert memory.labels.tolist() == [0, 1, 2, 3, 4] and memory.ids.tolist() == [-1] * 5

@@ -110,6 +110,21 @@ def test_seeded_and_resumable(make):
     lambda **kw: PKSampler(torch.arange(30) % 7, 3, 2, **kw),
     lambda **kw: ShuffleSampler(32, 6, **kw),
 ])  # fmt: skip
+def test_steps_below_0_are_refused(make):
+    """Oracle: the message; a start that is no whole number too."""
+    sampler = make(steps=5, seed=0)
+    with pytest.raises(ValueError, match="step=-1: give a whole number of at least 0"):
+        sampler.batch(-1)
+    for start in (-2, 1.5):
+        sampler.start = start
+        with pytest.raises(ValueError, match=f"start={start}: give a whole number"):
+            iter(sampler)
+
+
+@pytest.mark.parametrize("make", [
+    lambda **kw: PKSampler(torch.arange(30) % 7, 3, 2, **kw),
+    lambda **kw: ShuffleSampler(32, 6, **kw),
+])  # fmt: skip
 def test_long_seeds_differ(make):
     """Oracle: the generator takes 32 bits; a seed of torch has 64, and those above count too."""
     seeds = [0, 1, 2**32, 2**32 + 1, 2**33, 2**64, -1, 2**32 - 1, -(2**32)]

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from xbmlib.integers import as_labels, whole_number
+from xbmlib.integers import as_labels, real_number, whole_number
 from xbmlib.losses import ValidPairs
 from xbmlib.queue import CrossBatchMemory
 
@@ -108,6 +108,10 @@ def health(
         >>> found.age_max, round(found.drift, 2), found.drift_age
         (1, 0.2, 1.0)
     """
+    if not isinstance(memory, CrossBatchMemory):
+        raise ValueError(
+            f"memory of type {type(memory).__name__}: give a CrossBatchMemory, say XBM's .memory"
+        )
     batch = memory.check(anchors, labels, ids)
     if not batch or not len(memory):
         raise ValueError(
@@ -116,11 +120,13 @@ def health(
     labels = as_labels("labels", labels).to(memory.labels.device)
     v = anchors.to(memory.features.device, torch.promote_types(anchors.dtype, torch.float32))
     within = labels[:, None] != labels
-    total, pairs = _negatives(v, labels, memory)
     age = memory.age // batch
-    drift, drift_age = (None, None) if ids is None else _drift(v, ids, memory, age)
+    with torch.autocast(v.device.type, enabled=False):
+        similarities = v @ v.T
+        total, pairs = _negatives(v, labels, memory)
+        drift, drift_age = (None, None) if ids is None else _drift(v, ids, memory, age)
     return Health(
-        batch_similarity=float((v @ v.T)[within].mean()) if within.any() else None,
+        batch_similarity=float(similarities[within].mean()) if within.any() else None,
         memory_similarity=total / pairs if pairs else None,
         valid_share=int(valid.negatives.sum()) / pairs if valid and pairs else None,
         age_mean=float(age.double().mean()),
@@ -210,6 +216,7 @@ class Diagnosis:
         patience: int = PATIENCE,
     ) -> None:
         self.every = whole_number("every", every, 1)
+        similarity, share = real_number("similarity", similarity), real_number("share", share)
         if not -1 <= similarity <= 1:
             raise ValueError(f"similarity={similarity!r}: a mean of cosines, give -1 to 1")
         if not 0 <= share <= 1:

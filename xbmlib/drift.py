@@ -24,6 +24,9 @@ def feature_drift(now: Tensor, then: Tensor) -> Tensor:
     Raises:
         ValueError: shapes that differ, or embeddings that are not floating point.
     """
+    for name, value in (("now", now), ("then", then)):
+        if not isinstance(value, Tensor):
+            raise ValueError(f"{name} of type {type(value).__name__}: give a tensor")
     if now.shape != then.shape or now.ndim != 2:
         raise ValueError(f"shapes {tuple(now.shape)}, {tuple(then.shape)}: give (n, D) twice")
     for name, value in (("now", now), ("then", then)):
@@ -56,6 +59,8 @@ def gradient_errors(
     Raises:
         ValueError: not as many images as differences.
     """
+    if len(images) != len(differences):
+        raise ValueError(f"{len(images)} images, {len(differences)} differences: give as many")
     parameters = [p for p in model.parameters() if p.requires_grad]
     thetas = {"all": model, **(parts or {})}
     members = {name: {id(p) for p in module.parameters()} for name, module in thetas.items()}
@@ -67,7 +72,8 @@ def gradient_errors(
     with torch.enable_grad():
         for image, difference in zip(images, differences, strict=True):
             product = (model(image[None])[0] * difference).sum()
-            gradients = torch.autograd.grad(product, parameters)
+            # That of a parameter which the model does not use is 0.
+            gradients = torch.autograd.grad(product, parameters, materialize_grads=True)
             rows.append(torch.stack([_squared_norm(g) for g in gradients]))
     squares = torch.stack(rows) if rows else differences.new_zeros(0, len(parameters))
     return {name: squares[:, mask].sum(1) for name, mask in columns.items()}

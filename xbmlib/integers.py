@@ -1,8 +1,9 @@
-"""One rule for labels and for whole numbers: every integer type is taken, anything else refused."""
+"""One rule for labels and for numbers: every type of them is taken, anything else refused."""
 
 from __future__ import annotations
 
 import operator
+from numbers import Real
 
 import torch
 from torch import Tensor
@@ -82,3 +83,23 @@ def whole_number(name: str, value: int, least: int | None = None) -> int:
     if least is not None and number < least:
         raise ValueError(f"{name}={number}: {remedy}")
     return number
+
+
+def real_number(name: str, value: float) -> float:
+    """A real number as a Python float, or as the int that it is; NumPy's among them.
+
+    Args:
+        name: of the argument, for the message.
+        value: the number.
+
+    Raises:
+        ValueError: no real number, or a bool.
+
+    Example:
+        >>> real_number("lam", "0.5")
+        Traceback (most recent call last):
+        ValueError: lam='0.5': give a number
+    """
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise ValueError(f"{name}={value!r}: give a number")
+    return value if type(value) is int else float(value)

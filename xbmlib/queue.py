@@ -315,7 +315,7 @@ class Queue(Protocol):
 def initialise(
     memory: Queue,
     embed: Callable[[Tensor], Tensor],
-    batches: Iterable[tuple[Tensor, Tensor, Tensor]],
+    batches: Iterable[tuple[Tensor, Tensor, Tensor | None]],
 ) -> None:
     """Fill a memory with embeddings of training images by the warmed-up model (Section 3.3).
 
@@ -327,7 +327,7 @@ def initialise(
             normalisation and dropout off before (``net.eval()``) and on after (``net.train()``):
             here they would stay as they are, and their statistics would change.
         batches: (images, labels, ids) of randomly sampled training images: images (B, ...), labels
-            (B,), ids (B,).
+            (B,), ids (B,) or None.
 
     Raises:
         ValueError: as :meth:`CrossBatchMemory.enqueue`.
@@ -346,4 +346,4 @@ def initialise(
         room = memory.size - len(memory)
         if room <= 0:
             break
-        memory.enqueue(embed(images[:room]), labels[:room], ids[:room])
+        memory.enqueue(embed(images[:room]), labels[:room], None if ids is None else ids[:room])

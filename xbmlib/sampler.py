@@ -51,7 +51,8 @@ class StepSampler(Sampler[list[int]]):
         raise NotImplementedError
 
     def __iter__(self) -> Iterator[list[int]]:
-        return (self.batch(step) for step in range(self.start, self.steps))
+        start = whole_number("start", self.start, 0)
+        return (self.batch(step) for step in range(start, self.steps))
 
     def __len__(self) -> int:
         """Number of batches from ``start`` on."""
@@ -70,7 +71,7 @@ class StepSampler(Sampler[list[int]]):
 
     def _distinct(self, n: int, size: int, step: int) -> Tensor:
         """(size,) different indices below n: one step's slice of successive permutations."""
-        epoch, at = divmod(whole_number("step", step) * size, n)
+        epoch, at = divmod(whole_number("step", step, 0) * size, n)
         chosen = self._permutation(n, size, epoch)[at : at + size]
         if short := size - len(chosen):
             chosen = torch.cat([chosen, self._permutation(n, size, epoch + 1)[:short]])

@@ -65,7 +65,7 @@ def check_state(
     for name in expected.keys() & given.keys():
         own, other = expected[name], given[name]
         if isinstance(own, Tensor) and _kind(own) != _kind(other):
-            faults.append(f"with {name} {_described(other)} in place of {_described(own)}")
+            faults.append(f"with {name} {_described(other)} in place of one {_described(own)}")
     if faults:
         raise RuntimeError(
             f"a state {', '.join(faults)} does not fit this {type(module).__name__}, which stays "

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from numbers import Real
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from xbmlib.integers import whole_number
+from xbmlib.integers import real_number, whole_number
 from xbmlib.losses import MetricLearningLoss, PairLoss
 from xbmlib.queue import CrossBatchMemory, count_of
 from xbmlib.registry import Registered, registered
@@ -69,6 +68,8 @@ class XBM(Registered, CheckedState):
         (4, 32)
     """
 
+    loss: PairLoss | MetricLearningLoss
+
     def __init__(
         self,
         loss: nn.Module,
@@ -84,15 +85,16 @@ class XBM(Registered, CheckedState):
     ) -> None:
         super().__init__()
         start = whole_number("start", start, 0)
-        number = isinstance(weight, Real) and not isinstance(weight, bool)
-        if not number or not 0 < weight < math.inf:
+        weight = real_number("weight", weight)
+        if not 0 < weight < math.inf:
             raise ValueError(f"weight={weight!r}: give a finite number above 0")
         if not isinstance(loss, nn.Module):
             raise ValueError(
                 f"loss of type {type(loss).__name__}: give a loss itself, say ContrastiveLoss()"
             )
-        ours = isinstance(loss, PairLoss | MetricLearningLoss)
-        self.loss = loss if ours else MetricLearningLoss(loss)
+        if not isinstance(loss, PairLoss | MetricLearningLoss):
+            loss = MetricLearningLoss(loss)
+        self.loss = loss
         self.memory = CrossBatchMemory(size, dim, dtype=dtype, device=device, shadow=shadow)
         self.start, self.weight, self.batch_loss = start, weight, batch_loss
         # On the CPU, so that the warm-up costs no device synchronisation; a tensor, because a
@@ -123,7 +125,8 @@ class XBM(Registered, CheckedState):
 
         Raises:
             ValueError: shapes that do not agree with each other or with D, another dtype or device.
-                The call is then not counted and nothing is enqueued.
+                The call is then not counted and nothing is enqueued. A loss that refuses the batch
+                or the memory does so when the batch is in it, and the call is not counted.
         """
         self.memory.check(anchors, labels, ids)
         device = self.memory.features.device
@@ -132,6 +135,9 @@ class XBM(Registered, CheckedState):
                 f"anchors on {anchors.device}, the memory on {device}: move it with "
                 f".to({str(anchors.device)!r})"
             )
+        for name, value in (("labels", labels), ("ids", ids)):
+            if value is not None and value.device != device:
+                raise ValueError(f"{name} on {value.device}, anchors on {device}: move them there")
         step = self.training and torch.is_grad_enabled()
         total = anchors.new_zeros(())
         if self.batch_loss or not self.warm:

@@ -129,7 +129,7 @@ def test_missing_files_are_refused(tmp_path):
 def test_as_many_labels_as_paths():
     """Oracle: both counts in the message."""
     with pytest.raises(DatasetError, match="2 paths and 1 labels"):
-        ImageFiles(None, ["a", "b"], torch.tensor([0]), VIEWS["paper"])
+        ImageFiles(Path(), ["a", "b"], torch.tensor([0]), VIEWS["paper"])
 
 
 @settings(max_examples=60, deadline=None)

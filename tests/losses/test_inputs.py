@@ -1,5 +1,6 @@
 """Tests of what a loss takes: the queue itself or its tensors; and of what it refuses."""
 
+import numpy as np
 import pytest
 import torch
 from pytorch_metric_learning import losses as peers
@@ -9,7 +10,9 @@ from tests.losses.oracle import SETTINGS, D, case, each_loss, filled
 from xbmlib.losses import (
     ContrastiveLoss,
     MetricLearningLoss,
+    MultiSimilarityLoss,
     PairLoss,
+    TripletLoss,
     Weighting,
     check_call,
 )
@@ -160,3 +163,15 @@ def test_calls_are_checked():
         check_call(peers.CircleLoss())
     with pytest.raises(ValueError, match=r"type function: give a torch\.nn\.Module"):
         check_call(nn.functional.mse_loss)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [(ContrastiveLoss, "lam"), (TripletLoss, "eta"), (MultiSimilarityLoss, "beta")],
+)
+@pytest.mark.parametrize("value", ["0.5", None, True, torch.tensor(0.5)], ids=str)
+def test_a_setting_that_is_no_number(kind, name, value):
+    """Oracle: the message; NumPy's numbers are numbers."""
+    with pytest.raises(ValueError, match=f"{name}=.*: give a number"):
+        kind(**{name: value})
+    assert getattr(kind(**{name: np.float32(0.5)}), name) == 0.5

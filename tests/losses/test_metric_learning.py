@@ -107,10 +107,16 @@ def test_parameters_are_found():
 
 @pytest.mark.parametrize("name", sorted(set(peers.CrossBatchMemory.supported_losses())))
 def test_what_the_peer_supports(name):
-    """Oracle: the peer's list of losses for its own memory. NCA's sums over every entry."""
+    """Oracle: the peer's list of losses for its own memory. NCA's sums over every entry, and the
+    lifted structure's takes an entry's slot for an anchor's index.
+    """
     loss = getattr(peers, name)()
     if name == "NCALoss":
         with pytest.raises(ValueError, match=r"NCALoss uses pairs .* itself"):
+            MetricLearningLoss(loss)
+        return
+    if name == "LiftedStructureLoss":
+        with pytest.raises(ValueError, match=r"LiftedStructureLoss changes with the order"):
             MetricLearningLoss(loss)
         return
     anchors, labels, memory, memory_labels, own = case(dtype=torch.float32)
@@ -135,7 +141,7 @@ def test_what_the_peer_supports(name):
 )
 def test_no_loss_of_pairs(loss, message):
     """Oracle: the message names the loss and the remedy."""
-    with pytest.raises(ValueError, match=message + r"(.|\n)*: give a loss of pairs"):
+    with pytest.raises(ValueError, match=message + r"(.|\n)*: give a pair or triplet"):
         MetricLearningLoss(loss)
 
 

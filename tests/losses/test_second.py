@@ -40,6 +40,20 @@ def test_a_gradient_penalty_is_refused(loss, which, dtype, scale):
     assert torch.equal(torch.autograd.grad(value, x)[0], first) and first.any()
 
 
+@pytest.mark.parametrize("loss", LOSSES, ids=lambda v: type(v).__name__)
+@pytest.mark.parametrize("which", [0, 1], ids=["batch", "memory"])
+def test_a_compiled_gradient_penalty_is_refused(loss, which):
+    """Oracle: the message, where the compiler runs the graph itself; first derivatives go on."""
+    torch._dynamo.reset()
+    raw, functions = calls(loss, torch.float32)
+    compiled = torch.compile(functions[which], backend="eager")
+    x = raw.clone().requires_grad_()
+    with pytest.raises(RuntimeError, match=r"second derivatives are not supported"):
+        torch.autograd.grad(compiled(x), x, create_graph=True)
+    (wanted,) = torch.autograd.grad(functions[which](x), x)
+    assert torch.equal(torch.autograd.grad(compiled(x), x)[0], wanted) and wanted.any()
+
+
 @pytest.mark.parametrize("make", [peers.ContrastiveLoss, peers.MultiSimilarityLoss])
 @pytest.mark.parametrize("which", [0, 1], ids=["batch", "memory"])
 def test_what_the_message_recommends_is_right(make, which):

@@ -35,6 +35,8 @@ def test_neighbours_equal_sorting():
         (lambda q: neighbours(q[:2], 4, q, own=torch.tensor([0, 1])), "k=4: give 1 to 3"),
         (lambda q: neighbours(q, 1, q[:, :1]), "D = 1"),
         (lambda q: neighbours(q * torch.nan, 1), "finite"),
+        (lambda q: neighbours(q, 1, own=torch.arange(4)), "own without a gallery"),
+        (lambda q: neighbours(q.numpy(), 1), "query of type ndarray: give a tensor"),
     ],
 )
 def test_bad_input(call, message):

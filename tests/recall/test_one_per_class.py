@@ -51,3 +51,11 @@ def test_one_per_class_is_the_mean_of_its_draws():
         assert value == pytest.approx(sum(found[k]) / len(found[k]))
     with pytest.raises(ValueError, match="draws=0"):
         one_per_class(v, labels, (1,), 0)
+
+
+def test_a_mean_of_fractions_is_one():
+    """Oracle: by hand: perfect embeddings; the mean of any number of ones."""
+    v, labels = torch.eye(4).repeat(3, 1), torch.arange(4).repeat(3)
+    for draws in (1, 3, 6, 9, 10, 49):
+        (value,) = one_per_class(v, labels, (1,), draws).values()
+        assert value <= 1 and value == pytest.approx(1)

@@ -138,3 +138,19 @@ def test_bad_own(own):
     v, _ = sample(torch.float32, 5)
     with pytest.raises(ValueError, match="own"):
         neighbours(v[:2], 1, v, own=own)
+
+
+def test_queries_of_any_norm_rank_alike():
+    """Oracle: the same queries at norm 1: a power of two changes no ranking; against a gallery that
+    has collapsed to one point, where every image ties, nothing is found.
+    """
+    generator = torch.Generator().manual_seed(0)
+    query, labels = torch.randn(50, 96, generator=generator), torch.arange(50) % 10
+    gallery, others = torch.randn(60, 96, generator=generator), torch.arange(60) % 10
+    point = gallery[:1].expand(60, 96)
+    for exponent in (0, -40, -75, -80):
+        small = query.clone()
+        small[1:] *= 2.0**exponent
+        assert recall_at_k(small, labels, [1], point, others) == {1: 0}
+        wanted = recall_at_k(query, labels, KS, gallery, others)
+        assert recall_at_k(small, labels, KS, gallery, others) == wanted

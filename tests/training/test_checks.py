@@ -1,14 +1,18 @@
 """Tests of what is refused before the first step."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from tests.datasets.trees import write_photo
 from xbmlib import datasets
-from xbmlib.datasets import DatasetError, ImageSet, Retrieval
+from xbmlib.datasets import DatasetError, ImageFiles, ImageSet, Retrieval
 from xbmlib.datasets.parts import Parts, retrieval
+from xbmlib.datasets.views import VIEWS
+from xbmlib.training.checks import check_fit
 from xbmlib.training.experiment import ConfigError, Experiment
 from xbmlib.training.run import identify, read_experiment, run_experiment
 from xbmlib.training.store import RunStore
@@ -115,6 +119,22 @@ def test_a_validation_split_of_no_class():
                 retrieval("x", all_images, parts, (1,), "", "validation")
 
 
+def test_images_of_another_view(tmp_path):
+    """Oracle: both views, by name: files would be cropped twice, images in memory not at all."""
+    write_photo(tmp_path / "a.jpg", 0, 0, (40, 40))
+    labels = torch.tensor([0, 0, 1, 1])
+    files = ImageFiles(str(tmp_path), [Path("a.jpg")] * 4, labels, VIEWS["released"])
+    data = made(train=files, query=files)
+    e = E.replace(backbone="resnet50")
+    with pytest.raises(ConfigError, match=r"view='rendered', .* read by 'released': give"):
+        check_fit(e, data)
+    check_fit(e.replace(view="released"), data)
+    with pytest.raises(ConfigError, match=r"view='paper', .* read by 'rendered': give"):
+        check_fit(E.replace(view="paper"), made())
+    with pytest.raises(DatasetError, match="view='paper': give one of xbmlib.datasets.views.VIEWS"):
+        ImageFiles(tmp_path, ["a.jpg"], labels[:1], "paper")
+
+
 def test_the_data_of_another_name(tmp_path):
     """Oracle: both names; nothing of a run on one data set is recorded under another's name."""
     with pytest.raises(ConfigError, match=r"^data='hanzi', .* of 'made': give .*'made'"):
@@ -122,12 +142,16 @@ def test_the_data_of_another_name(tmp_path):
     assert Trainer(E, made(), tmp_path / "state.pt").experiment.data == "made"
 
 
-@pytest.mark.parametrize("steps", [0, -1])
+@pytest.mark.parametrize("steps", [0, -1, 1.5])
 def test_steps_between_checkpoints(steps, tmp_path):
     """Oracle: the value in the message, from both ways to train."""
-    with pytest.raises(ConfigError, match=f"checkpoint_steps={steps}: give at least 1"):
+    with pytest.raises(
+        ConfigError, match=f"checkpoint_steps={steps}: give a whole number of at least 1"
+    ):
         run_experiment(E, RunStore(tmp_path), checkpoint_steps=steps)
-    with pytest.raises(ConfigError, match=f"checkpoint_steps={steps}: give at least 1"):
+    with pytest.raises(
+        ConfigError, match=f"checkpoint_steps={steps}: give a whole number of at least 1"
+    ):
         Trainer(E, made(), tmp_path / "state.pt").train(steps)
 
 

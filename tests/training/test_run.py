@@ -1,5 +1,6 @@
 """Tests of whole runs, on the real data at small size."""
 
+import json
 import os
 import signal
 import subprocess
@@ -193,3 +194,18 @@ def test_the_command_line_reports_a_bad_file(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["train", str(tmp_path / "none.json")])
     with pytest.raises(SystemExit, match=r"none\.json.*give a JSON file"):
         main()
+
+
+def test_the_command_line_reports_a_training_that_diverged(tmp_path, monkeypatch):
+    """Oracle: it ends with the remedy alone: at a logged step, or else at the evaluation."""
+    path = tmp_path / "e.json"
+    for every, remedy in (
+        (1, r"the loss is (nan|inf) at step 1: lower lr=1e\+38"),
+        (1000, "embeddings that are not finite: lower the learning rate"),
+    ):
+        fields = {"steps": 6, "lr": 1e38, "log_every": every, "split": "validation", "batch": 8}
+        path.write_text(json.dumps(fields | {"k": 2, "dim": 8}))
+        store = str(tmp_path / f"runs{every}")
+        monkeypatch.setattr(sys, "argv", ["train", str(path), "--store", store])
+        with pytest.raises(SystemExit, match=remedy):
+            main()

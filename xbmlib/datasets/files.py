@@ -31,12 +31,16 @@ class ImageFiles(EncodedImages):
         view: the crops of training and test.
 
     Raises:
-        DatasetError: paths and labels differ in number.
+        DatasetError: paths and labels differ in number, or the name of a view in its place.
     """
 
     def __init__(self, root: Path, paths: Any, labels: Tensor, view: View) -> None:
-        self.root, self.labels, self.view = root, labels, view
-        self.paths = paths if isinstance(paths, pa.Array) else pa.array(paths, pa.string())
+        if not isinstance(view, View):
+            raise DatasetError(f"view={view!r}: give one of xbmlib.datasets.views.VIEWS itself")
+        self.root, self.labels, self.view = Path(root), labels, view
+        self.paths = (
+            paths if isinstance(paths, pa.Array) else pa.array(map(os.fspath, paths), pa.string())
+        )
         if len(self.paths) != len(labels):
             raise DatasetError(
                 f"{len(self.paths)} paths and {len(labels)} labels: give one label per path"

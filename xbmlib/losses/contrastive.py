@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from xbmlib.integers import real_number
 from xbmlib.losses.pairs import PairLoss, Weighting
 from xbmlib.losses.stream import Statistics, Stream, Summary
 
@@ -38,6 +39,7 @@ class ContrastiveLoss(PairLoss):
 
     def __init__(self, lam: float = 0.5, reduction: str = "sum", *, method: str = "search") -> None:
         super().__init__(reduction, method=method)
+        lam = real_number("lam", lam)
         if not -1 <= lam <= 1:
             raise ValueError(f"lam={lam}: λ is a cosine similarity, give -1 to 1")
         self.lam = lam

@@ -107,26 +107,38 @@ def _pairs(labels: Tensor, others: Tensor, own: Tensor | None) -> tuple[Tensor, 
 
 @torch.no_grad()
 def _check(loss: nn.Module) -> None:
-    """Refuse a loss whose value changes with an entry that is in none of its pairs.
+    """Refuse a loss whose value changes with an entry that is in none of its pairs, or with slots.
 
     Two anchors, because some losses skip a batch of one.
     """
-    # A copy: some losses keep statistics of what they are called with.
-    trial = copy.deepcopy(loss).cpu()
     rows = torch.randn(8, 8, generator=torch.Generator().manual_seed(0))
     anchors, entries, moved = rows[:2], rows[2:], rows[2:].clone()
     moved[0] = -rows[2]
     labels, others = torch.tensor([0, 0]), torch.tensor([0, 0, 0, 1, 1, 1])
-    pairs = _pairs(labels, others, own=torch.tensor([0, 0]))
-    remedy = "give a loss of pairs or triplets, say its ContrastiveLoss or MultiSimilarityLoss"
+    remedy = "give a pair or triplet loss, say its ContrastiveLoss or MultiSimilarityLoss"
+
+    def value(entries: Tensor, others: Tensor, own: int) -> Tensor:
+        # A copy: some losses keep statistics of what they are called with.
+        trial = copy.deepcopy(loss).cpu()
+        pairs = _pairs(labels, others, own=torch.tensor([own, own]))
+        return torch.as_tensor(trial(anchors, labels, pairs, entries, others))
+
+    last = len(others) - 1
     try:
-        values = [trial(anchors, labels, pairs, e, others) for e in (entries, moved)]
-        ignored = torch.equal(*values)
+        values = [value(entries, others, 0), value(moved, others, 0),
+                  value(entries.flip(0), others.flip(0), last)]  # fmt: skip
+        ignored = torch.equal(*values[:2])
+        anywhere = torch.allclose(values[0], values[2])
     except Exception as error:
         raise ValueError(
             f"{type(loss).__name__} cannot be called with pairs of anchors and references "
             f"({error}): {remedy}"
         ) from error
+    if not anywhere:
+        raise ValueError(
+            f"{type(loss).__name__} changes with the order of the memory's entries, so that it "
+            f"takes some of them for anchors: {remedy}"
+        )
     if not ignored:
         raise ValueError(
             f"{type(loss).__name__} uses pairs that it was not given, so that an anchor would be "

@@ -7,6 +7,7 @@ import math
 import torch
 from torch import Tensor
 
+from xbmlib.integers import real_number
 from xbmlib.losses.pairs import PairLoss, Weighting
 from xbmlib.losses.stream import Statistics, Stream, Summary
 
@@ -53,6 +54,8 @@ class MultiSimilarityLoss(PairLoss):
         method: str = "search",
     ) -> None:
         super().__init__(reduction, method=method)
+        alpha, beta = real_number("alpha", alpha), real_number("beta", beta)
+        lam, epsilon = real_number("lam", lam), real_number("epsilon", epsilon)
         for name, value in (("alpha", alpha), ("beta", beta)):
             if not 0 < value < math.inf:
                 raise ValueError(f"{name}={value}: give more than 0, and a finite number")

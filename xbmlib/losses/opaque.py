@@ -15,6 +15,7 @@ from torch import Tensor
 
 from xbmlib.integers import as_labels
 from xbmlib.losses.inputs import references
+from xbmlib.losses.second import refuse_second_derivatives
 from xbmlib.queue import CrossBatchMemory
 from xbmlib.registry import registered
 
@@ -89,11 +90,13 @@ def _(anchors: Tensor, labels: Tensor, *_: Any) -> tuple[Tensor, Tensor, Tensor,
 
 
 def _keep(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+    ctx.mark_non_differentiable(*output[1:])
     ctx.save_for_backward(output[1])
     ctx.dtype = inputs[0].dtype
 
 
 def _backward(ctx: Any, grad_value: Tensor, *_: Any) -> tuple[Tensor | None, ...]:
+    refuse_second_derivatives("a pair loss")
     (grad,) = ctx.saved_tensors
     return (grad * grad_value).to(ctx.dtype), *8 * (None,)
 

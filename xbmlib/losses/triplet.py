@@ -7,6 +7,7 @@ import math
 import torch
 from torch import Tensor
 
+from xbmlib.integers import real_number
 from xbmlib.losses.pairs import PairLoss, Weighting
 from xbmlib.losses.stream import Statistics, Stream, Summary
 
@@ -39,6 +40,7 @@ class TripletLoss(PairLoss):
 
     def __init__(self, eta: float = 0.1, reduction: str = "sum", *, method: str = "search") -> None:
         super().__init__(reduction, method=method)
+        eta = real_number("eta", eta)
         if not 0 <= eta < math.inf:
             raise ValueError(f"eta={eta}: the margin η is at least 0 and finite")
         self.eta = eta

@@ -146,7 +146,7 @@ def _thresholds(queries: Labelled, images: Labelled) -> Thresholds:
     # in the last place of the product of the norms; rounding the factors adds less than as much
     # again. Below their smallest normal number, terms are lost altogether.
     dim = queries.vectors.shape[1]
-    norms = queries.vectors.norm(dim=1).double() * float(images.vectors.norm(dim=1).max())  # (Q,)
+    norms = _norms(queries.vectors) * float(_norms(images.vectors).max())  # (Q,)
     peak = max(1.0, *(float(x.vectors.abs().amax()) for x in (queries, images)))
     error32 = (dim + 2) * 2.0**-23 * norms + dim * 2.0**-123 * peak
     error64 = (dim + 2) * 2.0**-52 * norms
@@ -155,6 +155,14 @@ def _thresholds(queries: Labelled, images: Labelled) -> Thresholds:
     low, high = (best - error32).float(), (best + error32).float()
     low, high = low - 2e-7 * low.abs(), high + 2e-7 * high.abs()
     return Thresholds(best, low, high, error64, BF16_ERROR * norms + error32)
+
+
+def _norms(vectors: Tensor) -> Tensor:
+    """(n,) norms in float64: the squares of small entries are below what float32 has.
+
+    In parts, so that no copy of all vectors is made.
+    """
+    return torch.cat([part.double().norm(dim=1) for part in vectors.split(TILE_SIDE)])
 
 
 def _best_match(queries: Labelled, images: Labelled) -> Tensor:

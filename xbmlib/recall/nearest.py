@@ -20,7 +20,7 @@ def neighbours(
         k: K, at least 1 and at most the number of images that a query can find.
         gallery: (G, D) embeddings to search. Without it the queries are searched, and each leaves
             itself out.
-        own: (Q,) each query's own index in the gallery, which it leaves out.
+        own: (Q,) each query's own index in the gallery, which it leaves out; with a gallery only.
 
     Returns:
         similarities (Q, K) float32, descending, and indices (Q, K) int64 into the gallery, both
@@ -41,6 +41,8 @@ def neighbours(
     faiss = require("faiss", extra="faiss")
     targets = checked_gallery(query, gallery)
     _check_range(query, targets)
+    if gallery is None and own is not None:
+        raise ValueError("own without a gallery: each query leaves itself out already; omit it")
     if gallery is None:
         own = torch.arange(len(query))
     elif own is not None:

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from xbmlib.integers import as_labels, whole_number
+from xbmlib.integers import whole_number
 from xbmlib.recall.measures import recall_at_k
-from xbmlib.recall.tiles import checked_ks
+from xbmlib.recall.tiles import checked_ks, checked_labels
 
 DRAWS, SEED = 10, 2020
 
@@ -31,7 +31,7 @@ def one_per_class(
         K to the mean fraction in [0, 1].
 
     Raises:
-        ValueError: draws below 1, or as :func:`recall_at_k`.
+        ValueError: draws below 1, one image of every class, or as :func:`recall_at_k`.
 
     Example:
         >>> import torch
@@ -40,7 +40,9 @@ def one_per_class(
         1.0
     """
     draws = whole_number("draws", draws, 1)
-    labels = as_labels("labels", labels)
+    labels, _ = checked_labels(embeddings, labels, None, None)
+    if len(labels) == len(labels.unique()):
+        raise ValueError(f"labels of {len(labels)} images, no two of one class: no query is left")
     generator = torch.Generator().manual_seed(SEED)
     ks = checked_ks(ks)
     total = dict.fromkeys(ks, 0.0)
@@ -58,7 +60,8 @@ def one_per_class(
         )
         for k in ks:
             total[k] += found[k] / draws
-    return total
+    # Rounding of the sum may go beyond.
+    return {k: min(value, 1.0) for k, value in total.items()}
 
 
 def first_of_each(labels: Tensor, order: Tensor) -> Tensor:

@@ -125,6 +125,8 @@ def checked_gallery(query: Tensor, gallery: Tensor | None) -> Tensor:
             or not finite.
     """
     for name, vectors in (("query", query), ("gallery", query if gallery is None else gallery)):
+        if not isinstance(vectors, Tensor):
+            raise ValueError(f"{name} of type {type(vectors).__name__}: give a tensor")
         if vectors.ndim != 2 or not vectors.numel():
             raise ValueError(f"{name} {tuple(vectors.shape)}: give (n, D), both at least 1")
         if not vectors.is_floating_point():

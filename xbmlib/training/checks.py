@@ -13,6 +13,8 @@ from torch import Tensor
 from xbmlib.backbones import BACKBONES
 from xbmlib.datasets import DatasetError, Images, ImageSet, Retrieval
 from xbmlib.datasets.deferred import DeferredImages
+from xbmlib.datasets.encoded import EncodedImages
+from xbmlib.datasets.registry import RENDERED
 from xbmlib.extras import require
 from xbmlib.integers import as_labels, as_slots, whole_number
 from xbmlib.training.callbacks.neighbours import TOP
@@ -133,7 +135,8 @@ def check_fit(e: Experiment, data: Retrieval, *, custom_model: bool = False) -> 
         custom_model: whether a custom model takes the place of the backbone.
 
     Raises:
-        ConfigError: another name than the data set's; a memory smaller than the batch; a batch of
+        ConfigError: another name than the data set's; another view than that by which its images
+            are read; a memory smaller than the batch; a batch of
             more classes, or when shuffled of more images, than there are; a backbone for images of
             other channels; too few images for ``neighbours``.
         MissingExtra: ``neighbours`` without faiss.
@@ -143,6 +146,13 @@ def check_fit(e: Experiment, data: Retrieval, *, custom_model: bool = False) -> 
         raise ConfigError(
             f"data={e.data!r}, and the images are those of {data.name!r}: give "
             f"Experiment(data={data.name!r}, …)"
+        )
+    read = data.train.view.name if isinstance(data.train, EncodedImages) else None
+    # By another view files would be cropped twice, and images in memory not at all.
+    if (read and e.view != read) or (isinstance(data.train, ImageSet) and e.view != RENDERED):
+        raise ConfigError(
+            f"view={e.view!r}, and the images of {data.name} are read by {read or RENDERED!r}: "
+            f"give Experiment(view={read or RENDERED!r}, …)"
         )
     n, classes = len(data.train), len(data.train.classes)
     e.memory_size(n)
@@ -180,13 +190,15 @@ def _check_neighbours(e: Experiment, data: Retrieval) -> None:
 
 
 def check_checkpoint_steps(steps: int) -> None:
-    """Refuse a number of steps between checkpoints below 1.
+    """Refuse a number of steps between checkpoints that is no whole number of at least 1.
 
     Raises:
         ConfigError: it is.
     """
-    if steps < 1:
-        raise ConfigError(f"checkpoint_steps={steps}: give at least 1")
+    try:
+        whole_number("checkpoint_steps", steps, 1)
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
 
 
 def check_folder(path: Path, what: str) -> None:

@@ -41,6 +41,11 @@ def processor() -> str:
     return f"{name}, {torch.backends.cpu.get_cpu_capability()}"
 
 
+def trained_on(made: dict[str, Any]) -> str:
+    """The processor or GPU of a run's provenance; of early runs its architecture alone is known."""
+    return made["device"] if made["device"] != "cpu" else made.get("processor", made["machine"])
+
+
 def commit() -> str | None:
     """The commit of the package's own checkout; None outside of one, or without git."""
     # Another repository that the environment names is not the package's.

@@ -24,6 +24,7 @@ from tqdm import tqdm
 from xbmlib import datasets, distributed
 from xbmlib.backbones import WeightsError, check_weights
 from xbmlib.datasets import DatasetError, Retrieval
+from xbmlib.extras import MissingExtra
 from xbmlib.storage import StorageError, require_writable
 from xbmlib.training.build import fingerprints
 from xbmlib.training.callbacks import Callback, ReportProgress, TensorBoard
@@ -40,6 +41,10 @@ from xbmlib.training.ranks import ranks_of_run
 from xbmlib.training.store import Run, RunStore, run_id
 from xbmlib.training.trainer import CHECKPOINT_STEPS, Trainer
 
+# What a command line says in one line: what it was given, and a training that diverged.
+_IN_ONE_LINE = (
+    ConfigError, DatasetError, StorageError, WeightsError, MissingExtra, FloatingPointError,
+)  # fmt: skip
 TABLES = 4 << 20  # bytes of a stored run's tables, estimated generously
 
 
@@ -183,7 +188,7 @@ def main() -> None:
                 progress=lambda steps: bar.update(steps) and None,
                 checkpoint_steps=arguments.checkpoint_steps,
             )
-    except (ConfigError, DatasetError, StorageError, WeightsError) as error:
+    except _IN_ONE_LINE as error:
         # Every process of a machine finds the same fault in what they are all given.
         common = isinstance(error, (ConfigError, WeightsError))
         sys.exit(1 if common and os.environ.get("LOCAL_RANK", "0") != "0" else f"{error}")

@@ -84,7 +84,7 @@ class RunStore:
     """
 
     def __init__(self, folder: Path | None = None) -> None:
-        self.folder = folder or ROOT / "results" / "runs"
+        self.folder = ROOT / "results" / "runs" if folder is None else Path(folder)
 
     def path(self, id: str) -> Path:
         """Folder of one run, whether it exists or not."""

@@ -86,7 +86,7 @@ class Trainer:
         callbacks: Sequence[Callback] = (),
     ) -> None:
         e = self.experiment = experiment
-        self.data, self.checkpoint = data, checkpoint
+        self.data, self.checkpoint = data, Path(checkpoint)
         self.ranks = ranks_of_run()
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         if loss is not None:
@@ -110,8 +110,8 @@ class Trainer:
         self.step, self.seconds = 0, 0.0
         # Before the first step: nothing after the last may lose a run.
         self.provenance = provenance(self.device)
-        if self.ranks.broadcast(checkpoint.is_file()):
-            load_checkpoint(self, checkpoint, self._id)
+        if self.ranks.broadcast(self.checkpoint.is_file()):
+            load_checkpoint(self, self.checkpoint, self._id)
 
     def train(self, checkpoint_steps: int = CHECKPOINT_STEPS) -> None:
         """Run from the present step to the last, with a checkpoint every so many steps."""

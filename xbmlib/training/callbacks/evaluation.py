@@ -43,10 +43,15 @@ def evaluate(data: Retrieval, embed: Callable[[Images], Tensor]) -> dict[str, fl
         data: queries, and the gallery that is searched; without one, leave-one-out among all
             queries. Either gives the plain names ("R@1").
         embed: images to embeddings (n, D).
+
+    Raises:
+        FloatingPointError: embeddings that are not finite.
     """
     query = data.query
     args: dict[str, Tensor] = {}
     embeddings = embed(query)
+    if not bool(embeddings.isfinite().all()):
+        raise FloatingPointError("embeddings that are not finite: lower the learning rate")
     # Recall is measured where the embeddings are.
     device = embeddings.device
     all_labels = query.labels.to(device)
