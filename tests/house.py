@@ -39,6 +39,7 @@ HELPERS = {
         "lemma": "Lemma 1, the part of drift_curves that Fig. 3 does not show",
         "cost_model": "what scaling predicts, apart from what it measures",
         "small": "classes and network of xbm_in_one_page and diagnosis",
+        "ablation_batch_size_claims": "the claims of ablation_batch_size, apart from its runs",
         "losses_with_memory_claims": "the claims of losses_with_memory, apart from its runs",
         "training_length_claims": "the claims of training_length, apart from its runs",
     },

@@ -25,7 +25,7 @@ from xbmlib.study.statistics import Outcome
 from xbmlib.study.summary import claims, followups, rewrite_readme, rewrite_results
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = ("README.md", "CONTRIBUTING.md", "docs/claims.md", "docs/paper_scale.md",
+PAGES = ("README.md", "CONTRIBUTING.md", "docs/claims.md", "docs/faults.md", "docs/paper_scale.md",
          "docs/results.md", "docs/training.md")  # fmt: skip
 
 
@@ -88,13 +88,19 @@ def test_three_lines():
     assert names["xbm"].memory.size == 50
 
 
-def test_the_training_loops_run():
-    """Oracle: each ends, with its memory full and a finite loss; "several lines of code"."""
+def test_the_training_loops_run(capsys):
+    """Oracle: each ends, with its memory full and a finite loss; "several lines of code"; R@1 and
+    R@10 of random images by brute force.
+    """
     names = {}
     code = example("import XBM", "README.md")
     exec(code, names)
     assert names["xbm"].memory.full and names["value"].isfinite()
-    assert len(code.splitlines()) < 15
+    assert len(code.splitlines()) <= 15
+    v, labels = normalize(names["net"](names["images"][1000:])), names["labels"][1000:]
+    nearest = labels[(v @ v.T).fill_diagonal_(-2).argsort(1, descending=True)]
+    hits = {k: (nearest[:, :k] == labels[:, None]).any(1).double().mean().item() for k in (1, 10)}
+    assert ast.literal_eval(capsys.readouterr().out) == pytest.approx(hits)
     names = {}
     exec(example("memory.enqueue"), names)
     assert names["memory"].full and names["value"].isfinite()
@@ -211,7 +217,7 @@ def test_the_conclusion_says_what_came_out():
     phrases = list(HEADLINES.values())
     agreeing = "; ".join([phrases[0], *phrases[2:]])
     assert found.startswith(
-        f"Of the main claims, these came out\n\n- ✓ *as in the paper*: {agreeing}\n"
+        f"What came out of the main claims:\n\n- ✓ *as in the paper*: {agreeing}\n"
         f"- ? *undecided*: {phrases[1]}\n\nOf all {len(names)} claims of the paper: "
         f"✓ agrees {len(names) - 1}, ? undecided 1 ("
     )
@@ -239,6 +245,34 @@ def test_the_calibration_counts_warnings():
         in found  # fmt: skip
     none = pd.DataFrame(rows, columns=["use", "outcome", "warned"]).query("outcome != 'between'")
     assert "in 0 of the 0 in between" in calibration(none)
+
+
+def test_the_data_sets_are_counted():
+    """Oracle: the files themselves, read apart from the loader."""
+    table = readme.data_sets()
+    for name in ("hanzi", "emoji", "hangul"):
+        file = pd.read_parquet(
+            ROOT / "xbmlib" / "data" / f"{name}.parquet", columns=["label", "split"]
+        )
+        train = file["split"] == "train"
+        sizes = [
+            n for part in (file[train], file[~train]) for n in (len(part), part["label"].nunique())
+        ]
+        (line,) = (line for line in table.splitlines() if f"`{name}`" in line)
+        assert line.endswith(f" | {' | '.join(f'{n:,}' for n in sizes)} |")
+
+
+def test_the_effort_is_summed(tmp_path):
+    """Oracle: by hand: 3 hours and half an hour on the test classes, 2 on the validation's."""
+    for name, split, hours in (("a", "test", 3), ("b", "test", 0.5), ("c", "validation", 2)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.json").write_text(json.dumps({"split": split}))
+        (tmp_path / name / "provenance.json").write_text(json.dumps({"seconds": 3600 * hours}))
+    (tmp_path / "unfinished").mkdir()
+    assert readme.effort(tmp_path) == (
+        "The 3 runs in `results/runs` took 6 hours of one core, 2 of them on the validation "
+        "classes, for searches."
+    )
 
 
 def test_a_part_without_its_marks_is_refused():

@@ -1,7 +1,9 @@
 """Tests of the bundled data sets against the files' own columns."""
 
 import hashlib
+import re
 import unicodedata
+from collections import Counter
 from functools import cache
 
 import pyarrow.parquet as pq
@@ -181,3 +183,14 @@ def test_card_describes_the_file(name, columns):
     for count in (len(file["label"]), len(set(file["label"])), len(set(file[style]))):
         assert f"{count:,}" in card
     assert all(f"`{licence}`" in card for licence in set(file["licence"]))
+
+
+def test_card_counts_the_skin_tones(columns):
+    """Oracle: the names of the file: classes with a tone, and those of the emoji that has most."""
+    card = (bundled.FOLDER / "CARDS.md").read_text(encoding="utf-8")
+    file = columns("emoji")
+    names = set(dict(zip(file["label"], file["name"], strict=True)).values())
+    toned = {name for name in names if "skin-tone" in name}
+    plain = Counter(re.sub(r"-?(medium-)?(dark|light|medium)-skin-tone", "", n) for n in toned)
+    most = max(plain.values()) + (max(plain, key=plain.get) in names)
+    assert f"({len(toned):,} of {len(names):,})" in card and f"up to {most} classes" in card

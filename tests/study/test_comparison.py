@@ -69,7 +69,7 @@ def test_what_stands_for_a_data_set():
 
 
 MEMORY_RATIO = {"batch": "16", "data": "hanzi"}
-CONTRASTIVE = {"data": "hanzi", "loss": "contrastive", "sampler": "pk"}
+CONTRASTIVE = {"part": "arms", "data": "hanzi", "loss": "contrastive", "sampler": "pk"}
 TABLE_1 = {"data": "emoji", "loss": "triplet", "measure": "R@1"}
 LONG = {"part": "length", "data": "emoji", "updates": "12000"}
 
@@ -131,6 +131,7 @@ def test_recall_of_the_paper_is_printed_in_it(name):
 def test_every_figure_has_its_comparison():
     """Oracle: the figures of the full study, each with the paper's values beside ours."""
     further = {
+        "ablation_batch_size_losses_and_samplers",
         "ablation_memory_ratio_training",
         "losses_with_memory_training",
         "retrievals_emoji",

@@ -9,9 +9,11 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
+from types import SimpleNamespace
 
 from tools.storm.processes import ended, members, wait
 from xbmlib.study.ending import stop
+from xbmlib.study.parallel import processors
 
 ROOT = Path(__file__).resolve().parents[2]
 CODE = """
@@ -57,3 +59,14 @@ def test_a_pool_that_is_stopped_ends_what_it_runs():
     # The pool waits for its worker in a thread of its own, and one of the two learns how it ended.
     assert wait(lambda: process.exitcode is not None)
     assert process.exitcode == -signal.SIGTERM
+
+
+def test_several_kinds_of_processor_are_named():
+    """Oracle: by hand: two with their instructions, one of which the architecture alone is known;
+    a GPU by its name; nothing of one kind.
+    """
+    made = [{"device": "cpu", "machine": "x86_64", "processor": "A, AVX512"}] * 2
+    made += [{"device": "cpu", "machine": "x86_64"}, {"device": "H100", "machine": "x86_64"}]
+    runs = [SimpleNamespace(provenance=one) for one in made]
+    assert processors(runs[:2]) == processors([]) == ""
+    assert processors(runs) == "trained on A, AVX512: 2; x86_64: 1; H100: 1"

@@ -5,7 +5,7 @@
     python -m tools.storm --kinds soak,lists   # those with such words in their names
 
 Each row goes to results/storm.csv when it is made, in place of the row of its kind; rows of another
-seed or share are dropped. The README's table follows.
+seed or share are dropped. The table of docs/faults.md follows.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from random import Random
 from tools.storm import table
 from tools.storm.kinds import KINDS
 from tools.storm.trials import Trials
-from xbmlib.storage import ROOT, write_atomically
+from xbmlib.storage import write_atomically
 
 
 def ride_out(name: str, seed: int, share: float) -> Trials:
@@ -63,10 +63,10 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"{name}: {found.survived:,} of {found.tried:,} survived; {found.reach}", flush=True)
         for fault in found.faults[:10]:
             print(f"    {fault}", flush=True)
-    if given.out == table.CSV and (readme := ROOT / "README.md").is_file():
+    if given.out == table.CSV and table.PAGE.is_file():
         rows = table.stored(given.out, given.seed, given.share, order)
-        text = table.rewritten(readme.read_text(encoding="utf-8"), rows, order)
-        write_atomically(readme, lambda path: path.write_text(text, encoding="utf-8"))
+        text = table.rewritten(table.PAGE.read_text(encoding="utf-8"), rows, order)
+        write_atomically(table.PAGE, lambda path: path.write_text(text, encoding="utf-8"))
     return 1 if lost else 0
 
 

@@ -1,4 +1,4 @@
-"""The storm's table: results/storm.csv, the console's lines and the README's section."""
+"""The storm's table: results/storm.csv, the console's lines and docs/faults.md."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from xbmlib.storage import ROOT, write_csv
 from xbmlib.study.generated import rewrite
 
 CSV = ROOT / "results" / "storm.csv"
+PAGE = ROOT / "docs" / "faults.md"
 COLUMNS = ["kind", "tried", "survived", "seconds", "reach", "seed", "share"]
 
 
@@ -39,6 +40,6 @@ def markdown(rows: pd.DataFrame, order: list[str]) -> str:
     return "\n".join(lines)
 
 
-def rewritten(readme: str, rows: pd.DataFrame, order: list[str]) -> str:
-    """The README with its table generated from the rows."""
-    return rewrite(readme, {"storm": markdown(rows, order)})
+def rewritten(page: str, rows: pd.DataFrame, order: list[str]) -> str:
+    """docs/faults.md with its table generated from the rows."""
+    return rewrite(page, {"storm": markdown(rows, order)})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -32,63 +32,102 @@ _MEMORY = {16: paper.SOP_R1_BATCH_16_MEMORY.value, 64: paper.RATIO_R1_BATCH_64[1
 _BASE = paper.SOP_R1_BATCH_256.value - paper.SOP_GAIN_16_TO_256.value
 
 
-def by_loss(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
-    """Fig. 1, left: each loss with no memory; R@1 minus that of the contrastive loss at batch 16.
-
-    Args:
-        data: tidy, one row per run: data, loss, ratio, sampler, batch, seed, R@1.
-        ax: the Axes to draw on; by default those of a new figure.
-    """
-    part = data[(data["data"] == _first(data)) & (data["ratio"] == 0) & (data["sampler"] == "pk")]
-    return _curves(_above(part, part[part["loss"] == LOSS]), "loss", _first(data), ax)
-
-
 def by_data(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     """Fig. 1, middle: each data set, contrastive, no memory; R@1 minus its own at batch 16.
 
-    The arguments are those of :func:`by_loss`.
+    Args:
+        data: tidy, one row per run: data, loss, ratio, sampler, batch, seed, updates, R@1; the
+            first data set has both arms.
+        ax: the Axes to draw on; by default those of a new figure.
     """
-    part = data[(data["loss"] == LOSS) & (data["ratio"] == 0) & (data["sampler"] == "pk")]
-    own = pd.concat([_above(rows, rows) for _, rows in part.groupby("data", sort=False)])
-    return _curves(own, "data", LOSS, ax)
+    ax = axes(ax)
+    part = data[(data["ratio"] == 0) & (data["sampler"] == "pk")]
+    for name, rows in part.groupby("data", sort=False):
+        curve(ax, _above(rows, rows), "batch", "change", **look(str(name)), label=str(name))
+    _paper(ax, _NONE, "batch", _NONE_NAME)
+    return _finish(ax, part, f"{LOSS}, {NO_MEMORY}")
+
+
+def by_arm(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
+    """Fig. 6: both arms with PK batches; R@1 minus that at batch 16 with no memory.
+
+    The arguments are those of :func:`by_data`.
+    """
+    ax = _arms(data, {"pk": ""}, axes(ax))
+    _paper(ax, _NONE, "batch", _NONE_NAME)
+    _paper(ax, _MEMORY, "memory", f"paper (SOP), {LOSS}, {MEMORY}")
+    return ax
+
+
+def by_loss(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
+    """Fig. 1, left: each loss with no memory; R@1 minus that of the contrastive loss at batch 16.
+
+    The arguments are those of :func:`by_data`.
+    """
+    ax = axes(ax)
+    part = data[(data["data"] == _first(data)) & (data["ratio"] == 0) & (data["sampler"] == "pk")]
+    part = _above(part, part[part["loss"] == LOSS])
+    for name, rows in part.groupby("loss", sort=False):
+        curve(ax, rows, "batch", "change", **look(str(name)), label=loss_name(str(name)))
+    return _finish(ax, part, f"{_first(data)}, {NO_MEMORY}")
 
 
 def by_sampler(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     """Fig. 6: both arms with PK and shuffled batches; R@1 minus that at batch 16, PK, no memory.
 
-    The arguments are those of :func:`by_loss`.
+    The arguments are those of :func:`by_data`.
     """
-    ax = axes(ax)
-    part = data[(data["loss"] == LOSS) & (data["data"] == _first(data))]
-    part = _above(part, part[(part["ratio"] == 0) & (part["sampler"] == "pk")])
-    for (ratio, sampler), rows in part.groupby(["ratio", "sampler"]):
-        curve(ax, rows, "batch", "change", **look("memory" if ratio else "batch"),
-              ls="-" if sampler == "pk" else ":",
-              label=f"{label(arm(float(ratio)))}, {NAMES[str(sampler)]}")  # fmt: skip
-    _paper(ax, _NONE, "batch", _NONE_NAME)
-    _paper(ax, _MEMORY, "memory", f"paper (SOP), {LOSS}, {MEMORY}")
-    return _finish(ax, part, f"{_first(data)}, {LOSS}")
+    return _arms(data, {sampler: f", {name}" for sampler, name in NAMES.items()}, axes(ax))
 
 
-def batch_size(data: pd.DataFrame, equal: str) -> Figure:
-    """The three panels side by side.
+def batch_size(data: pd.DataFrame) -> Figure:
+    """Data sets and arms side by side, at an equal number of updates.
+
+    The arguments are those of :func:`by_data`.
+    """
+    figure = _side_by_side(data, (by_data, by_arm), f"{data['updates'].max():,} updates each")
+    figure.axes[1].sharey(figure.axes[0])
+    return figure
+
+
+def losses_and_samplers(data: pd.DataFrame, equal: str) -> Figure:
+    """Losses and samplers side by side.
 
     Args:
-        data: as for :func:`by_loss`.
+        data: as for :func:`by_data`.
         equal: what the points have in common, such as "at an equal number of updates".
     """
-    figure, parts = panels(3, 3.1)
-    for draw, ax in zip((by_loss, by_data, by_sampler), parts, strict=True):
+    return _side_by_side(data, (by_loss, by_sampler), equal.removeprefix("at an "))
+
+
+def _side_by_side(data: pd.DataFrame, draws: Sequence[Callable[..., Axes]], equal: str) -> Figure:
+    """Two panels above their one legend."""
+    figure, parts = panels(len(draws), 3.3)
+    for draw, ax in zip(draws, parts, strict=True):
         draw(data, ax=ax)
-    # The curves of shuffled batches with no memory would flatten those of Fig. 1.
-    parts[1].sharey(parts[0])
-    for ax in parts:
-        if ax is not parts[0]:
-            ax.set_ylabel("")
-        ax.set_xlabel(f"{ax.get_xlabel()},\n{equal.removeprefix('at an ')}")
+        ax.set_xlabel(f"{ax.get_xlabel()},\n{equal}")
+    parts[1].set_ylabel("")
     letter(parts)
     legend_below(figure, parts, 3)
     return figure
+
+
+def _arms(data: pd.DataFrame, samplers: dict[str, str], ax: Axes) -> Axes:
+    """Both arms of the contrastive loss on the first data set with some samplers.
+
+    Args:
+        data: as for :func:`by_data`.
+        samplers: each to what the names of its curves end with.
+        ax: the Axes to draw on.
+    """
+    part = data[(data["loss"] == LOSS) & (data["data"] == _first(data))]
+    part = _above(part, part[(part["ratio"] == 0) & (part["sampler"] == "pk")])
+    for (ratio, sampler), rows in part.groupby(["ratio", "sampler"]):
+        if sampler in samplers:
+            curve(ax, rows, "batch", "change", **look("memory" if ratio else "batch"),
+                  ls="-" if sampler == "pk" else ":",
+                  label=f"{label(arm(float(ratio)))}{samplers[str(sampler)]}")  # fmt: skip
+    return _finish(ax, part, f"{_first(data)}, {LOSS}")
 
 
 def _first(data: pd.DataFrame) -> str:
@@ -100,14 +139,6 @@ def _above(data: pd.DataFrame, base: pd.DataFrame) -> pd.DataFrame:
     """The rows with "change": R@1 minus that of the base at its smallest batch, by seed."""
     at = base[base["batch"] == base["batch"].min()].set_index("seed")["R@1"]
     return data.assign(change=data["R@1"] - data["seed"].map(at))
-
-
-def _curves(data: pd.DataFrame, by: str, of: str, ax: Axes | None) -> Axes:
-    ax = axes(ax)
-    for name, rows in data.groupby(by, sort=False):
-        curve(ax, rows, "batch", "change", **look(str(name)), label=loss_name(str(name)))
-    _paper(ax, _NONE, "batch", _NONE_NAME)
-    return _finish(ax, data, f"{of}, {NO_MEMORY}")
 
 
 def _paper(ax: Axes, r1: dict[int, float], key: str, name: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing as mp
 import os
+from collections import Counter
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
@@ -21,6 +22,7 @@ from xbmlib.study.ending import stop
 from xbmlib.study.estimate import announcement
 from xbmlib.study.progress import Progress
 from xbmlib.training.experiment import Experiment
+from xbmlib.training.provenance import trained_on
 from xbmlib.training.run import identify_all, run_experiment
 from xbmlib.training.store import Run, RunStore
 
@@ -31,7 +33,7 @@ def run_all(experiments: Iterable[Experiment], store: RunStore | None = None) ->
     How many are stored and how many are to be trained is printed. Stored runs are loaded, equal
     experiments are trained once, and the rest share the cores: two single-threaded runs in parallel
     finish sooner than two runs in sequence on both cores, and the numbers of a run do not depend on
-    what runs in parallel.
+    what runs in parallel. Where the runs are not all of one kind of processor, that is printed too.
 
     Args:
         experiments: any number of experiments.
@@ -46,7 +48,22 @@ def run_all(experiments: Iterable[Experiment], store: RunStore | None = None) ->
         _train(list(todo.values()), len(set(ids)), store)
     elif ids:
         print(announcement([], len(set(ids)), store, workers=1), flush=True)
-    return [store.load(id) for id in ids]
+    runs = {id: store.load(id) for id in ids}
+    if several := processors(runs.values()):
+        print(several, flush=True)
+    return [runs[id] for id in ids]
+
+
+def processors(runs: Iterable[Run]) -> str:
+    """What runs were trained on, in one line; nothing where it is the same for all.
+
+    Products of different processors round differently, so that equal runs may differ by as much as
+    two seeds do.
+    """
+    kinds = Counter(trained_on(run.provenance) for run in runs)
+    if len(kinds) < 2:
+        return ""
+    return "trained on " + "; ".join(f"{kind}: {n}" for kind, n in kinds.most_common())
 
 
 def _train(todo: list[Experiment], total: int, store: RunStore) -> None:

@@ -74,15 +74,6 @@ class Profile:
         return f"at an equal number of {'updates' if self.setting else 'training images'}"
 
     @property
-    def compares_batches(self) -> bool:
-        """Whether runs at different batch sizes can decide a claim on the batch size.
-
-        At an equal number of images a larger batch makes fewer updates, and the two act against
-        each other.
-        """
-        return self.setting is not None
-
-    @property
     def first(self) -> str:
         """The data set of every study of a single one: SOP or its counterpart."""
         return self.data[0]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
+from pathlib import Path
 
 import pandas as pd
 
-from xbmlib.paper import claims
+from xbmlib import datasets
+from xbmlib.paper import COUNTERPARTS, claims
 from xbmlib.paper.arms import loss_name
 from xbmlib.study.claims_page import badge, cell
 from xbmlib.study.figures.diagnosis import HEALTHY_FROM, HURT_BELOW
@@ -14,6 +17,12 @@ from xbmlib.study.protocol import AS_PRINTED, finished
 from xbmlib.study.statistics import Outcome
 from xbmlib.study.verdict import MARKS, counted
 
+# The bundled data sets, in words.
+_DATA = {
+    "hanzi": "Chinese characters in many typefaces",
+    "emoji": "emoji in the designs of many vendors",
+    "hangul": "Korean syllables in many typefaces",
+}
 # The claims that the README shows, by name, and what each says.
 HEADLINES = {
     claims.GAINS_AT_BATCH_16: "a gain at batch 16, in the mean over R_M (paper: over 20 points)",
@@ -59,11 +68,11 @@ def conclusion(rows: pd.DataFrame) -> str:
         if len(phrases):
             parts.append(f"- {MARKS[outcome]} *{said}*: {'; '.join(phrases)}")
     return (
-        "Of the main claims, these came out\n\n" + "\n".join(parts) + "\n\n"
+        "What came out of the main claims:\n\n" + "\n".join(parts) + "\n\n"
         f"Of all {len(rows)} claims of the paper: {counted(rows['outcome'])} ([each with its rule]"
         "(docs/claims.md)). Every R@1 is measured on rendered characters and emoji with a compact "
-        "network; costs are also of GoogLeNet on random input; nothing is measured on the paper's "
-        "photographs."
+        "network; costs are also measured with GoogLeNet on random images. Nothing is measured on "
+        "the paper's photographs."
     )
 
 
@@ -80,6 +89,43 @@ def table(rows: pd.DataFrame) -> str:
         cells = (cell(v.claim), cell(paper), cell(v.brief or v.ours), badge(v.outcome), link)
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def data_sets() -> str:
+    """The bundled counterparts of the paper's data sets in Markdown: what they are and how large.
+
+    Classes are those of each part: training and test classes differ.
+    """
+    lines = [
+        "| data | stands for | training images (N) | classes | test images | classes |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, what in _DATA.items():
+        data = datasets.load(name)
+        tested = [data.query, *([] if data.gallery is None else [data.gallery])]
+        sizes = (len(data.train), len(data.train.classes), sum(map(len, tested)),
+                 len(data.query.classes))  # fmt: skip
+        cells = " | ".join(f"{size:,}" for size in sizes)
+        lines.append(f"| `{name}`, {what} | {COUNTERPARTS[name][1]} | {cells} |")
+    return "\n".join(lines)
+
+
+def effort(runs: Path) -> str:
+    """What the stored runs took, in one sentence.
+
+    Args:
+        runs: folder of the run store.
+    """
+    hours = {"test": 0.0, "validation": 0.0}
+    paths = list(runs.glob("*/provenance.json"))
+    for path in paths:
+        split = json.loads((path.parent / "config.json").read_text(encoding="utf-8"))["split"]
+        seconds = json.loads(path.read_text(encoding="utf-8"))["seconds"]
+        hours[split] += seconds / 3600
+    return (
+        f"The {len(paths)} runs in `results/runs` took {sum(hours.values()):.0f} hours of one "
+        f"core, {hours['validation']:.0f} of them on the validation classes, for searches."
+    )
 
 
 def calibration(runs: pd.DataFrame) -> str:

@@ -154,6 +154,8 @@ def rewrite_readme(text: str) -> str:
             "conclusion": readme.conclusion(found),
             "headlines": readme.table(found),
             "calibration": readme.calibration(runs),
+            "data": readme.data_sets(),
+            "effort": readme.effort(ROOT / "results" / "runs"),
         },
     )
 

@@ -19,7 +19,7 @@ import torch
 from xbmlib.storage import StorageError
 from xbmlib.study.parallel import run_all
 from xbmlib.study.refusal import as_command
-from xbmlib.training.provenance import processor
+from xbmlib.training.provenance import processor, trained_on
 from xbmlib.training.store import Run, RunStore
 
 # Another machine may be slower than the one that a run's seconds were measured on.
@@ -69,7 +69,7 @@ def compare(stored: Run, again: Run) -> dict[str, object]:
         "equal": stored.history == again.history and stored.metrics.equals(again.metrics),
         "R@1": 100 * stored.recall["R@1"],
         "change": 100 * (again.recall["R@1"] - stored.recall["R@1"]),
-        "trained_on": f"{made.get('processor', made['machine'])}, torch {made['torch']}",
+        "trained_on": f"{trained_on(made)}, torch {made['torch']}",
     }  # fmt: skip
 
 

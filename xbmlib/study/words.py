@@ -41,6 +41,11 @@ def beside(value: float | None, unit: str = "") -> str:
     return "" if value is None else f" (paper: {value:,g}{unit})"
 
 
+def beside_change(value: float | None) -> str:
+    """The paper's change of R@1 in brackets, with its sign, or nothing."""
+    return "" if value is None else f" (paper: {value:+g} points)"
+
+
 def tally(verdicts: Sequence[Verdict]) -> str:
     """How many verdicts there are of each outcome, the paper's claims apart from the questions."""
     sentences = []

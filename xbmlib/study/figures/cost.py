@@ -14,9 +14,9 @@ from xbmlib.study.comparison import Quantity, standing
 from xbmlib.study.figures import benchmarks
 from xbmlib.study.notebook import StudyParameters
 from xbmlib.study.parallel import run_all
-from xbmlib.study.profiles import experiment
+from xbmlib.study.protocol import experiment
 from xbmlib.study.verdict import BY_TEST, Verdict, clear, judged, mean_spread
-from xbmlib.study.words import beside, change
+from xbmlib.study.words import beside, beside_change, change
 from xbmlib.training.experiment import Experiment
 from xbmlib.training.store import RunStore
 from xbmlib.training.trainer import Trainer
@@ -202,10 +202,8 @@ def verdicts(data: pd.DataFrame, parameters: Parameters) -> list[Verdict]:
             paper=f"{whole.gain:+.1f} against {larger.gain:+.1f} points (SOP, Table 2)",
             ours=f"{mean_spread(gains[whole])} against {mean_spread(gains[larger])} points",
             rule=f"the difference of the two gains: {BY_TEST}",
-            outcome=clear(gains[whole] - gains[larger])
-            if parameters.size.compares_batches
-            else "not testable here",
-            data=f"{parameters.size.first_name}, contrastive, {parameters.size.equal}, "
+            outcome=clear(gains[whole] - gains[larger]),
+            data=f"{parameters.size.first_name}, contrastive, {parameters.size.updates:,} updates, "
             f"profile {parameters.profile}",
             seeds=data["seed"].nunique(),
         ),
@@ -265,9 +263,9 @@ def closing(data: pd.DataFrame, parameters: Parameters) -> str:
     r1 = data.set_index(["setting", "seed"])["R@1"]
     text = (
         f"From {first} to {whole}, R@1 on {parameters.size.first_name} "
-        f"{change(r1[whole] - r1[first])}{beside(paper.COST[3].gain, ' points')}; to {larger} it "
-        f"{change(r1[larger] - r1[first])}{beside(paper.COST[1].gain, ' points')}, "
-        f"{parameters.size.equal}."
+        f"{change(r1[whole] - r1[first])}{beside_change(paper.COST[3].gain)}; to {larger} it "
+        f"{change(r1[larger] - r1[first])}{beside_change(paper.COST[1].gain)}, "
+        f"at {parameters.size.updates:,} updates each."
     )
     found = measured()
     part = found[found["name"] == JUDGED_ON].set_index(["batch", "ratio"])

@@ -111,6 +111,7 @@ def _drift_verdicts(data: pd.DataFrame, parameters: Parameters) -> list[Verdict]
         "names": {},
         "data": f"{parameters.size.first_name}, batch {BATCH}, from scratch, "
         f"{int(data['steps'].iloc[0]):,} steps, {network_name(data['backbone'].iloc[0])} network, "
+        f"initial learning rate {data['lr'].max():g}, "
         f"profile {parameters.profile}",
         "unit": "",
     }
@@ -189,12 +190,11 @@ def comparison(data: pd.DataFrame, parameters: Parameters) -> list[Quantity]:
 def closing(data: pd.DataFrame, parameters: Parameters) -> str:
     """What came out, and why, in words."""
     main = main_network(data)
-    by_delta = main.groupby(["delta", "seed"])["drift"].max().groupby("delta").mean()
-    largest = listed([f"{d:.2f} at Δt = {delta}" for delta, d in by_delta.items()])
     settled = main[main["decays"] == main["decays_then"]]
     settled = settled[settled["step"] > paper.DRIFT_STABLE_AFTER.value]
-    means = settled.groupby(["decays", "delta"])["drift"].mean().unstack("decays")
-    times = (means[0] / means[1]).dropna() if {0, 1} <= set(means) else []
+    # The ratio of each seed, as the verdict has it.
+    means = settled.groupby(["decays", "delta", "seed"])["drift"].mean().unstack("decays")
+    times = (means[0] / means[1]).groupby("delta").mean().dropna() if {0, 1} <= set(means) else []
     slower = (
         f" After {paper.DRIFT_STABLE_AFTER.value:,} iterations, mean D at a tenth of the learning "
         f"rate is smaller by a factor of "
@@ -206,8 +206,22 @@ def closing(data: pd.DataFrame, parameters: Parameters) -> str:
     for backbone, part in data.groupby("backbone", sort=False):
         c = [f"{part[f'C{key}'].mean():.3g} for {theta}" for key, theta in lemma.THETA.items()]
         networks.append(f"in the {network_name(backbone)} network {listed(c)}")
+    other = "".join(
+        f" {network_name(backbone)} on {parameters.size.printed(part['data'].iloc[0])} has a "
+        f"largest D of {_largest(part)}."
+        for backbone, part in data.groupby("backbone", sort=False)
+        if backbone != main["backbone"].iloc[0]
+    )
     return (
-        f"On {parameters.size.first_name}, from scratch, the largest D is {largest} in the mean "
-        f"over seeds, where unrelated unit vectors have D = 2.{slower} C of Lemma 1 is "
+        f"On {parameters.size.first_name}, from scratch at an initial learning rate of "
+        f"{main['lr'].max():g} (profile `paper`: {paper.SETTINGS['paper'].fields['lr']:g}), the "
+        f"largest D is {_largest(main)} in the mean over seeds, where unrelated unit vectors have "
+        f"D = 2.{slower}{other} C of Lemma 1 is "
         f"{'; '.join(networks)}. Each layer that θ holds adds to the squared error of the gradient."
     )
+
+
+def _largest(data: pd.DataFrame) -> str:
+    """The largest D of one network at each Δt, in the mean over seeds, in words."""
+    by_delta = data.groupby(["delta", "seed"])["drift"].max().groupby("delta").mean()
+    return listed([f"{d:.2f} at Δt = {delta}" for delta, d in by_delta.items()])

@@ -12,6 +12,7 @@ from xbmlib.paper.arms import MEMORY, NO_MEMORY, loss_name
 from xbmlib.study.figures.losses_with_memory import BATCH, Parameters, by_arm, numbers
 from xbmlib.study.profiles import LOSSES
 from xbmlib.study.verdict import Verdict, judged
+from xbmlib.study.words import listed
 
 
 def verdicts(data: pd.DataFrame, parameters: Parameters) -> list[Verdict]:
@@ -53,6 +54,10 @@ def verdicts(data: pd.DataFrame, parameters: Parameters) -> list[Verdict]:
 
     contrastive = {name: pair for (name, loss), pair in pairs.items() if loss == "contrastive"}
     uneven = "" if even or ms not in updates else "not judged at different numbers of updates"
+    # A loss with fewer updates than another is of the earlier protocol, at other R_M than the rule.
+    most = max(updates)
+    earlier = [loss_name(str(loss)) for loss, made in updates.items() if made != most]
+    left = f"{listed(earlier)}: not judged with fewer updates" if earlier else ""
     without = above((ms, NO_MEMORY), ("contrastive", NO_MEMORY))
     less = {
         name: gains[name, "contrastive"] - gains[name, ms]
@@ -68,8 +73,17 @@ def verdicts(data: pd.DataFrame, parameters: Parameters) -> list[Verdict]:
         ),
         judged(
             claims.EVERY_LOSS_GAINS,
-            {f"{name}, {loss_name(loss)}": gain for (name, loss), gain in gains.items()},
-            arms={f"{name}, {loss_name(loss)}": pair for (name, loss), pair in pairs.items()},
+            {
+                f"{name}, {loss_name(loss)}": gain
+                for (name, loss), gain in gains.items()
+                if updates[loss] == most
+            },
+            arms={
+                f"{name}, {loss_name(loss)}": pair
+                for (name, loss), pair in pairs.items()
+                if updates[loss] == most
+            },
+            detail=left,
             **of(*LOSSES, memory=tuple(LOSSES)),
         ),
         judged(
