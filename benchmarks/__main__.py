@@ -12,7 +12,7 @@ import os
 import pandas as pd
 import torch
 
-from benchmarks import losses, precision, recall, training
+from benchmarks import growth, losses, precision, recall, training
 from benchmarks.measure import Row, machine
 from xbmlib.storage import ROOT, write_csv
 
@@ -35,8 +35,8 @@ def main() -> None:
     torch.set_num_threads(len(os.sched_getaffinity(0)))
     for found in losses.rows():
         add(found)
-    growth, slopes = losses.growth()
-    for found in [*slopes, *recall.rows(), *precision.rows()]:
+    times = growth.table()
+    for found in [*growth.slopes(times), *recall.rows(), *precision.rows()]:
         add(found)
     training.one_thread()
     for found in [*training.rows(), *training.layouts()]:
@@ -44,7 +44,7 @@ def main() -> None:
     parts = training.parts()
     folder = ROOT / "results"
     write_csv(folder / "benchmarks.csv", pd.DataFrame(rows))
-    write_csv(folder / "benchmarks_growth.csv", growth)
+    write_csv(folder / "benchmarks_growth.csv", times)
     write_csv(folder / "benchmarks_parts.csv", parts)
     print(parts.round(3).to_string(index=False))
     short = [line(found) for found in rows if found["holds"] is False]

@@ -7,8 +7,6 @@ from functools import partial
 from itertools import cycle
 from typing import NamedTuple
 
-import numpy as np
-import pandas as pd
 import torch
 from pytorch_metric_learning import distances, miners
 from pytorch_metric_learning import losses as peers
@@ -23,8 +21,6 @@ from xbmlib.queue import CrossBatchMemory
 BATCH, ENTRIES, DIM, CLASSES = 64, 59_551, 512, 11_318
 BATCHES = 64
 ROUNDS = 15
-# M over which the growth of a step's time is measured, at D = 128, and the largest M measured.
-GROWTH, GROWTH_DIM, LARGEST = [1 << p for p in range(12, 21)], 128, 1 << 22
 
 
 class Case(NamedTuple):
@@ -205,30 +201,3 @@ def _triplets_of_the_peer() -> Iterator[Row]:
         yield faster(f"triplet, M = {size}", f"pytorch-metric-learning (a cube of {cube:.1f} GiB; "
                      f"{BATCH * ENTRIES**2 / 2**30:.0f} GiB at {ENTRIES})",
                      t["ours"], t["peer"], None)  # fmt: skip
-
-
-def growth() -> tuple[pd.DataFrame, list[Row]]:
-    """Milliseconds of a step for each M, and the slope of log time over log M.
-
-    Beside them the bare product, and one read of the entries (their sum), which no step that
-    compares with all of them can undercut.
-    """
-    table, found = [], []
-    makers = {"contrastive": ContrastiveLoss, "multi_similarity": MultiSimilarityLoss,
-              "triplet": TripletLoss}  # fmt: skip
-    for size in [*GROWTH, LARGEST]:
-        data = case(TRAINED, size=size, dim=GROWTH_DIM, classes=size // 5)
-        names = makers if size < LARGEST else {"contrastive": ContrastiveLoss}
-        steps = {name: ours(make(), data) for name, make in names.items()}
-        rounds = 15 if size < 1 << 18 else 5
-        bare = partial(torch.mm, data.batches[0], data.entries.T)
-        t = against("bare", timings(rounds, bare=bare, read=data.entries.sum, **steps))
-        table += [{"M": size, "D": GROWTH_DIM, "loss": name, "ms": ms} for name, ms in t.items()]
-    frame = pd.DataFrame(table)
-    for name in makers:
-        part = frame[(frame["loss"] == name) & (frame["M"] <= GROWTH[-1])]
-        slope = float(np.polyfit(np.log(part["M"]), np.log(part["ms"]), 1)[0])
-        for sense, bar in ((">=", 0.9), ("<=", 1.1)):
-            found.append(row(f"growth with M, {name}: slope", "linear", slope, 1.0, sense=sense,
-                             bar=bar, unit="log-log"))  # fmt: skip
-    return frame, found
