@@ -39,9 +39,9 @@ def main() -> None:
     for found in [*growth.slopes(times), *recall.rows(), *precision.rows()]:
         add(found)
     training.one_thread()
-    for found in [*training.rows(), *training.layouts()]:
-        add(found)
     parts = training.parts()
+    for found in [*training.rows(), *training.evaluation(parts), *training.layouts()]:
+        add(found)
     folder = ROOT / "results"
     write_csv(folder / "benchmarks.csv", pd.DataFrame(rows))
     write_csv(folder / "benchmarks_growth.csv", times)

@@ -22,6 +22,8 @@ from xbmlib.training.trainer import Trainer
 
 # Steps over which the parts are measured, and steps between the warm-up and them.
 STEPS, WARM = 120, 20
+# Largest share of a quick run that its evaluation may take.
+EVALUATION = 0.10
 # Layouts of the network and whether it computes in bfloat16; the first is the study's.
 LAYOUTS = {
     "channels-last, bf16": (torch.channels_last, True),
@@ -116,7 +118,7 @@ def parts() -> pd.DataFrame:
                         run.update(*images)
             began = time.perf_counter()
             run.evaluate()
-            evaluation = time.perf_counter() - began
+            evaluation = e.evaluations * (time.perf_counter() - began)
             seconds = {
                 a.key.removeprefix("xbm: "): 1e-6 * a.cpu_time_total / STEPS * e.steps
                 for a in found.key_averages()
@@ -131,6 +133,14 @@ def parts() -> pd.DataFrame:
                 for part, t in seconds.items()
             ]
     return pd.DataFrame(out)
+
+
+def evaluation(table: pd.DataFrame) -> Iterator[Row]:
+    """The share of evaluation in each of the runs of which :func:`parts` gives the parts."""
+    for (batch, name), run in table.groupby(["batch", "memory"], sort=False):
+        spent = run.loc[run["part"] == "evaluation", "seconds"].sum()
+        yield row(f"evaluation, batch {batch}, memory: {name}", "the whole quick run", spent,
+                  run["seconds"].sum(), sense="<=", bar=EVALUATION, unit="s")  # fmt: skip
 
 
 def one_thread() -> None:
