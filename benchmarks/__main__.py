@@ -12,7 +12,7 @@ import os
 import pandas as pd
 import torch
 
-from benchmarks import growth, losses, precision, recall, training
+from benchmarks import growth, losses, network, precision, recall, training
 from benchmarks.measure import Row, machine
 from xbmlib.storage import ROOT, write_csv
 
@@ -40,7 +40,7 @@ def main() -> None:
         add(found)
     training.one_thread()
     parts = training.parts()
-    for found in [*training.rows(), *training.evaluation(parts), *training.layouts()]:
+    for found in [*training.rows(), *training.evaluation(parts), *network.rows()]:
         add(found)
     folder = ROOT / "results"
     write_csv(folder / "benchmarks.csv", pd.DataFrame(rows))

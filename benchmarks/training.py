@@ -11,11 +11,10 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile, record_function
 
-from benchmarks.measure import Row, medians, row
-from xbmlib import backbones, bfloat16, datasets
+from benchmarks.measure import Row, row
+from xbmlib import datasets
 from xbmlib.study.profiles import PROFILES, experiment
 from xbmlib.training.experiment import Experiment
 from xbmlib.training.trainer import Trainer
@@ -24,12 +23,6 @@ from xbmlib.training.trainer import Trainer
 STEPS, WARM = 120, 20
 # Largest share of a quick run that its evaluation may take.
 EVALUATION = 0.10
-# Layouts of the network and whether it computes in bfloat16; the first is the study's.
-LAYOUTS = {
-    "channels-last, bf16": (torch.channels_last, True),
-    "contiguous, bf16": (torch.contiguous_format, True),
-    "channels-last, fp32": (torch.channels_last, False),
-}
 
 
 def trainer(e: Experiment) -> Trainer:
@@ -69,30 +62,6 @@ def rows() -> Iterator[Row]:
                   sense="<=", bar=1.1)  # fmt: skip
         yield row(f"waiting for input, batch {batch}", "a step without memory",
                   statistics.median(waits[2 * begin :]), none, sense="<=", bar=0.05)  # fmt: skip
-
-
-def layouts(batch: int = 64, rounds: int = 15) -> Iterator[Row]:
-    """Forward and backward of the compact network as it is trained, and in other layouts.
-
-    A row at or above 1 says that the layout is no faster: the convolutions are the step.
-    """
-    x = torch.rand(batch, 1, 32, 32)
-    calls = {}
-    for name, (layout, enabled) in LAYOUTS.items():
-        net = backbones.build("compact", 128).to(memory_format=layout)
-        images = x.contiguous(memory_format=layout)
-
-        def call(net: nn.Module = net, images: Tensor = images, half: bool = enabled) -> None:
-            net.zero_grad()
-            with bfloat16.autocast(x.device, half):
-                v = net(images)
-            v.sum().backward()
-
-        calls[name] = call
-    t = medians(rounds, **calls)
-    base, *others = LAYOUTS
-    for name in others:
-        yield row(f"forward and backward, batch {batch}, {name}", base, t[name], t[base])
 
 
 def parts() -> pd.DataFrame:

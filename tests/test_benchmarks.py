@@ -2,8 +2,10 @@
 
 import pandas as pd
 import pytest
+import torch
+from torch import nn
 
-from benchmarks import growth, training
+from benchmarks import growth, network, training
 
 
 def test_slopes_from_2_to_the_14():
@@ -41,3 +43,46 @@ def test_the_share_of_evaluation_is_judged():
     assert (held["ours"], held["reference"], held["bar"], held["holds"]) == (1, 10, 0.1, True)
     assert "batch 16" in held["what"] and "none" in held["what"]
     assert (short["ratio"], short["holds"]) == (0.2, False)
+
+
+def test_layouts_are_compared_with_that_of_the_study():
+    """Oracle: the settings' names; a time of each."""
+    first, *others = network.LAYOUTS
+    found = list(network.layouts(batch=4, rounds=1))
+    assert [name in r["what"] for name, r in zip(others, found, strict=True)] == [True, True]
+    assert all(r["against"] == first and r["ours"] > 0 and r["reference"] > 0 for r in found)
+
+
+def test_operations_of_convolutions():
+    """Oracle: by hand, 2 · images · pixels · weights of each pass; the first convolution has no
+    gradient of its input, and a linear layer is no convolution.
+    """
+    net = nn.Sequential(
+        nn.Conv2d(1, 3, 3, padding=1), nn.Conv2d(3, 5, 2, stride=2), nn.Flatten(), nn.Linear(80, 2)
+    )
+    first, second = 2 * 4 * 64 * (1 * 3 * 9), 2 * 4 * 16 * (3 * 5 * 4)
+    assert network.operations(net, torch.rand(4, 1, 8, 8)) == 2 * first + 3 * second
+
+
+def test_a_step_is_judged_by_its_quickest_forms(monkeypatch):
+    """Oracle: times by hand, in ms, and the bar of 1.3; without a compiler the row is left out."""
+    times = {"trained": [20.0], "compiled": [10.0], "unfused": [21.0]}
+    monkeypatch.setattr(network, "timings", lambda rounds, **calls: {n: times[n] for n in calls})
+    monkeypatch.setattr(network, "trainer", lambda e: FakeTrainer())
+    compiled, fused = network.steps()
+    assert (compiled["ratio"], compiled["holds"]) == (2.0, True) and "compile" in compiled["what"]
+    assert (fused["ratio"], fused["bar"], fused["holds"]) == (1.05, 1.3, False)
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    (alone,) = network.steps()
+    assert alone == fused
+
+
+class FakeTrainer:
+    """What the measurement of a step needs of a trainer; no data set is loaded."""
+
+    def __init__(self):
+        self.model = nn.Linear(2, 2)
+
+    def batches(self):
+        """One batch."""
+        return iter([()])

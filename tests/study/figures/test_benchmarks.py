@@ -5,9 +5,9 @@ import json
 import pandas as pd
 import pytest
 
-from benchmarks import training
 from benchmarks.measure import against, extra_mib, faster, medians, row
 from tests.kernels import ROOT, papermill
+from xbmlib.study.figures import benchmarks as figure
 
 TABLES = (
     "benchmarks", "benchmarks_growth", "benchmarks_parts", "cost", "cost_gpu", "input",
@@ -50,14 +50,6 @@ def test_extra_memory_is_the_peak_of_a_call():
     assert extra_mib(lambda: None) < 5
 
 
-def test_layouts_are_compared_with_that_of_the_study():
-    """Oracle: the settings' names; a time of each."""
-    first, *others = training.LAYOUTS
-    found = list(training.layouts(batch=4, rounds=1))
-    assert [name in r["what"] for name, r in zip(others, found, strict=True)] == [True, True]
-    assert all(r["against"] == first and r["ours"] > 0 and r["reference"] > 0 for r in found)
-
-
 def test_the_stored_table_says_what_holds():
     """Oracle: the bars, applied anew to the ratios."""
     table = pd.read_csv(ROOT / "results" / "benchmarks.csv")
@@ -67,6 +59,17 @@ def test_the_stored_table_says_what_holds():
     below = barred["sense"] == "<="
     holds = (barred["ratio"] <= barred["bar"]).where(below, barred["ratio"] >= barred["bar"])
     assert (holds == barred["holds"].astype(str).eq("True")).all()
+
+
+def test_only_a_step_with_the_memory_is_judged():
+    """Oracle: the stored table, and the same with a row of another way to make a step."""
+    table = figure.table()
+    first = table[table["what"] == "training step, batch 64, 100% memory"]
+    other = first.assign(what="training step, batch 64, no memory, torch.compile(net)", ratio=9.0)
+    more = pd.concat([table, other], ignore_index=True)
+    assert figure.verdicts(more) == figure.verdicts(table)
+    assert figure.closing(more) == figure.closing(table)
+    assert len(figure.comparison(more)) == len(figure.comparison(table)) == 2
 
 
 def test_the_notebook_shows_the_stored_tables(tmp_path):

@@ -92,7 +92,8 @@ def peers(data: pd.DataFrame) -> pd.DataFrame:
 
 def _steps(data: pd.DataFrame) -> pd.Series:
     """Time of a training step with R_M = 1, as a multiple of that with no memory, by its name."""
-    return data[data["what"].str.startswith("training step")].set_index("what")["ratio"]
+    with_memory = data["what"].str.fullmatch(r"training step, batch \d+, 100% memory")
+    return data[with_memory].set_index("what")["ratio"]
 
 
 def verdicts(data: pd.DataFrame) -> list[Verdict]:
