@@ -50,5 +50,12 @@ def test_left_aligned_with_empty_cells():
         assert re.search(rf"#T_\w+ +{tag} \{{\s*text-align: left", html)
     cells = [td.get_text() for td in BeautifulSoup(html, "html.parser").find_all("td")]
     assert cells == ["1,234.6", "x", "", "y"]
+    assert "<caption" not in html
     indexed = BeautifulSoup(tables.left_aligned(rows, index=True).to_html(), "html.parser")
     assert [th.get_text() for th in indexed.tbody.find_all("th")] == ["0", "1"]
+
+
+def test_a_caption():
+    """Oracle: the caption's text, as parsed HTML."""
+    html = tables.left_aligned(pd.DataFrame({"a": [1]}), caption="Of two.").to_html()
+    assert BeautifulSoup(html, "html.parser").caption.get_text() == "Of two."

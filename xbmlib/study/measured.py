@@ -28,6 +28,8 @@ COLUMNS = {
     "search_protocol": {"data", "loss", "batch", "ratio", "lr", "lam", "init", "batch_loss", "R@1",
                         "MAP@R", "run"},
 }  # fmt: skip
+# Columns that a table may have beside those.
+FURTHER = {"losses_gpu": {"sense", "bar", "holds", "bytes", "share"}}
 _REMEDY = "restore the committed file, or delete it and measure anew (make bench, make search)"
 
 

@@ -217,20 +217,23 @@ def export(figure: Figure, data: pd.DataFrame, parameters: Named, part: str = ""
     return Image(data=(folder / f"{name}.png").read_bytes(), format="png", retina=True)
 
 
-def tabulate(rows: pd.DataFrame, parameters: Named, precision: int = 1) -> Styler | Markdown:
+def tabulate(
+    rows: pd.DataFrame, parameters: Named, precision: int = 1, caption: str = ""
+) -> Styler | Markdown:
     """The rows as a table, or a sentence in its place where these parameters have no such runs.
 
     Args:
         rows: the rows, shown without their index.
         parameters: parameters of the notebook.
         precision: decimals of floats.
+        caption: sentences above the table, where they depend on the rows.
     """
     from IPython.display import Markdown
 
     if rows.empty:
         of = ", ".join(f"`{name}={value!r}`" for name, value in parameters.selected.items())
         return Markdown(f"*No such runs{' with ' * bool(of)}{of}.*")
-    return tables.left_aligned(rows, precision=precision)
+    return tables.left_aligned(rows, precision=precision, caption=caption)
 
 
 def compare(rows: Sequence[Quantity], parameters: Named) -> Styler:

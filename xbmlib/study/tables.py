@@ -13,20 +13,25 @@ from xbmlib.study.verdict import MARKS, Verdict
 if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
 
-_LEFT: Any = [{"selector": "th, td", "props": "text-align: left; vertical-align: top;"}]
+_LEFT: Any = [{"selector": "th, td, caption", "props": "text-align: left; vertical-align: top;"}]
 # Colour of an outcome, as a key of the figures' colours; of the others that of the paper, grey.
 _COLOURS: dict[Outcome, str] = {"agrees": "correct", "disagrees": "incorrect"}
 
 
-def left_aligned(rows: pd.DataFrame, *, index: bool = False, precision: int = 1) -> Styler:
+def left_aligned(
+    rows: pd.DataFrame, *, index: bool = False, precision: int = 1, caption: str = ""
+) -> Styler:
     """A frame as a table.
 
     Args:
         rows: the rows; NaN becomes an empty cell.
         index: whether to show the index, each of its outer values once.
         precision: decimals of floats; thousands are separated by commas.
+        caption: sentences above the table, if any.
     """
     styled = rows.style.set_table_styles(_LEFT)
+    if caption:
+        styled = styled.set_caption(caption)
     styled = styled.format(precision=precision, thousands=",", na_rep="")
     return styled if index else styled.hide()
 

@@ -5,8 +5,10 @@ import json
 import pandas as pd
 import pytest
 
+from benchmarks import gpu_losses
 from benchmarks.measure import against, extra_mib, faster, medians, row
 from tests.kernels import ROOT, papermill
+from xbmlib.study import notebook
 from xbmlib.study.figures import benchmarks as figure
 
 TABLES = (
@@ -72,10 +74,49 @@ def test_only_a_step_with_the_memory_is_judged():
     assert len(figure.comparison(more)) == len(figure.comparison(table)) == 2
 
 
+@pytest.fixture
+def mocked_losses_gpu(tmp_path, monkeypatch):
+    """A results/losses_gpu.csv as `python -m benchmarks.gpu` writes it, of invented times."""
+    read = {"rate": 2e12, "size": 100_000_000}  # 50 µs
+    timed = gpu_losses.Timed("contrastive, fp32, one_pass", lambda: None, 4, aim=3.0)
+    rows = [
+        gpu_losses.judged(timed, 200.0, **read),
+        gpu_losses.judged(timed._replace(what="bare product, fp32", aim=None), 175.0, **read),
+        row("extra memory: contrastive, one_pass", "1 MiB", 4.5, 1.0, sense="<=", bar=16,
+            unit="MiB"),
+    ]  # fmt: skip
+    named = {"m": 64, "M": 59_551, "D": 512, "machine": "mocked: no GPU has measured this"}
+    (tmp_path / "results").mkdir()
+    path = tmp_path / "results" / "losses_gpu.csv"
+    pd.DataFrame(rows).assign(**named).to_csv(path, index=False)
+    monkeypatch.setattr("xbmlib.study.measured.ROOT", tmp_path)
+
+
+@pytest.mark.usefixtures("mocked_losses_gpu")
+def test_a_gpus_times_against_one_read_of_the_entries():
+    """Oracle: the mocked table's rows, by hand; the caption names what they are compared with."""
+    data = figure.on_gpu()
+    columns = ["ours", "reference", "unit", "ratio", "bar", "MB", "share"]
+    judged, plain, memory = data[columns].itertuples(index=False, name=None)
+    assert judged == (200, 50, "µs", 4, 3, 100, 0.25)
+    assert plain[:4] == (175, 50, "µs", 3.5) and pd.isna(plain[4])
+    assert memory[:5] == (4.5, 1, "MiB", 4.5, 16) and all(map(pd.isna, memory[5:]))
+    assert [str(held) for held in data["holds"]] == ["False", "nan", "True"]
+    caption = figure.about_gpu(data)
+    assert "one read of the entries" in caption and "times faster" not in caption
+    html = notebook.tabulate(data, figure.Parameters(), precision=2, caption=caption).to_html()
+    assert caption in html and "0.25" in html and "nan" not in html.lower()
+
+
+def test_a_gpus_times_of_an_earlier_table():
+    """Oracle: the caption of the format: no share of a bandwidth where the table has none."""
+    old = pd.DataFrame({"what": ["contrastive, fp32"], "ratio": [2.6]})
+    assert "times faster" in figure.about_gpu(old) and "bandwidth" not in figure.about_gpu(old)
+
+
 def test_the_notebook_shows_the_stored_tables(tmp_path):
     """Oracle: the files that the README promises."""
-    notebook = ROOT / "notebooks" / "benchmarks.ipynb"
-    done = papermill(notebook, tmp_path / "o.ipynb", tmp_path)
+    done = papermill(ROOT / "notebooks" / "benchmarks.ipynb", tmp_path / "o.ipynb", tmp_path)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "figures" / "benchmarks" / "benchmarks.svg").stat().st_size > 100
     (verdict,) = json.loads(
@@ -86,6 +127,8 @@ def test_the_notebook_shows_the_stored_tables(tmp_path):
 
 @pytest.mark.parametrize("name", TABLES)
 def test_tables_are_of_one_machine_and_finite(name):
-    """Oracle: no empty cell of numbers."""
+    """Oracle: no empty cell of numbers, but where there is no bar, or nothing to read."""
     table = pd.read_csv(ROOT / "results" / f"{name}.csv")
-    assert not table.select_dtypes("number").drop(columns="bar", errors="ignore").isna().any().any()
+    may_be_empty = ["bar", "bytes", "share"]
+    numbers = table.select_dtypes("number").drop(columns=may_be_empty, errors="ignore")
+    assert not numbers.isna().any().any()

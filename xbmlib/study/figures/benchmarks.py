@@ -11,7 +11,7 @@ from pydantic import Field
 from xbmlib import paper
 from xbmlib.paper.arms import NO_MEMORY, arm
 from xbmlib.study.comparison import Quantity
-from xbmlib.study.measured import measured
+from xbmlib.study.measured import FURTHER, measured
 from xbmlib.study.notebook import Checked, ParameterError
 from xbmlib.study.verdict import Verdict, judge
 from xbmlib.study.words import listed
@@ -52,13 +52,36 @@ def input_rates() -> pd.DataFrame:
 
 
 def on_gpu() -> pd.DataFrame:
-    """The losses on a GPU, from results/losses_gpu.csv.
+    """The losses on a GPU, from results/losses_gpu.csv; :func:`about_gpu` says what it compares.
 
     Returns:
-        what, against, ours, reference, unit, ratio; in the rows of another library the ratio is how
-        many times faster ours is.
+        what, against, ours, reference, unit, ratio; of a table that compares with one read of the
+        entries also sense and bar (of the ratio), holds, MB (that have to be read) and share (of
+        the bandwidth, in [0, 1]).
     """
-    return measured("losses_gpu")[["what", "against", "ours", "reference", "unit", "ratio"]]
+    data = measured("losses_gpu")
+    shown = ["what", "against", "ours", "reference", "unit", "ratio"]
+    if FURTHER["losses_gpu"] <= set(data.columns):
+        shown += ["sense", "bar", "holds", "MB", "share"]
+        data["MB"] = data["bytes"] / 1e6
+    return data[shown]
+
+
+def about_gpu(data: pd.DataFrame) -> str:
+    """What the rows of :func:`on_gpu` are compared with."""
+    if "share" in data.columns:
+        return (
+            "A time is compared with one read of the entries, which no step that compares with all "
+            "of them can undercut: ratio is how many times as long it takes, bar the aim, MB what "
+            "has to be read, and share the part of the measured bandwidth that is used. The method "
+            "one_pass reads the entries once, in a kernel; search finds the pairs that count, then "
+            "weighs them."
+        )
+    return (
+        "The ratio is ours to the reference; in the rows of another library it is how many times "
+        "faster ours is. Kernel launches dominate: the memory is processed in one block, without "
+        "synchronisation."
+    )
 
 
 def parts() -> pd.DataFrame:
