@@ -23,7 +23,7 @@ help:
 	@echo "make setup                      build .venv from requirements.lock"
 	@echo "make search                     the search for the settings of each arm"
 	@echo "make verify                     train some stored runs anew and compare: 5 minutes"
-	@echo "make bench                      measure results/benchmarks*.csv, cost, input, scaling: 20 minutes"
+	@echo "make bench                      measure results/benchmarks*.csv, cost, input, scaling, waiting: 25 minutes"
 	@echo "make storm                      kill, fill up and damage it at random: results/storm.csv, 20 minutes"
 	@echo "make clean                      remove .venv and caches (results stay)"
 
@@ -65,6 +65,7 @@ bench: setup
 	$(BIN)/python -m benchmarks.cost
 	$(BIN)/python -m benchmarks.input
 	$(BIN)/python -m benchmarks.scaling
+	$(BIN)/python -m benchmarks.waiting
 
 verify: setup
 	$(BIN)/python -m xbmlib.study.verify

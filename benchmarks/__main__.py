@@ -2,7 +2,7 @@
 
 Writes results/benchmarks.csv, results/benchmarks_growth.csv and results/benchmarks_parts.csv, and
 prints the ratios that miss their bar. All cores for the losses and recall, one for a training step.
-Cost, input and scaling are separate: ``python -m benchmarks.cost`` and so on.
+Cost, input, scaling and waiting are separate: ``python -m benchmarks.cost`` and so on.
 """
 
 from __future__ import annotations

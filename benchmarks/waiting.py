@@ -1,0 +1,158 @@
+"""What a person waits for: a notebook's first frame, ``make reproduce`` and ``make report``.
+
+    python -m benchmarks.waiting
+
+With every run of profile ``full`` stored; some minutes, on all cores. Writes results/waiting.csv.
+The commands are those of the Makefile, and write to a temporary folder. Left out is setting up
+.venv from nothing, whose time is mostly that of downloading.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import nbformat
+import pandas as pd
+from nbclient import NotebookClient
+from nbformat import NotebookNode
+
+from benchmarks.measure import Row, machine, row
+from xbmlib.storage import CHECKOUT, ROOT, write_csv
+from xbmlib.study.execution import SOURCES, kernel_config
+from xbmlib.study.notebook import ProfileName
+from xbmlib.study.plan import plan
+from xbmlib.training.store import RunStore
+
+PROFILE: ProfileName = "full"
+# The notebook whose first cell is timed, and kernels started for it after one for warm-up.
+NOTEBOOK, KERNELS = "ablation_memory_ratio", 3
+# Limits in seconds.
+FIRST_FRAME, REPRODUCE = 3.0, 240.0
+
+
+def apart(source: str) -> tuple[str, str]:
+    """The imports of a cell, and the statements that follow."""
+    body = ast.parse(source).body
+    parts: tuple[list[str], list[str]] = ([], [])
+    for node in body:
+        parts[not isinstance(node, ast.Import | ast.ImportFrom)].append(ast.unparse(node))
+    return "\n".join(parts[0]), "\n".join(parts[1])
+
+
+def opening(path: Path) -> NotebookNode:
+    """A notebook up to its first frame, in three cells: parameters, imports, the rest."""
+    code = [cell.source for cell in nbformat.read(path, 4).cells if cell.cell_type == "code"]
+    parameters, first = code[:2]
+    cells = [nbformat.v4.new_code_cell(source) for source in (parameters, *apart(first))]
+    return nbformat.v4.new_notebook(cells=cells)
+
+
+def seconds(cell: NotebookNode) -> float:
+    """From the kernel's taking up a cell to its reply, by the kernel's clock."""
+    noted = cell.metadata["execution"]
+    began, ended = (
+        datetime.fromisoformat(noted[event])
+        for event in ("iopub.execute_input", "shell.execute_reply")
+    )
+    return (ended - began).total_seconds()
+
+
+def in_a_kernel(path: Path) -> tuple[float, float]:
+    """Seconds that the imports and the rest of a notebook's first cell take in a kernel of its own.
+
+    Raises:
+        nbclient.exceptions.CellExecutionError: a cell failed.
+    """
+    notebook = opening(path)
+    with kernel_config() as connection:
+        NotebookClient(
+            notebook, kernel_name="python3", record_timing=True, config=connection
+        ).execute()
+    _, imports, frame = map(seconds, notebook.cells)
+    return imports, frame
+
+
+def first_frame() -> Iterator[Row]:
+    """The first cell of the study in a new kernel, whose files are in the system's cache."""
+    times = [in_a_kernel(SOURCES / f"{NOTEBOOK}.ipynb") for _ in range(1 + KERNELS)][1:]
+    imports, frame = (statistics.median(part) for part in zip(*times, strict=True))
+    whole = statistics.median(map(sum, times))
+    what = f"first cell of {NOTEBOOK}, profile {PROFILE}"
+    yield row(f"{what}: imports", "the cell", imports, whole, unit="s")
+    yield row(f"{what}: frame", "the cell", frame, whole, unit="s")
+    yield row(what, f"a limit of {FIRST_FRAME:g} s", whole, FIRST_FRAME, sense="<=", bar=1.0,
+              unit="s")  # fmt: skip
+
+
+@contextmanager
+def stored() -> Iterator[Path]:
+    """A root with links to what is stored, where notebooks, verdicts and figures are made anew."""
+    with TemporaryDirectory() as folder:
+        results = Path(folder, "results")
+        results.mkdir()
+        for path in (ROOT / "results").iterdir():
+            if path.name == "verdicts":
+                shutil.copytree(path, results / path.name)
+            elif path.name != "notebooks":
+                (results / path.name).symlink_to(path)
+        yield Path(folder)
+
+
+def command(module: str, root: Path) -> float:
+    """Seconds of ``python -m module full`` with its results in a root.
+
+    Raises:
+        subprocess.CalledProcessError: it failed.
+    """
+    environment = os.environ | {"XBM_ROOT": str(root)}
+    began = time.perf_counter()
+    subprocess.run(
+        [sys.executable, "-m", module, PROFILE], cwd=CHECKOUT, env=environment, check=True
+    )
+    return time.perf_counter() - began
+
+
+def commands() -> Iterator[Row]:
+    """``make reproduce`` and ``make report``, which reproduces first."""
+    with stored() as root:
+        reproduce = command("xbmlib.study", root)
+        report = command("xbmlib.report", root)
+    yield row("make reproduce, every run stored", f"a limit of {REPRODUCE:g} s", reproduce,
+              REPRODUCE, sense="<=", bar=1.0, unit="s")  # fmt: skip
+    yield row("make report, every run stored", "make reproduce", reproduce + report, reproduce,
+              unit="s")  # fmt: skip
+
+
+def require_stored() -> None:
+    """Nothing is trained here.
+
+    Raises:
+        SystemExit: a run is not stored.
+    """
+    store = RunStore()
+    if missing := sum(not store.done(id) for id in plan(PROFILE)["runs"]):
+        sys.exit(f"runs not in {store.folder}: {missing}; make reproduce first")
+
+
+def main() -> None:
+    """Measure and write results/waiting.csv."""
+    require_stored()
+    rows = [found | {"machine": machine()} for part in (first_frame, commands) for found in part()]
+    table = pd.DataFrame(rows)
+    write_csv(ROOT / "results" / "waiting.csv", table)
+    print(table[["what", "ours", "unit", "against", "holds"]].to_string(index=False))
+
+
+if __name__ == "__main__":
+    main()
