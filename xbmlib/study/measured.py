@@ -27,6 +27,7 @@ COLUMNS = {
     "scaling_gpu": _SCALING,
     "search_protocol": {"data", "loss", "batch", "ratio", "lr", "lam", "init", "batch_loss", "R@1",
                         "MAP@R", "run"},
+    "waiting": _BENCHMARK | {"sense", "bar", "holds"},
 }  # fmt: skip
 # Columns that a table may have beside those.
 FURTHER = {"losses_gpu": {"sense", "bar", "holds", "bytes", "share"}}

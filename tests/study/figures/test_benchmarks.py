@@ -13,7 +13,7 @@ from xbmlib.study.figures import benchmarks as figure
 
 TABLES = (
     "benchmarks", "benchmarks_growth", "benchmarks_parts", "cost", "cost_gpu", "input",
-    "losses_gpu", "scaling", "scaling_gpu",
+    "losses_gpu", "scaling", "scaling_gpu", "waiting",
 )  # fmt: skip
 
 

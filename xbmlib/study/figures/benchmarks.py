@@ -51,6 +51,15 @@ def input_rates() -> pd.DataFrame:
     return measured("input")[["what", "ours", "reference", "unit", "ratio"]]
 
 
+def waiting() -> pd.DataFrame:
+    """What a person waits for, from results/waiting.csv.
+
+    Returns:
+        what, against, ours, reference, unit, ratio, bar (of the ratio, at most), holds, machine.
+    """
+    return measured("waiting").drop(columns="sense")
+
+
 def on_gpu() -> pd.DataFrame:
     """The losses on a GPU, from results/losses_gpu.csv; :func:`about_gpu` says what it compares.
 
