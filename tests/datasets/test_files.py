@@ -4,6 +4,7 @@ import gc
 import multiprocessing
 import os
 import pickle
+from pathlib import Path
 
 import pytest
 import torch
