@@ -8,10 +8,11 @@ from pkgutil import iter_modules
 import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
+from IPython import display
 
 from xbmlib.storage import StorageError
 from xbmlib.study import figures, notebook
-from xbmlib.study.figures import ablation_memory_ratio, settings_search
+from xbmlib.study.figures import ablation_memory_ratio, retrievals, settings_search
 from xbmlib.study.verdict import Verdict
 
 
@@ -88,6 +89,33 @@ def test_other_parameters_leave_the_files_of_the_defaults(kind, tmp_path, monkey
     for name in kind.model_fields.keys() - {*ELSEWHERE}:
         before, found = found, write(other(kind, name))
         assert found.items() >= before.items() and len(found) == len(before) + 4
+
+
+def test_one_figure_per_data_set(tmp_path, monkeypatch):
+    """Oracle: by hand: the first file has the notebook's name, and each the rows of its data set;
+    each image says which one it is.
+    """
+    monkeypatch.setattr(notebook, "ROOT", tmp_path)
+    images = []
+    monkeypatch.setattr(display, "display", images.append)
+    rows = pd.DataFrame({"data": ["hanzi", "emoji", "hanzi"], "rank": [1, 2, 3]})
+    drawn = []
+
+    def draw(name, part):
+        drawn.append((name, list(part["rank"])))
+        return plt.subplots(figsize=(1, 1))[1]
+
+    parameters = retrievals.Parameters(profile="smoke")
+    before = plt.get_fignums()
+    notebook.export_each(draw, rows, parameters)
+    assert drawn == [("hanzi", [1, 3]), ("emoji", [2])] and plt.get_fignums() == before
+    folder = tmp_path / "figures" / "smoke"
+    names = ("retrievals", "retrievals_emoji")
+    assert {path.stem for path in folder.iterdir()} == set(names)
+    for name, image, data in zip(names, images, ("hanzi", "emoji"), strict=True):
+        assert image.data == (folder / f"{name}.png").read_bytes()
+        assert image._repr_mimebundle_()[1]["image/png"]["alt"] == data
+        assert set(pd.read_csv(folder / f"{name}.csv")["data"]) == {data}
 
 
 def test_what_is_no_other_content():

@@ -65,7 +65,7 @@ def test_nothing_raw_is_shown(name):
 def test_figure_comparison_verdict_words(name):
     """Oracle: the order of the calls that show each."""
     code = "\n".join(text for kind, text in CELLS[name] if kind == "code")
-    calls = ("export(", "compare(", "conclude(", "close(")
+    calls = ("export", "compare(", "conclude(", "close(")
     places = [code.index(f"notebook.{call}") for call in calls]
     assert places == sorted(places)
     assert code.rstrip().splitlines()[-1].startswith("notebook.close(")

@@ -5,12 +5,13 @@ from __future__ import annotations
 import difflib
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol, Self
 
 import matplotlib.pyplot as plt
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
@@ -183,7 +184,9 @@ def _file_name(parameters: Named, part: str) -> str:
     return f"{parameters.notebook}{suffix}{variant(parameters)}"
 
 
-def export(figure: Figure, data: pd.DataFrame, parameters: Named, part: str = "") -> Image:
+def export(
+    figure: Figure, data: pd.DataFrame, parameters: Named, part: str = "", alt: str = ""
+) -> Image:
     """Write a notebook's figure as SVG and PNG, and the data that it shows as CSV.
 
     The figure is closed, so that a notebook shows what is returned and not the figure once more.
@@ -194,6 +197,7 @@ def export(figure: Figure, data: pd.DataFrame, parameters: Named, part: str = ""
         parameters: parameters of the notebook; the files are named after it, and after each
             parameter that has not its default (:func:`variant`).
         part: suffix of the name, for a second figure of the same notebook.
+        alt: what tells the figure from the others of its cell; the site's captions have it.
 
     Returns:
         The written PNG, byte for byte, at half its pixels: 150 to the inch.
@@ -214,7 +218,30 @@ def export(figure: Figure, data: pd.DataFrame, parameters: Named, part: str = ""
             )
     write_csv(folder / f"{name}.csv", data)
     plt.close(figure)
-    return Image(data=(folder / f"{name}.png").read_bytes(), format="png", retina=True)
+    png = (folder / f"{name}.png").read_bytes()
+    return Image(data=png, format="png", retina=True, alt=alt or None)
+
+
+def export_each(
+    draw: Callable[[str, pd.DataFrame], Axes], data: pd.DataFrame, parameters: Named
+) -> None:
+    """:func:`export` and show one figure per data set.
+
+    Every notebook has a figure under its own name alone: that of the first data set has no suffix,
+    the others have the name of theirs.
+
+    Args:
+        draw: takes the name of a data set and its rows, and returns what it plots.
+        data: the rows of all data sets, told apart by the column "data".
+        parameters: parameters of the notebook.
+    """
+    from IPython.display import display
+
+    for number, (name, part) in enumerate(data.groupby("data", sort=False)):
+        with plots.style():
+            figure = draw(str(name), part).get_figure(root=True)
+        assert figure is not None
+        display(export(figure, part, parameters, part=str(name) if number else "", alt=str(name)))
 
 
 def tabulate(

@@ -22,6 +22,21 @@ def test_predicted_by_hand():
     assert (data.groupby(["dtype", "design"], sort=False)["times"].diff().dropna() > 0).all()
 
 
+def test_the_menus_start_where_the_notebook_stands():
+    """Oracle: by hand; a choice of the menus is the prediction at parameters of these values."""
+    parameters = Parameters(ranks=64)
+    menus = scaling.menus(parameters)
+    assert [found[0] for found in menus.values()] == [
+        ("1,000,000,000", 10**9), ("512", 512), ("64", 64)
+    ]  # fmt: skip
+    assert [value for _, value in menus["GPUs"]] == [64, 1, 512]
+    found = scaling.predicted_at(parameters, 10**6, 128, 8)
+    pd.testing.assert_frame_equal(
+        found, scaling.predicted(Parameters(samples=10**6, dim=128, ranks=8))
+    )
+    assert len(found.compare(scaling.predicted(parameters)))
+
+
 def test_the_verdict_could_come_out_otherwise():
     """Oracle: a step of a second hides any memory, of a microsecond none; or a model far off."""
     check = scaling.checked().assign(time=1.0, sent=1.0)

@@ -25,7 +25,7 @@ CELLS = {
     ]
     for path in sorted((ROOT / "notebooks").glob("*.ipynb"))
 }
-DRAWN = [name for name, cells in CELLS.items() if any("notebook.export(" in c for c in cells)]
+DRAWN = [name for name, cells in CELLS.items() if any("notebook.export" in c for c in cells)]
 MILLIMETRES = 25.4
 # In print: one column, and the page.
 WIDTHS = (85, 175)
@@ -37,14 +37,14 @@ LOSSES = ("contrastive", "triplet", "multi_similarity")
 def figures(request):
     """Every figure that a notebook exports, taken where it would be written."""
     found = []
-    names = {"display": print}
+    names = {}
     parameters, *cells = CELLS[request.param]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(notebook, "export", lambda figure, *_, **__: found.append(figure))
         patch.setattr(notebook, "compare", lambda *_: None)
         patch.setattr(notebook, "conclude", lambda *_: None)
         exec(parameters, names)
-        given = {n: value for n, value in names.items() if n not in ("display", "__builtins__")}
+        given = {n: value for n, value in names.items() if n != "__builtins__"}
         patch.setattr(notebook, "parameters_of_cells", lambda _: given)
         for cell in cells:
             exec(cell, names)

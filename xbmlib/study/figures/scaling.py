@@ -129,6 +129,30 @@ def predicted(parameters: Parameters) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def menus(parameters: Parameters) -> dict[str, list[tuple[str, int]]]:
+    """Values of N, D and the number of GPUs to choose from, those of the parameters first.
+
+    Returns:
+        What :func:`xbmlib.study.widgets.explore` takes: name to pairs of a label and a value.
+    """
+    p = parameters
+    values = {
+        "N": (p.samples, 10**6, 10**7, 10**8, 10**10),
+        "D": (p.dim, 64, 128, 2048),
+        "GPUs": (p.ranks, 1, 64, 512),
+    }
+    return {
+        name: [(f"{value:,}", value) for value in dict.fromkeys(found)]
+        for name, found in values.items()
+    }
+
+
+def predicted_at(parameters: Parameters, samples: int, dim: int, ranks: int) -> pd.DataFrame:
+    """:func:`predicted` for N images, D and a number of GPUs, all else as in the parameters."""
+    changed = {"samples": samples, "dim": dim, "ranks": ranks}
+    return predicted(parameters.model_copy(update=changed))
+
+
 def checked() -> pd.DataFrame:
     """The predictions of the model and the measurements.
 
