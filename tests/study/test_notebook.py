@@ -146,3 +146,14 @@ def test_what_is_no_other_content():
 def test_a_table_without_rows_names_what_selects_them(parameters, words):
     """Oracle: by hand: the parameters that select runs, and no profile where there is none."""
     assert notebook.tabulate(pd.DataFrame({"a": []}), parameters).data == words
+
+
+def test_several_tables_each_under_its_caption(monkeypatch):
+    """Oracle: by hand; one without rows says so."""
+    shown = []
+    monkeypatch.setattr(display, "display", shown.append)
+    parts = {"SOP": pd.DataFrame({"a": [1]}), "In-shop": pd.DataFrame({"b": []})}
+    notebook.tabulate_each(parts, settings_search.Parameters())
+    table, words = shown
+    assert (table.caption, list(table.data)) == ("SOP", ["a"])
+    assert words.data == "*No such runs.*"

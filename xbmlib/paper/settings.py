@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
+from xbmlib.paper.arms import network_name
 from xbmlib.paper.protocols import PROTOCOLS
 
 Fields = dict[str, Any]
@@ -92,18 +94,60 @@ LOSS_FIELDS: dict[str, Fields] = {
 }  # fmt: skip
 
 
-def differences() -> pd.DataFrame:
-    """Where the settings differ: one row per field, one column per setting.
+def _crop(view: str) -> str:
+    """How a training image is cropped, in words (:mod:`xbmlib.datasets.views`)."""
+    return {"paper": "random crop", "released": "random-resized crop"}[view]
 
-    Where a source is silent, what stands in for it is shown in brackets.
+
+def _memory(ratio: float) -> str:
+    """R_M with the M that it is on SOP: "0.924 (M = 55,000)"."""
+    return f"{ratio:.3g} (M = {ratio * PROTOCOLS['SOP'].train.images:,.0f})"
+
+
+# The fields in words or in the paper's symbols, in the order of a table, and their values.
+_SHOWN: dict[str, tuple[str, Callable[[Any], str]]] = {
+    "backbone": ("network", network_name),
+    "pooling": ("global pooling", {"avg": "average", "max": "maximum"}.__getitem__),
+    "dim": ("D", str),
+    "view": ("training images", _crop),
+    "batch": ("mini-batch", str),
+    "k": ("K", str),
+    "lam": ("λ", "{:g}".format),
+    "reduction": ("loss of an anchor", "{} over its pairs".format),
+    "ratio": ("R_M, with M on SOP", _memory),
+    "start": ("updates before the memory joins", "{:,}".format),
+    "init": (
+        "memory at its start",
+        {"sample": "sampled features", "fill": "filled batch by batch"}.__getitem__,
+    ),
+    "batch_loss": ("batch's loss, with memory", {True: "kept", False: "left out"}.__getitem__),
+    "memory_weight": ("weight of the memory's loss", "{:g}".format),
+    "steps": ("updates", "{:,}".format),
+    "lr": ("learning rate", "{:g}".format),
+    "weight_decay": ("weight decay", "{:g}".format),
+    "schedule": (
+        "schedule of the learning rate",
+        {"plateau": "lower where R@1 on the test classes stops rising"}.__getitem__,
+    ),
+    "evaluations": ("evaluations", str),
+    "precision": ("precision", {"fp32": "float32", "bf16": "bfloat16"}.__getitem__),
+}
+
+
+def differences() -> pd.DataFrame:
+    """Where the settings differ, in words and in the paper's symbols.
+
+    Returns:
+        One row per setting: setting, and its value by each source (paper, released code). Where a
+        source is silent, what stands in for it is in brackets.
     """
     rows = []
-    for name in SETTINGS["released"].fields:
+    for name, (words, show) in _SHOWN.items():
         values = {key: setting.fields[name] for key, setting in SETTINGS.items()}
         if len(set(values.values())) > 1 or any(name in s.unstated for s in SETTINGS.values()):
             shown = {
-                key: f"({value})" if name in SETTINGS[key].unstated else str(value)
+                key: f"[{show(value)}]" if name in SETTINGS[key].unstated else show(value)
                 for key, value in values.items()
             }
-            rows.append({"field": name} | shown)
-    return pd.DataFrame(rows)
+            rows.append({"setting": words} | shown)
+    return pd.DataFrame(rows).rename(columns={"released": "released code"})

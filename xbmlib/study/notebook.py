@@ -263,6 +263,14 @@ def tabulate(
     return tables.left_aligned(rows, precision=precision, caption=caption)
 
 
+def tabulate_each(parts: Mapping[str, pd.DataFrame], parameters: Named) -> None:
+    """:func:`tabulate` and show several tables, each under its caption."""
+    from IPython.display import display
+
+    for caption, rows in parts.items():
+        display(tabulate(rows, parameters, caption=caption))
+
+
 def compare(rows: Sequence[Quantity], parameters: Named) -> Styler:
     """Write the paper's values beside ours as CSV, with the suffix "paper"; return their table."""
     name = _file_name(parameters, "paper")

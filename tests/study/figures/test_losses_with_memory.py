@@ -1,5 +1,6 @@
 """Tests of the verdicts on Table 1, on frames made by hand."""
 
+import pandas as pd
 import pytest
 
 from tests.study.figures.frames import table_1
@@ -12,7 +13,7 @@ from xbmlib.study.figures import (
     retrievals,
     training_length,
 )
-from xbmlib.study.profiles import DATA
+from xbmlib.study.profiles import DATA, PROFILES
 
 
 def test_the_papers_own_table_1_agrees():
@@ -33,6 +34,34 @@ def test_the_papers_own_table_1_agrees():
     assert less == ["partly", "partly", "agrees", "disagrees", "agrees"]
     worse = [v.outcome for v in losses_with_memory_claims.verdicts(table_1(-30.0), parameters)]
     assert worse == ["disagrees", "disagrees", "agrees", "disagrees", "disagrees"]
+
+
+def test_one_table_per_data_set():
+    """Oracle: Table 1's own cells, and the frame's 0.1 above; no column of another data set."""
+    data = table_1()
+    large = data[(data["data"] == DATA[2]) & (data["measure"] == "R@1")]
+    data = pd.concat([data, large.assign(measure="large R@1")])
+    tables = losses_with_memory.tables(data, PROFILES["full"])
+    assert list(tables) == [
+        "SOP, and hanzi in its place",
+        "In-shop, and emoji in its place",
+        "VehicleID, and hangul in its place",
+    ]
+    for (title, table), name, ours in zip(tables.items(), paper.SETS, DATA, strict=True):
+        measures = list(paper.LOSSES[name, "triplet", "memory"])
+        columns = ["source", "data", "loss", "arm", "updates", "K", *measures, "MAP@R"]
+        assert list(table.columns) == columns, title
+        assert table["data"].tolist() == [name] * 6 + [ours] * 6
+        assert set(table["loss"]) == {"contrastive", "triplet", "multi-similarity"}
+        row = table[(table["loss"] == "triplet") & (table["data"] == ours)].iloc[1]
+        value = paper.LOSSES[name, "triplet", "memory"][measures[0 if ours != "hangul" else 4]]
+        shown = row["large R@1" if ours == "hangul" else "R@1"]
+        assert shown == f"{value + 0.11:.1f} ± 0.1 (n=3)" and row["updates"] == "12,000"
+        first = paper.LOSSES[name, "contrastive", "no memory"][measures[1]]
+        assert table[measures[1]].iloc[0] == f"{first:.1f}"
+        assert table["MAP@R"].iloc[0] == ""
+    named = losses_with_memory.tables(data.replace("hanzi", "sop"), PROFILES["paper"])["SOP"]
+    assert set(named["data"]) == {"SOP"} and set(named["source"]) == {"paper", "ours"}
 
 
 def test_a_brief_profile_has_every_loss_on_the_first_data_set_alone():

@@ -102,6 +102,7 @@ def test_the_papers_own_rows_surpass_the_published(tmp_path, monkeypatch):
     table = recall_tables.table(rows_of_the_paper(last), last)
     assert not table["source"].str.contains("rendered").any()
     # The released code's report, the best evaluation, has a row beside each of the last.
+    assert set(table["data"]) == {"VehicleID"}
     ours = table[table["source"] == "ours"].set_index("method")["large R@1"]
     assert len(ours) == 12 and sum(name.endswith(", best of 35") for name in ours.index) == 6
     assert ours["Cont., memory (R_M = 1), resnet50-128"] == "93.1 ± 0.1 (n=3)"

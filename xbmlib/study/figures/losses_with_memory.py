@@ -13,7 +13,7 @@ from xbmlib.study.comparison import Quantity, standing
 from xbmlib.study.history import history
 from xbmlib.study.notebook import StudyParameters
 from xbmlib.study.parallel import run_all
-from xbmlib.study.profiles import LOSSES, PRINTED, Profile
+from xbmlib.study.profiles import LOSSES, Profile
 from xbmlib.study.verdict import mean_spread
 from xbmlib.study.words import beside, change, listed
 from xbmlib.training.experiment import Experiment
@@ -84,37 +84,57 @@ def training(parameters: Parameters, store: RunStore | None = None) -> pd.DataFr
     return history(run_all(found, store))
 
 
-def table(data: pd.DataFrame) -> pd.DataFrame:
-    """Table 1's rows, then ours: one row per source, data set, loss and arm.
+def tables(data: pd.DataFrame, profile: Profile) -> dict[str, pd.DataFrame]:
+    """Table 1's rows, then ours, in one table per data set.
+
+    Args:
+        data: as returned by :func:`frame`.
+        profile: its data sets stand for the paper's.
 
     Returns:
-        Cells in percent, ours as "mean ± standard deviation (n)"; a column per measure, empty where
-        a data set does not have it; updates and K of ours.
+        Such as "SOP, and hanzi in its place" to a table with one row per source, loss and arm.
+        Cells in percent, ours as "mean ± standard deviation (n)"; a column per measure that one of
+        the two has; updates and K of ours.
     """
-    rows = [
-        {
-            "source": "paper",
-            "data": name,
-            "loss": loss,
-            "arm": UNSTATED if memory == MEMORY else memory,
-            "updates": "",
-            "K": "",
-        }
+    shown = data.assign(data=data["data"].map(profile.printed))
+    found = {}
+    for name, ours in profile.stands_for.items():
+        rows = [*_printed(name), *_measured(shown[shown["data"] == ours])]
+        title = name if ours == name else f"{name}, and {ours} in its place"
+        found[title] = pd.DataFrame(rows).fillna("")
+    return found
+
+
+def _printed(name: str) -> list[dict[str, str]]:
+    """The rows of Table 1 on a data set."""
+    return [
+        {"source": "paper", "data": name, "loss": loss_name(loss),
+         "arm": UNSTATED if memory == MEMORY else memory, "updates": "", "K": ""}
         | {measure: f"{value:.1f}" for measure, value in cells.items()}
-        for (name, loss, memory), cells in paper.LOSSES.items()
-    ]
+        for (data, loss, memory), cells in paper.LOSSES.items()
+        if data == name
+    ]  # fmt: skip
+
+
+def _measured(data: pd.DataFrame) -> list[dict[str, str]]:
+    """Our rows on a data set, whose name is as printed."""
     keys = ["data", "loss", "arm", "updates", "K"]
-    for key, part in data.groupby(keys, sort=False):
-        cells = {m: mean_spread(v) for m, v in part.groupby("measure", sort=False)["value"]}
-        ours = dict(zip(keys, key, strict=True))
-        ours |= {"source": source(str(ours["data"])), "updates": f"{ours['updates']:,}"}
-        rows.append(ours | cells)
-    return pd.DataFrame(rows).fillna("")
+    return [
+        {"source": source(name), "data": name, "loss": loss_name(loss), "arm": arm,
+         "updates": f"{updates:,}", "K": f"{k}"}
+        | {m: mean_spread(v) for m, v in part.groupby("measure", sort=False)["value"]}
+        for (name, loss, arm, updates, k), part in each_once(data).groupby(keys, sort=False)
+    ]  # fmt: skip
+
+
+def each_once(data: pd.DataFrame) -> pd.DataFrame:
+    """The rows without "R@K" where "large R@K", the same by another name, is among them."""
+    return data[~("large " + data["measure"]).isin(set(data["measure"]))]
 
 
 def source(data: str) -> str:
-    """The source of our rows of a table; it says if the images are rendered."""
-    return "ours" if data in PRINTED else "ours (rendered)"
+    """The source of our rows of a table on a data set as printed; it says if it is rendered."""
+    return "ours (rendered)" if data in paper.COUNTERPARTS else "ours"
 
 
 def stated(loss: str) -> str:

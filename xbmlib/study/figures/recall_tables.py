@@ -11,7 +11,7 @@ from xbmlib.paper import claims
 from xbmlib.paper.arms import MEMORY, NETWORKS, NO_MEMORY, arm, side
 from xbmlib.study.comparison import Quantity, at, standing
 from xbmlib.study.figures import losses_with_memory
-from xbmlib.study.figures.losses_with_memory import source
+from xbmlib.study.figures.losses_with_memory import each_once, source
 from xbmlib.study.notebook import StudyParameters
 from xbmlib.study.parallel import run_all
 from xbmlib.study.profiles import initial_weights, weights_folder
@@ -188,14 +188,16 @@ def table(data: pd.DataFrame, parameters: RecallParameters) -> pd.DataFrame:
     """
     known = published(parameters)
     known["cell"] = known["value"].map(lambda v: "–" if pd.isna(v) else f"{v:.1f}")
-    rows = data.assign(method="Cont., " + data["arm"] + ", " + data["net"])
+    rows = each_once(data).assign(method="Cont., " + data["arm"] + ", " + data["net"])
+    rows = rows.assign(data=rows["data"].map(parameters.size.printed))
     several = rows[rows["evaluations"] > 1]
     best = several.assign(
         method=several["method"] + ", best of " + several["evaluations"].astype(str),
         value=several["best"],
     )
     ours = pd.concat([rows, best]).groupby(["method", "data", "measure"], sort=False)["value"]
-    ours = ours.agg(mean_spread).rename("cell").reset_index().assign(source=source(parameters.data))
+    ours = ours.agg(mean_spread).rename("cell").reset_index()
+    ours = ours.assign(source=ours["data"].map(source))
     both = pd.concat([known.assign(source="paper"), ours])
     columns = list(dict.fromkeys(both["measure"]))
     order = list(dict.fromkeys(zip(both["source"], both["method"], both["data"], strict=True)))
