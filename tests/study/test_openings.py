@@ -20,6 +20,22 @@ CELLS = {
     for path in sorted((ROOT / "notebooks").glob("*.ipynb"))
 }
 every = pytest.mark.parametrize("name", list(CELLS))
+# Where pages 2 to 10 of the PDF begin in its text, which has no marks of its own: two columns a
+# page, the floats of each page first, sentences broken at its end. Page 3 may begin a paragraph
+# earlier or later, where the text names no figure, table or section.
+BEGINS = (
+    "Figure 1. R@1 results",
+    "Proxy-based DML. There",
+    "Figure 2. Cross-Batch Memory",
+    "Algorithm 1 Pseudocode",
+    "Figure 4. The number",
+    "Table 1. Retrieval results",
+    "Table 3. Recall@K",
+    "- [1] Maxime Bucher",
+    "- [39] Paul Wohlhart",
+)
+# Those whose opening is still to name its pages.
+WITHOUT_PAGES = ("ablation_batch_size", "cost", "training_length")
 
 
 @every
@@ -48,6 +64,34 @@ def test_places_and_quotations_are_the_papers(name):
         assert f"\n{number}. " in paper
     for words in re.findall(r'"([^"]+)"', place + claim):
         assert plain(words) in plain(paper) or words == "several lines of codes", words
+
+
+@needs_text
+@every
+def test_the_link_names_the_page(name):
+    """Oracle: the order of the paper's text; a section may be cited at any page that it is on."""
+    if name in WITHOUT_PAGES:
+        pytest.skip("its opening names no page yet")
+    paper = TEXT.read_text(encoding="utf-8")
+
+    def page(at):
+        return 1 + sum(paper.index(f"\n{words}") <= at for words in BEGINS)
+
+    (linked,) = re.findall(rf"\[([^\]]*)\]\({PAPER}\)", CELLS[name][0][1].split("\n\n")[1])
+    *parts, rest = re.split(r"\(page (\d+)\)", linked)
+    assert parts and not rest
+    for names, stated in zip(parts[::2], map(int, parts[1::2]), strict=True):
+        sections = re.findall(r"Section (\d\.\d)", names)
+        for number in sections:
+            start = paper.index(f"\n{number}. ")
+            end = re.compile(r"\n\d\.(\d\.)? [A-Z]").search(paper, start + 1).start()
+            assert page(start) <= stated <= page(end)
+        numbers = re.findall(r"(Figure|Table|Algorithm|Lemma)s? (\d)(?: and (\d))?", names)
+        assert numbers or sections
+        for kind, *found in numbers:
+            for number in filter(None, found):
+                (caption,) = re.finditer(rf"\n{kind} {number}\.? [A-Z*]", paper)
+                assert page(caption.start()) == stated, (kind, number)
 
 
 @every
