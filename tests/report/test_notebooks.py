@@ -9,9 +9,11 @@ from xbmlib.report import notebooks
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
-def shows(png=PNG):
-    """The outputs of a cell that shows an image."""
-    return [v4.new_output("display_data", {"image/png": base64.b64encode(png).decode()})]
+def shows(png=PNG, name=None):
+    """The outputs of a cell that shows an image, of a data set if a name is given."""
+    data = {"image/png": base64.b64encode(png).decode()}
+    said = {"image/png": {"alt": name}} if name else {}
+    return [v4.new_output("display_data", data, metadata=said)]
 
 
 def test_injected_parameters_are_merged_into_their_cell():
@@ -49,12 +51,12 @@ def test_the_text_before_a_figure_becomes_its_caption():
             v4.new_markdown_cell("## Drift\n\nOf `hanzi` at **batch** 64,\n$D$; see [a](b.md)."),
             v4.new_code_cell("plot", outputs=shows()),
             v4.new_code_cell("again", outputs=shows()),
-            v4.new_markdown_cell("## Several\n\nOne per set."),
-            v4.new_code_cell("loop", outputs=2 * shows()),
+            v4.new_markdown_cell("## One set\n\nThe first."),
+            v4.new_code_cell("each", outputs=shows(name="hanzi")),
         ]
     )
     notebooks.describe_figures(notebook)
-    title, data, heading, plot, again, text, loop = notebook.cells
+    title, data, heading, plot, again, set_heading, one = notebook.cells
     assert title.source == "# Title\n\nAn introduction." and "mystnb" not in data.metadata
     assert heading.source == "## Drift"
     assert plot.metadata.mystnb == {
@@ -62,8 +64,31 @@ def test_the_text_before_a_figure_becomes_its_caption():
         "figure": {"caption": "Of `hanzi` at **batch** 64,\n$D$; see [a](b.md)."},
     }
     assert again.metadata.mystnb == {"image": {"alt": "Drift."}}
-    assert text.source == "## Several\n\nOne per set."
-    assert loop.metadata.mystnb == {"image": {"alt": "Several. One per set."}}
+    assert set_heading.source == "## One set"
+    assert one.metadata.mystnb == {
+        "image": {"alt": "One set: hanzi. The first."},
+        "figure": {"caption": "`hanzi`. The first."},
+    }
+
+
+def test_each_of_several_figures_has_its_own_alternative_text_and_caption():
+    """Oracle: written by hand: a cell each, in order, with every output; the text stays above."""
+    said = [v4.new_output("stream", text="two sets")]
+    first, second = shows(b"1", "hanzi"), shows(b"2", "emoji")
+    loop = v4.new_code_cell("loop", outputs=[*said, *first, *second, *said])
+    text = v4.new_markdown_cell("## Several\n\nOne per set.")
+    notebook = v4.new_notebook(cells=[text, loop, v4.new_code_cell("end")])
+    notebooks.describe_figures(notebook)
+    heading, one, other, end = notebook.cells
+    assert heading.source == "## Several\n\nOne per set." and end.source == "end"
+    assert (one.source, one.outputs) == ("loop", [*said, *first])
+    assert (other.source, other.outputs) == ("", [*second, *said])
+    assert other.metadata.tags == ["remove-input"]
+    for cell, name in ((one, "hanzi"), (other, "emoji")):
+        assert cell.metadata.mystnb == {
+            "image": {"alt": f"Several: {name}. One per set."},
+            "figure": {"caption": f"Several: `{name}`"},
+        }
 
 
 def test_a_notebook_without_its_measurements_is_left_out(tmp_path):

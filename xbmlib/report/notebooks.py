@@ -74,31 +74,69 @@ def _with_value(line: str, values: dict[str, str | None]) -> str:
 
 
 def describe_figures(notebook: NotebookNode) -> None:
-    """Give each figure an alternative text, and the text before a single figure as its caption.
+    """Give each figure an alternative text and a caption, its data set's name among them.
 
-    The heading stays where it is.
+    The text before a single figure becomes its caption, and the heading stays where it is. Before
+    several figures of one cell the text stays too, and each figure has a cell of its own: a page
+    has one alternative text and one caption per cell.
     """
+    cells: list[NotebookNode] = []
     heading = ""
     before: NotebookNode | None = None
     for cell in notebook.cells:
+        parts = [cell]
         if cell.cell_type == "markdown":
             headings = [line for line in cell.source.splitlines() if line.startswith("#")]
             heading = headings[-1].lstrip("# ") if headings else heading
-        elif shown := figures(cell):
+        elif figures(cell):
+            parts = _one_figure_each(cell)
             is_text = before is not None and before.cell_type == "markdown"
             lines = before.source.splitlines() if before is not None and is_text else []
             text = "\n".join(line for line in lines if not line.startswith("#")).strip()
-            cell.metadata["mystnb"] = {"image": {"alt": plain(f"{heading}. {text}")}}
-            if before is not None and text and len(shown) == 1:
-                before.source = "\n".join(line for line in lines if line.startswith("#"))
-                cell.metadata["mystnb"]["figure"] = {"caption": text}
+            for part in parts:
+                name = _data_set(part)
+                title = f"{heading}: `{name}`" if name else heading
+                part.metadata["mystnb"] = {"image": {"alt": plain(f"{title}. {text}")}}
+                caption = title if len(parts) > 1 and name else ""
+                if before is not None and text and len(parts) == 1:
+                    before.source = "\n".join(line for line in lines if line.startswith("#"))
+                    caption = f"`{name}`. {text}" if name else text
+                if caption:
+                    part.metadata["mystnb"]["figure"] = {"caption": caption}
+        cells += parts
         before = cell
+    notebook.cells = cells
+
+
+def _one_figure_each(cell: NotebookNode) -> list[NotebookNode]:
+    """The cell, and for each further figure a cell without source that shows it."""
+    groups: list[list[NotebookNode]] = [[]]
+    for output in cell.outputs:
+        if _is_figure(output) and any(map(_is_figure, groups[-1])):
+            groups.append([])
+        groups[-1].append(output)
+    cell.outputs = groups[0]
+    further = [
+        nbformat.v4.new_code_cell(outputs=outputs, metadata={"tags": ["remove-input"]})
+        for outputs in groups[1:]
+    ]
+    return [cell, *further]
+
+
+def _is_figure(output: NotebookNode) -> bool:
+    return "image/png" in output.get("data", {})
+
+
+def _data_set(cell: NotebookNode) -> str:
+    """The name that :func:`xbmlib.study.notebook.export_each` gave the figure of a cell, or ""."""
+    (output,) = filter(_is_figure, cell.outputs)
+    return str(output.get("metadata", {}).get("image/png", {}).get("alt", ""))
 
 
 def figures(cell: NotebookNode) -> list[bytes]:
     """The PNG files that a cell shows."""
-    shown = (output.get("data", {}) for output in cell.get("outputs", []))
-    return [base64.b64decode(data["image/png"]) for data in shown if "image/png" in data]
+    shown = filter(_is_figure, cell.get("outputs", []))
+    return [base64.b64decode(output["data"]["image/png"]) for output in shown]
 
 
 def plain(markdown: str) -> str:
