@@ -34,8 +34,6 @@ BEGINS = (
     "- [1] Maxime Bucher",
     "- [39] Paul Wohlhart",
 )
-# Those whose opening is still to name its pages.
-WITHOUT_PAGES = ("ablation_batch_size", "cost", "training_length")
 
 
 @every
@@ -70,8 +68,6 @@ def test_places_and_quotations_are_the_papers(name):
 @every
 def test_the_link_names_the_page(name):
     """Oracle: the order of the paper's text; a section may be cited at any page that it is on."""
-    if name in WITHOUT_PAGES:
-        pytest.skip("its opening names no page yet")
     paper = TEXT.read_text(encoding="utf-8")
 
     def page(at):
