@@ -19,6 +19,8 @@ SHOWS = {
     "benchmarks": "benchmarks.csv",
     "settings_search": "search_protocol.csv",
 }
+# MyST-NB passes over a cell without source, whatever its outputs.
+SHOWN_APART = "# A further figure of the cell above."
 # It trains for minutes and writes weights: its page has no outputs.
 SOURCE_ONLY = ("pretrain",)
 
@@ -109,7 +111,7 @@ def describe_figures(notebook: NotebookNode) -> None:
 
 
 def _one_figure_each(cell: NotebookNode) -> list[NotebookNode]:
-    """The cell, and for each further figure a cell without source that shows it."""
+    """The cell, and for each further figure a cell that shows it, whose source is hidden."""
     groups: list[list[NotebookNode]] = [[]]
     for output in cell.outputs:
         if _is_figure(output) and any(map(_is_figure, groups[-1])):
@@ -117,7 +119,7 @@ def _one_figure_each(cell: NotebookNode) -> list[NotebookNode]:
         groups[-1].append(output)
     cell.outputs = groups[0]
     further = [
-        nbformat.v4.new_code_cell(outputs=outputs, metadata={"tags": ["remove-input"]})
+        nbformat.v4.new_code_cell(SHOWN_APART, outputs=outputs, metadata={"tags": ["remove-input"]})
         for outputs in groups[1:]
     ]
     return [cell, *further]
