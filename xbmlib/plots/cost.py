@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from xbmlib.paper.arms import NO_MEMORY, label
-from xbmlib.plots.style import COLOURS, MARKERS, letter, panels
+from xbmlib.plots.style import ARMS, COLOURS, MARKERS, letter, panels
 
 # Column of the table to the label of its panel's axis.
 PANELS = {
@@ -19,7 +19,8 @@ PANELS = {
 }
 # Values of a row lie on lines of their own, spread over this share of its height.
 SPREAD = 0.6
-# Markers of ours by device, filled for the network that is trained. Rows and colours tell the arms.
+# Markers of ours by device, filled for the network that is trained. Rows and colours tell the arms,
+# which stand in the legend as strokes without a marker.
 DEVICES = {"CPU": "8", "GPU": "d"}
 
 
@@ -64,6 +65,9 @@ def costs(data: pd.DataFrame) -> Figure:
     handles = [
         Line2D([], [], color=COLOURS["paper"], label=source, **mark)
         for source, mark in marks.items()
+    ]
+    handles += [
+        Line2D([], [], color=COLOURS[key], lw=4, label=f"ours, {arm}") for arm, key in ARMS.items()
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=3)
     return figure

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from xbmlib.plots.style import COLOURS, legend_below, letter, panels
+from xbmlib.plots.style import GREY, OKABE_ITO, legend_below, letter, panels
 
-# A run that is warned of and one that is not, in this order.
-_COLOURS = (COLOURS["batch"], COLOURS["memory"])
+# A run that is warned of and one that is not, in this order: both have a memory, so that neither
+# has the colour of an arm.
+_LINES = ((OKABE_ITO["black"], "-"), (GREY, "--"))
 _PANELS = {
     "batch_similarity": "mean similarity of\nthe batch's negatives",
     "valid_share": "share of the memory's\nnegatives that are valid",
@@ -22,19 +23,21 @@ def checks(data: pd.DataFrame, thresholds: dict[str, float], warned: int | None)
     Args:
         data: columns arm, step, batch_similarity, valid_share and drift; one row per check. The
             arm that comes first is the one that is warned of.
-        thresholds: by column, drawn as a dotted line.
-        warned: step of the warning, drawn as a vertical line; None for none.
+        thresholds: by column, each a dotted line.
+        warned: step of the warning, a vertical line; None for none.
     """
     figure, axes = panels(len(_PANELS), 2.3, sharex=True)
     for ax, (column, title) in zip(axes, _PANELS.items(), strict=True):
-        for colour, (arm, rows) in zip(_COLOURS, data.groupby("arm", sort=False), strict=False):
+        for (colour, line), (arm, rows) in zip(
+            _LINES, data.groupby("arm", sort=False), strict=False
+        ):
             known = rows.dropna(subset=[column])
-            ax.plot(known["step"], known[column], color=colour, label=arm)
+            ax.plot(known["step"], known[column], color=colour, ls=line, label=arm)
         if column in thresholds:
-            ax.axhline(thresholds[column], color=COLOURS["bare"], linestyle=":", linewidth=0.8)
+            ax.axhline(thresholds[column], color=GREY, ls=":", lw=0.8, label="threshold")
         if warned is not None:
-            ax.axvline(warned, color=_COLOURS[0], linestyle="--", linewidth=0.8, label="warning")
+            ax.axvline(warned, color=_LINES[0][0], ls="-.", lw=0.8, label="warning")
         ax.set(title=title, xlabel="step")
     letter(axes)
-    legend_below(figure, axes, 3)
+    legend_below(figure, axes, 4)
     return figure

@@ -6,12 +6,14 @@ from pathlib import Path
 import matplotlib.colors as mpl_colours
 import numpy as np
 import pytest
-from matplotlib.collections import Collection
+from matplotlib.collections import Collection, LineCollection
+from matplotlib.container import BarContainer
 from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.text import Text
 
+from xbmlib.paper.arms import loss_name
 from xbmlib.plots import style
 from xbmlib.plots.style import COLOURS, MARKERS, OKABE_ITO
 from xbmlib.study import notebook
@@ -123,6 +125,39 @@ def test_marks_of_arms_losses_and_sets_keep_their_colour(figures):
             if line.get_marker() in meant:
                 colour = mpl_colours.to_hex(line.get_color()).upper()
                 assert colour in (meant[line.get_marker()], COLOURS["paper"]), line
+
+
+def test_coloured_lines_and_bars_are_named_for_what_their_colour_means(figures):
+    """Oracle: the table of looks: an entry of a legend, and the name of a bar, hold the arm, the
+    loss or the set whose colour they have; no line has another colour than the entries.
+    """
+    for figure in figures:
+        named = {"grey"}
+        for legend in artists(figure, Legend):
+            for text, handle in zip(legend.get_texts(), legend.legend_handles, strict=True):
+                # A collection of lines is the handle of a curve with bars of its spread.
+                if isinstance(handle, (Line2D, LineCollection)):
+                    (colour,) = mpl_colours.to_rgba_array(handle.get_color())
+                    assert hue(colour) in meant(text.get_text()), text
+                    named.add(hue(colour))
+        for ax in figure.axes:
+            assert {hue(line.get_color()) for line in ax.lines} <= named
+            for bars in (found for found in ax.containers if isinstance(found, BarContainer)):
+                for bar, text in zip(bars, ax.get_yticklabels(), strict=True):
+                    assert hue(bar.get_facecolor()) in meant(text.get_text()), text
+
+
+def hue(colour):
+    """A colour in hexadecimal; "grey" for black and all greys."""
+    found = mpl_colours.to_hex(colour).upper()
+    return found if len({found[1:3], found[3:5], found[5:7]}) > 1 else "grey"
+
+
+def meant(label):
+    """The colours that a line or bar of this name may have: grey, and those of what it names."""
+    words = label.replace("no memory", "batch")
+    keys = [key for key in (*ARMS, *LOSSES, *SETS) if key in words or loss_name(key) in words]
+    return {"grey", *(COLOURS[key] for key in keys)}
 
 
 def test_a_figure_has_one_legend_without_repetition(figures):

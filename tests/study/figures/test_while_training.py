@@ -17,8 +17,8 @@ STORED = Path(__file__).resolve().parents[3] / "results" / "runs"
 
 @pytest.mark.parametrize("study", [ablation_memory_ratio, losses_with_memory])
 def test_recall_while_training_is_what_the_runs_logged(study):
-    """Oracle: the stored files of R@1, read by hand; the means of the figure's curves, and the level
-    that is subtracted from them, by hand.
+    """Oracle: the stored files of R@1, read by hand; the means of the figure's curves, and the
+    level that is subtracted from them, by hand.
     """
     parameters = study.Parameters(profile="full")
     listed = identify_all(study.experiments(parameters))
