@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from xbmlib import paper
 from xbmlib.paper.arms import NO_MEMORY, arm, label, percent
@@ -12,24 +13,25 @@ from xbmlib.plots.style import (
     MARKERS,
     axes,
     curve,
+    legend_below,
     look,
+    panels,
     seeds,
 )
 
-# Marks of one R_M stand side by side, each at this many times the R_M of the one before; the
-# paper's are the last.
-APART = 1.12
+# Marks of ours of one R_M stand side by side, each at this many times the R_M of the one before, so
+# that none hides another; the paper's are at their R_M.
+APART = 1.08
 
 
-def memory_ratio(data: pd.DataFrame, *, y: str = "R@1", ax: Axes | None = None) -> Axes:
+def memory_ratio(data: pd.DataFrame, *, y: str = "R@1") -> Figure:
     """The gain of the memory in points against R_M, ours and the paper's, on a logarithmic axis.
 
     Args:
         data: tidy, one row per run: data, batch, ratio, seed and ``y`` in percent.
         y: the measure to plot.
-        ax: the Axes to draw on; by default those of a new figure.
     """
-    ax = axes(ax)
+    figure, (ax,) = panels(1, 2.8)
     base = data[data["ratio"] == 0].groupby(["data", "seed"])[y].mean()
     # Paired by seed: both arms have the same batches and initial weights.
     gains = data.assign(gain=data[y] - _of(data, base))
@@ -43,15 +45,18 @@ def memory_ratio(data: pd.DataFrame, *, y: str = "R@1", ax: Axes | None = None) 
             curve(ax, points, "ratio", "gain", **look(key), label=text)
     ax.axhline(0, color=COLOURS["batch"], label=f"{NO_MEMORY} (gain 0)")
     if y == "R@1":
-        _paper(ax, APART ** ((len(names) + 1) / 2))
-    ax.set(xscale="log", xlabel="memory ratio $R_M$ = M / N", ylabel=f"gain in {y} (points)")
-    ax.set_title("contrastive loss, batch 16 unless stated")
+        _paper(ax)
+    apart = "\n(marks of one $R_M$ are set apart)" if len(names) > 1 else ""
+    ax.set(
+        xscale="log", xlabel=f"memory ratio $R_M$ = M / N{apart}", ylabel=f"gain in {y} (points)"
+    )
+    ax.set_title(f"contrastive loss, ours at batch {data['batch'].iloc[0]}")
     ratios = sorted(data.loc[data["ratio"] > 0, "ratio"].unique())
     ax.set_xticks(ratios, [percent(ratio) for ratio in ratios])
     ax.minorticks_off()
     # Below the axes, since the paper's values and ours leave no free corner.
-    ax.legend(loc="upper center", bbox_to_anchor=(0.45, -0.22), ncols=2, columnspacing=1)
-    return ax
+    legend_below(figure, [ax], 2)
+    return figure
 
 
 def recall_at_each_k(
@@ -87,15 +92,14 @@ def _of(data: pd.DataFrame, base: pd.Series) -> pd.Series:
     return pd.Series(base.reindex(keys).to_numpy(), data.index)
 
 
-def _paper(ax: Axes, aside: float) -> None:
+def _paper(ax: Axes) -> None:
     """The gains that the paper's text prints; the curves of Fig. 1 carry no values."""
     in_shop = {ratio: stated.value for (_, ratio), stated in paper.RATIO_R1.items()}
     sop = {ratio: stated.value for ratio, stated in paper.RATIO_R1_BATCH_64.items()}
     ax.axhline(paper.GAIN_BATCH_16.value, color=COLOURS["paper"], ls=":",
-               label=f"paper, 3 sets: over {paper.GAIN_BATCH_16.value:g}")  # fmt: skip
-    for name, other, values in (("In-shop", "", in_shop), ("SOP", ", batch 64", sop)):
+               label=f"paper, batch 16, 3 sets: over {paper.GAIN_BATCH_16.value:g}")  # fmt: skip
+    for name, batch, values in (("In-shop", 16, in_shop), ("SOP", 64, sop)):
         gains = {ratio: value - values[0.0] for ratio, value in values.items() if ratio}
         # Above ours and hollow, so that either is seen where they meet.
-        ax.plot([aside * ratio for ratio in gains], list(gains.values()), MARKERS[name],
-                mfc="none", zorder=5, color=COLOURS["paper"],
-                label=f"paper, {name}{other}")  # fmt: skip
+        ax.plot(list(gains), list(gains.values()), MARKERS[name], mfc="none", zorder=5,
+                color=COLOURS["paper"], label=f"paper, batch {batch}, {name}")  # fmt: skip
