@@ -60,11 +60,14 @@ def test_like_with_like_in_one_panel(kind):
     shown = {line.get_label(): line.get_xdata()[0] for line in ax.lines}
     drawn = {c.get_label(): c.lines[0].get_xdata()[0] for c in ax.containers} | shown
     assert (drawn["paper, no memory"], drawn["paper, memory"]) == (none, memory)
-    assert drawn["best published"] == best
+    assert drawn["best earlier method"] == best
     assert drawn["ours, no memory"] == pytest.approx(none + 0.1)
     assert drawn["ours, memory ($R_M$ = 10%)"] == pytest.approx(memory + 0.11)
     gain = f"{memory - none:+.1f}"
     assert [text.get_text() for text in ax.texts] == [gain, gain]
+    # No mark hides another, however small the gain: both arms of a row have places of their own.
+    heights = [round(float(c.lines[0].get_ydata()[0]), 9) for c in ax.containers]
+    assert len(set(heights)) == len(heights) == 4
     # Everything drawn is in the exported frame.
     assert {none, memory, best} <= set(tidy["value"].round(1))
 

@@ -23,7 +23,7 @@ _RISES_AT = LOSS_RISES["contrastive"].where
 
 
 def _surpassing(name: str, number: int) -> tuple[Bar, Bar]:
-    """The best published R@1 of a table, and the paper's own with ResNet50-128."""
+    """The best R@1 of earlier methods in a table, and the paper's own with ResNet50-128."""
     measure = first_measure(name)
 
     def best(rows: list[Row]) -> float:

@@ -299,7 +299,7 @@ def closing(data: pd.DataFrame, parameters: RecallParameters) -> str:
     where = parameters.size.printed(parameters.data)
     text = (
         f"On {where}, {listed(nets)}; the paper's rises from {before:g}% to {after:g}% on {name} "
-        f"(Table 1, GoogLeNet-512), and the best published method of Table {parameters.number}, "
+        f"(Table 1, GoogLeNet-512), and the best earlier method of Table {parameters.number}, "
         f"{best['method']}, is at {best['value']:g}%."
     )
     if where == name:
