@@ -38,6 +38,7 @@ HELPERS = {
     "xbmlib/study/figures": {
         "lemma": "Lemma 1, the part of drift_curves that Fig. 3 does not show",
         "cost_model": "what scaling predicts, apart from what it measures",
+        "skin_tones": "the errors of retrievals on emoji, by the names of their classes",
         "small": "classes and network of xbm_in_one_page and diagnosis",
         "ablation_batch_size_claims": "the claims of ablation_batch_size, apart from its runs",
         "losses_with_memory_claims": "the claims of losses_with_memory, apart from its runs",

@@ -13,6 +13,7 @@ from xbmlib import datasets
 from xbmlib.datasets import Images
 from xbmlib.paper.arms import NO_MEMORY, arm
 from xbmlib.study.comparison import Quantity
+from xbmlib.study.figures import skin_tones
 from xbmlib.study.figures.ablation_memory_ratio import BATCH, RETRIEVING, point
 from xbmlib.study.notebook import StudyParameters
 from xbmlib.study.parallel import run_all
@@ -234,4 +235,5 @@ def closing(found: pd.DataFrame, parameters: Parameters) -> str:
         "R@1 on these queries. Where both arms err, the correlation of the pixels of query and "
         f"nearest image with memory minus that with {NO_MEMORY} is {closer:+.3f}: it stands in "
         "here for visual closeness, which the paper judges by eye."
+        f"{skin_tones.sentence(found, NO_MEMORY, arm(RATIO))}"
     )
