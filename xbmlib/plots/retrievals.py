@@ -13,6 +13,9 @@ from xbmlib.paper.arms import label
 from xbmlib.plots.image_grid import GAP, SIDE, finish, frame, show
 from xbmlib.plots.style import COLOURS, COLUMN
 
+# Height of the headings of the columns, two lines, in units of the grid.
+HEAD = 0.85
+
 
 def retrieved(
     data: pd.DataFrame,
@@ -38,12 +41,12 @@ def retrieved(
     left = {arm: 1 + GAP + i * (top + GAP) for i, arm in enumerate(arms)}
     blocks = list(data.groupby("kind", sort=False))
     width = max(left.values()) + top
-    height = data["query"].nunique() + GAP * (len(blocks) + 1)
+    height = data["query"].nunique() + HEAD + GAP * len(blocks)
     if ax is None:
         ax = plt.subplots(figsize=(COLUMN, COLUMN * height / width))[1]
-    for x, text in ((0, name), *((left[arm], label(arm)) for arm in arms)):
+    for x, text in ((0, f"query\n({name})"), *((left[arm], label(arm)) for arm in arms)):
         ax.text(x, 0, text, va="top", fontweight="bold")
-    y = GAP
+    y = HEAD
     for kind, block in blocks:
         ax.text(0, y, f"{kind}{_share(shares, str(kind))}", va="top", color=COLOURS["paper"])
         y += GAP

@@ -7,19 +7,18 @@ from collections.abc import Mapping
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from torch import Tensor
 
 from xbmlib import paper
 from xbmlib.paper.arms import percent
 from xbmlib.plots.image_grid import GAP, SIDE, finish, frame, show
-from xbmlib.plots.style import COLOURS, PAGE, axes, band, legend_below, letter, panels, seeds, sets
+from xbmlib.plots.style import COLOURS, PAGE, axes, band, seeds, sets
 
 # Parts of a training whose means are the points of Figure 4.
 BINS = 40
 # Source of the pairs to colour and heading, as in the paper's figure.
 SOURCES = {
-    "positive": ("correct", "positives"),
+    "positive": ("correct", "memory's positives"),
     "batch": ("batch", "batch's negatives"),
     "memory": ("memory", "memory's negatives"),
 }
@@ -29,11 +28,14 @@ def valid_negatives(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     """Valid negatives per iteration, from the batch and from the memory.
 
     Args:
-        data: tidy: step, source, negatives, seed. The counts of a batch are noisy: each point is
-            the mean over one of ``BINS`` equal parts of the training.
+        data: tidy: data, step, source, negatives, seed, and of the runs, for the title: updates
+            (their steps), start (that at which the memory joins) and lam (λ). The counts of a batch
+            are noisy: each point is the mean over one of ``BINS`` equal parts of the training.
         ax: the Axes to draw on; by default those of a new figure.
     """
     ax = axes(ax)
+    # Before anything is shown, so that the margin above it is one of this scale.
+    ax.set_yscale("symlog", linthresh=1)
     part = data["step"] // ((data["step"].max() + 1) / BINS)
     means = data.groupby(["source", "seed", part.rename("part")], sort=False)
     smooth = means[["step", "negatives"]].mean().reset_index()
@@ -50,29 +52,14 @@ def valid_negatives(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
             lw=1,
             label=f"paper, {source} (SOP): {number.text}",
         )
-    ax.set_yscale("symlog", linthresh=1)
     ax.set(xlabel="iteration", ylabel="valid negatives per iteration", ylim=(0, None))
     ax.legend()
-    ax.set_title(f"{sets(data)}, batch 64, $R_M$ = {percent(1)}, {seeds(data)}")
+    run = data.iloc[0]
+    ax.set_title(
+        f"{sets(data)}, batch 64, {run['updates']:,} iterations, {seeds(data)}\n"
+        f"λ = {run['lam']:g}, memory of $R_M$ = {percent(1)} from iteration {run['start']:,}"
+    )
     return ax
-
-
-def valid_negatives_by_length(data: pd.DataFrame) -> Figure:
-    """Valid negatives per iteration, one panel per length of training.
-
-    Args:
-        data: as for :func:`valid_negatives`, and updates (steps of the run).
-    """
-    lengths = sorted(data["updates"].unique())
-    figure, parts = panels(len(lengths), 2.7, sharey=True)
-    for updates, ax in zip(lengths, parts, strict=True):
-        rows = data[data["updates"] == updates]
-        valid_negatives(rows, ax=ax)
-        ax.set_title(f"{sets(rows)}, batch 64, {updates:,} iterations, {seeds(rows)}")
-        ax.label_outer()
-    letter(parts)
-    legend_below(figure, parts, min(len(parts), 2))
-    return figure
 
 
 def hardest_pairs(

@@ -88,6 +88,7 @@ def test_figure():
     assert len(ax.images) == 4 * (1 + 2 * TOP)
     assert len(ax.patches) == len(data)
     texts = [t.get_text() for t in ax.texts]
+    assert texts[:3] == ["query\n(hanzi)", "no memory", "memory ($R_M$ = 100%)"]
     assert texts.count("✓") == 2 and texts.count("✗") == len(data) - 2
     two = [{"correct with memory only": 60.0, "incorrect with both": 20.0},
            {"correct with memory only": 50.0, "incorrect with both": 0.0}]  # fmt: skip

@@ -1,11 +1,14 @@
 """Tests of the study of valid negatives, on a frame made by hand and on a small run."""
 
+import matplotlib.pyplot as plt
 import pandas as pd
 import torch
 
 from tests.study.figures.frames import SEEDS
 from xbmlib import datasets
+from xbmlib.plots import style
 from xbmlib.plots.valid_negatives import hardest_pairs as plot
+from xbmlib.plots.valid_negatives import valid_negatives as curves
 from xbmlib.study.figures import valid_negatives
 from xbmlib.training.store import RunStore
 
@@ -37,6 +40,26 @@ def test_valid_negatives_in_every_tenth():
     assert outcome(500.0).outcome == "partly" and outcome(5.0).outcome == "disagrees"
 
 
+def test_the_title_says_what_the_runs_were():
+    """Oracle: the frame: λ, the memory's start and the length; the paper's line at 1,000 lies
+    within the panel, not on its frame.
+    """
+    rows = [
+        {"data": "hanzi", "step": step, "source": source, "negatives": 20.0, "seed": 0,
+         "updates": 2000, "start": 200, "lam": 0.6}
+        for source, first in (("batch", 0), ("memory", 200))
+        for step in range(first, 2000, 10)
+    ]  # fmt: skip
+    with style():
+        ax = curves(pd.DataFrame(rows))
+    assert ax.get_title() == (
+        "hanzi, batch 64, 2,000 iterations, 1 seed\n"
+        "λ = 0.6, memory of $R_M$ = 100% from iteration 200"
+    )
+    assert ax.get_ylim()[1] > 1200
+    plt.close(ax.figure)
+
+
 def test_hardest_pairs_and_their_figure(tmp_path, capsys):
     """Oracle: pixels and classes of the training images; images counted from the rows.
 
@@ -56,3 +79,6 @@ def test_hardest_pairs_and_their_figure(tmp_path, capsys):
     ax = plot(data, images, each=2)
     assert data["anchor"].nunique() == valid_negatives.ANCHORS
     assert len(ax.images) == valid_negatives.ANCHORS + (data["rank"] <= 2).sum()
+    headings = [text.get_text() for text in ax.texts if text.get_text() != "none valid"]
+    sources = ["memory's positives", "batch's negatives", "memory's negatives"]
+    assert headings == ["anchor", *sources]

@@ -46,7 +46,8 @@ def frame(parameters: Parameters, store: RunStore | None = None) -> pd.DataFrame
     Returns:
         One row per seed, updates (steps of the run), logged step and source ("batch" or "memory"):
         data, step, source, negatives (valid negative pairs of the iteration, over all anchors),
-        decays (number of decays of the learning rate so far), seed, updates, start, run.
+        decays (number of decays of the learning rate so far), seed, updates, start (step at which
+        the memory joins), lam (λ), run.
     """
     parts = []
     for run in run_all(experiments(parameters), store):
@@ -57,7 +58,7 @@ def frame(parameters: Parameters, store: RunStore | None = None) -> pd.DataFrame
             rows.columns = pd.Index(["step", "negatives"])
             parts.append(
                 rows.assign(data=e.data, source=source, decays=decays, seed=e.seed,
-                            updates=e.steps, start=e.start, run=run.id)
+                            updates=e.steps, start=e.start, lam=e.lam, run=run.id)
             )  # fmt: skip
     return pd.concat(parts, ignore_index=True)
 
