@@ -30,7 +30,8 @@ def drift_curves(data: pd.DataFrame, deltas: Sequence[int] = (), *, ax: Axes | N
 
     Args:
         data: tidy: backbone, data, step, delta, drift, seed, decays.
-        deltas: the Δt to show; all of the data's by default.
+        deltas: the Δt that have a shade, as in another panel; all of the data's by default. Those
+            of the data that are none of them are dash-dotted.
         ax: the Axes to draw on; by default those of a new figure.
     """
     ax = axes(ax)
@@ -65,27 +66,38 @@ def lemma(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
 
 
 def _by_delta(data: pd.DataFrame, y: str, ax: Axes, deltas: Sequence[int] = ()) -> None:
-    """A curve per Δt, the darker the larger it is; of ``deltas``, if they are given."""
-    shades = zip(sorted(deltas or data["delta"].unique()), SHADES, strict=False)
-    for delta, shade in shades:
+    """A curve per Δt, the darker the larger it is; of ``deltas``, if they are given.
+
+    A Δt beyond them is dash-dotted in the lightest shade.
+    """
+    present = {int(delta) for delta in data["delta"].unique()}
+    looks: dict[int, dict[str, str]] = {
+        delta: {"color": shade}
+        for delta, shade in zip(sorted(deltas or present), SHADES, strict=False)
+    }
+    looks |= {delta: {"color": SHADES[0], "ls": "-."} for delta in sorted(present - set(looks))}
+    for delta, line in looks.items():
         if len(part := data[data["delta"] == delta]):
-            band(ax, part, "step", y, color=shade, label=f"Δt = {delta}")
+            band(ax, part, "step", y, **line, label=f"Δt = {delta}")
 
 
 def drift_and_lemma(data: pd.DataFrame) -> Figure:
     """The drift of each network side by side, on one scale, and C of the first of them.
 
     Args:
-        data: tidy, as for the two panels; of the further networks, the Δt of the first are shown.
+        data: tidy, as for the two panels; in those of further networks a Δt of the first has the
+            shade that it has there.
     """
     networks = [part for _, part in data.groupby("backbone", sort=False)]
     main = networks[0]
     deltas = [int(delta) for delta in main["delta"].unique()]
     figure, parts = panels(len(networks) + 1, 2.7)
     for part, ax in zip(networks, parts, strict=False):
-        drift_curves(part, deltas, ax=ax)
+        # Shared before anything is shown, so that the range is that of all panels.
         if ax is not parts[0]:
             ax.sharey(parts[0])
+        drift_curves(part, deltas, ax=ax)
+        if ax is not parts[0]:
             ax.set_ylabel("")
     lemma(main, ax=parts[-1])
     letter(parts)

@@ -54,7 +54,9 @@ def test_a_training_too_short_for_a_phase_leaves_its_claim_open():
 
 
 def test_each_network_has_a_panel_of_its_drift():
-    """Oracle: the frame: the curves of both networks at the Δt of the first, on one axis."""
+    """Oracle: the frame: every curve of both networks on one axis; the shade of a Δt is that of the
+    first network, and a Δt that only the second has is told by its dashes.
+    """
     rows = [
         {"backbone": net, "data": "hanzi", "step": step, "delta": delta, "drift": drift * delta,
          "C": 2.0, "C_head": 0.5, "decays": 0, "seed": 0}
@@ -69,6 +71,12 @@ def test_each_network_has_a_panel_of_its_drift():
         for ax in (first, second)
     ]
     assert curves[0] == {"Δt = 10": [0.1, 0.1], "Δt = 100": [1.0, 1.0]}
-    assert curves[1] == {"Δt = 10": [0.2, 0.2]}
+    assert curves[1] == {"Δt = 10": [0.2, 0.2], "Δt = 1": [0.02, 0.02]}
+    looks = [
+        {line.get_label(): (line.get_color(), line.get_linestyle()) for line in ax.lines}
+        for ax in (first, second)
+    ]
+    assert looks[0]["Δt = 10"] == looks[1]["Δt = 10"] != looks[1]["Δt = 1"]
+    assert len({*looks[0].values(), *looks[1].values()}) == 3
     assert first.get_ylim() == second.get_ylim()
     plt.close(figure)
