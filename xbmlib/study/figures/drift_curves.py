@@ -194,11 +194,16 @@ def closing(data: pd.DataFrame, parameters: Parameters) -> str:
     settled = settled[settled["step"] > paper.DRIFT_STABLE_AFTER.value]
     # The ratio of each seed, as the verdict has it.
     means = settled.groupby(["decays", "delta", "seed"])["drift"].mean().unstack("decays")
-    times = (means[0] / means[1]).groupby("delta").mean().dropna() if {0, 1} <= set(means) else []
+    times = (
+        (means[0] / means[1]).groupby("delta").mean().dropna()
+        if {0, 1} <= set(means)
+        else pd.Series()
+    )
     slower = (
         f" After {paper.DRIFT_STABLE_AFTER.value:,} iterations, mean D at a tenth of the learning "
         f"rate is smaller by a factor of "
-        f"{listed([f'{x:.1f}' for x in times])}: embeddings move with the weights."
+        f"{listed([f'{x:.1f} at Δt = {delta}' for delta, x in times.items()])}: embeddings move "
+        "with the weights."
         if len(times)
         else ""
     )

@@ -229,6 +229,5 @@ def closing(data: pd.DataFrame, parameters: Parameters) -> str:
         "`training_length` shows how the gain depends on the number of updates."
     )
     return (
-        f"{' '.join(parts)} The baseline with the contrastive loss starts from "
-        f"{listed(levels)}.{why}"
+        f"{' '.join(parts)} R@1 with the contrastive loss and {NO_MEMORY} is {listed(levels)}.{why}"
     )
