@@ -54,10 +54,36 @@ def test_counts_and_choice():
 )
 def test_verdicts(firsts, outcomes):
     """Oracle: by hand."""
-    data, parameters = found(firsts), study.Parameters(profile="smoke")
+    data, parameters = found(firsts, seeds=3), study.Parameters(profile="smoke")
     assert [v.outcome for v in study.verdicts(data, parameters)] == outcomes
     data.loc[data["arm"] == WITH_MEMORY, "pixels"] -= 0.6
     assert study.verdicts(data, parameters)[1].outcome != "agrees"
+
+
+@pytest.mark.parametrize(
+    ("gains", "outcome"),
+    [
+        # t = mean / (standard deviation / √3); at two degrees of freedom 2.92 is 5%.
+        ((0.1, 0.2, 0.3), "agrees"),  # 0.2 / (0.1 / √3) = 3.46
+        ((0.05, 0.2, 0.35), "undecided"),  # 0.2 / (0.15 / √3) = 2.31
+        ((-0.1, -0.2, -0.3), "disagrees"),
+        ((0.3,), "undecided"),
+        ((0.1, 0.2, None), "undecided"),  # 0.15 / (0.0707 / √2) = 3.0; at one degree 6.31 is 5%
+    ],
+)
+def test_closer_errors_are_judged_over_seeds(gains, outcome):
+    """Oracle: Student's t by hand, of one mean per seed; a seed with no such query has none."""
+    data = found(MIXED, seeds=len(gains))
+    for seed, gain in enumerate(gains):
+        rows = (data["seed"] == seed) & (data["arm"] == WITH_MEMORY)
+        data.loc[rows, "pixels"] += (gain or 0.0) - 0.3
+        if gain is None:
+            data.loc[data["seed"] == seed, "kind"] = "correct with both"
+    _, closer = study.verdicts(data, study.Parameters(profile="smoke"))
+    assert closer.outcome == outcome
+    known = [gain for gain in gains if gain is not None]
+    assert f"hanzi {sum(known) / len(known):.3f}" in closer.ours
+    assert closer.ours.endswith(f"(n={len(known)})")
 
 
 def test_frame(tmp_path, monkeypatch):
