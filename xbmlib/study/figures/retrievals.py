@@ -187,8 +187,8 @@ def verdicts(found: pd.DataFrame, parameters: Parameters) -> list[Verdict]:
             paper="examples shown (Fig. 7, Section 4.4)",
             ours="share of queries whose nearest image is correct with memory only, with no memory "
             "only: " + "; ".join(f"{d} {more[d]}, {fewer[d]}" for d in names),
-            rule=f"more queries become correct than incorrect, by at least {MCNEMAR} standard errors "
-            "(McNemar), on every data set in every seed",
+            rule=f"more queries become correct than incorrect, by at least {MCNEMAR} standard "
+            "errors (McNemar), on every data set in every seed",
             outcome=judge(changed >= MCNEMAR, changed),
             **common,
         ),
