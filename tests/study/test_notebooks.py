@@ -271,7 +271,7 @@ def test_a_menu_in_a_real_jupyterlab_server(name, menu, profile, jupyter, root):
     path = f"notebooks/{name}.ipynb"
     stored = len(list((root / "results" / "runs").iterdir()))
     kernel, sources = jupyter.session(path), jupyter.sources(path, profile)
-    until = next(i for i, source in enumerate(sources) if "widgets.explore(" in source)
+    until = next(i for i, source in enumerate(sources) if "widgets.explore" in source)
     messages = jupyter.execute(kernel, sources[: until + 1])[-1]
     (shown,) = [m["content"]["data"] for m in messages if "data" in m["content"] and
                 "application/vnd.jupyter.widget-view+json" in m["content"]["data"]]  # fmt: skip
