@@ -55,8 +55,8 @@ def exchanged(data, column, one, other):
 CASES = [
     ("ablation_memory_ratio", "ratio", 0.0, 1.0, "rises by 10.9 ± 2.0 points",
      "falls by 3.5 ± 0.5 points"),
-    ("ablation_batch_size", "batch", 16, 256, "rises by TODO points with no memory",
-     "falls by TODO points with no memory"),
+    ("ablation_batch_size", "batch", 16, 256, "rises by 14.8 ± 2.2 points with no memory",
+     "falls by 14.8 ± 2.2 points with no memory"),
     ("from_scratch", "arm", "no memory", "memory (R_M = 0.1)",
      "rises by 1.5 ± 0.2 points at the tuned rate", "falls by 1.5 ± 0.2 points at the tuned rate"),
     ("losses_with_memory", "arm", "no memory", "memory (R_M = 1)", "rises by 0.6 ± 0.1 points",

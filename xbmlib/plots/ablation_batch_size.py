@@ -77,7 +77,9 @@ def by_sampler(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
 
     The arguments are those of :func:`by_data`.
     """
-    return _arms(data, {sampler: f", {name}" for sampler, name in NAMES.items()}, axes(ax))
+    ax = _arms(data, {sampler: f", {name}" for sampler, name in NAMES.items()}, axes(ax))
+    ax.set_ylabel("R@1 minus that at batch 16,\nPK batches, no memory (points)")
+    return ax
 
 
 def batch_size(data: pd.DataFrame) -> Figure:
@@ -85,8 +87,9 @@ def batch_size(data: pd.DataFrame) -> Figure:
 
     The arguments are those of :func:`by_data`.
     """
-    figure = _side_by_side(data, (by_data, by_arm), f"{data['updates'].max():,} updates each")
-    figure.axes[1].sharey(figure.axes[0])
+    equal = f"{data['updates'].max():,} updates each"
+    figure = _side_by_side(data, (by_data, by_arm), equal, sharey=True)
+    figure.axes[1].set_ylabel("")
     return figure
 
 
@@ -100,13 +103,14 @@ def losses_and_samplers(data: pd.DataFrame, equal: str) -> Figure:
     return _side_by_side(data, (by_loss, by_sampler), equal.removeprefix("at an "))
 
 
-def _side_by_side(data: pd.DataFrame, draws: Sequence[Callable[..., Axes]], equal: str) -> Figure:
-    """Two panels above their one legend."""
-    figure, parts = panels(len(draws), 3.3)
+def _side_by_side(
+    data: pd.DataFrame, draws: Sequence[Callable[..., Axes]], equal: str, **options: bool
+) -> Figure:
+    """Two panels above their one legend; options as of :func:`panels`."""
+    figure, parts = panels(len(draws), 3.3, **options)
     for draw, ax in zip(draws, parts, strict=True):
         draw(data, ax=ax)
         ax.set_xlabel(f"{ax.get_xlabel()},\n{equal}")
-    parts[1].set_ylabel("")
     letter(parts)
     legend_below(figure, parts, 3)
     return figure
