@@ -7,12 +7,13 @@ from collections.abc import Mapping
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from torch import Tensor
 
 from xbmlib import paper
 from xbmlib.paper.arms import percent
 from xbmlib.plots.image_grid import GAP, SIDE, finish, frame, show
-from xbmlib.plots.style import COLOURS, PAGE, axes, band, seeds, sets
+from xbmlib.plots.style import COLOURS, PAGE, band, legend_below, panels, seeds, sets
 
 # Parts of a training whose means are the points of Figure 4.
 BINS = 40
@@ -24,16 +25,15 @@ SOURCES = {
 }
 
 
-def valid_negatives(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
+def valid_negatives(data: pd.DataFrame) -> Figure:
     """Valid negatives per iteration, from the batch and from the memory.
 
     Args:
         data: tidy: data, step, source, negatives, seed, and of the runs, for the title: updates
             (their steps), start (that at which the memory joins) and lam (λ). The counts of a batch
             are noisy: each point is the mean over one of ``BINS`` equal parts of the training.
-        ax: the Axes to draw on; by default those of a new figure.
     """
-    ax = axes(ax)
+    figure, (ax,) = panels(1, 3.4)
     # Before anything is shown, so that the margin above it is one of this scale.
     ax.set_yscale("symlog", linthresh=1)
     part = data["step"] // ((data["step"].max() + 1) / BINS)
@@ -53,13 +53,14 @@ def valid_negatives(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
             label=f"paper, {source} (SOP): {number.text}",
         )
     ax.set(xlabel="iteration", ylabel="valid negatives per iteration", ylim=(0, None))
-    ax.legend()
+    # The batch's curve ends where a legend within the panel would be.
+    legend_below(figure, [ax], 1)
     run = data.iloc[0]
     ax.set_title(
         f"{sets(data)}, batch 64, {run['updates']:,} iterations, {seeds(data)}\n"
         f"λ = {run['lam']:g}, memory of $R_M$ = {percent(1)} from iteration {run['start']:,}"
     )
-    return ax
+    return figure
 
 
 def hardest_pairs(

@@ -51,13 +51,14 @@ def test_the_title_says_what_the_runs_were():
         for step in range(first, 2000, 10)
     ]  # fmt: skip
     with style():
-        ax = curves(pd.DataFrame(rows))
+        figure = curves(pd.DataFrame(rows))
+    (ax,) = figure.axes
     assert ax.get_title() == (
         "hanzi, batch 64, 2,000 iterations, 1 seed\n"
         "λ = 0.6, memory of $R_M$ = 100% from iteration 200"
     )
     assert ax.get_ylim()[1] > 1200
-    plt.close(ax.figure)
+    plt.close(figure)
 
 
 def test_hardest_pairs_and_their_figure(tmp_path, capsys):
