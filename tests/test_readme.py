@@ -275,6 +275,14 @@ def test_the_effort_is_summed(tmp_path):
     )
 
 
+@pytest.mark.parametrize("before", ["", "old\n", "old\nlines\n"])
+def test_a_part_is_replaced_between_its_marks(before):
+    """Oracle: by hand; marks with nothing between them are filled, and once more changes nothing."""
+    page = "a\n<!-- x: make x -->\n{}<!-- end of x -->\nb\n"
+    once = rewrite(page.format(before), {"x": "| new |"})
+    assert once == page.format("| new |\n") == rewrite(once, {"x": "| new |"})
+
+
 def test_a_part_without_its_marks_is_refused():
     """Oracle: the name of the part."""
     with pytest.raises(ValueError, match="give the part 'storm' its marks"):

@@ -21,7 +21,7 @@ def part(text: str, name: str) -> str:
         ValueError: the marks of the part are not both there.
     """
     begin, end = _marks(text, name)
-    return text[begin:end]
+    return text[begin:end].removesuffix("\n")
 
 
 def rewrite(text: str, parts: Mapping[str, str]) -> str:
@@ -36,12 +36,12 @@ def rewrite(text: str, parts: Mapping[str, str]) -> str:
     """
     for name, new in parts.items():
         begin, end = _marks(text, name)
-        text = f"{text[:begin]}{new}{text[end:]}"
+        text = f"{text[:begin]}{new}\n{text[end:]}"
     return text
 
 
 def _marks(text: str, name: str) -> tuple[int, int]:
-    """Where a part begins and ends, in lines of its own between its marks."""
+    """Where the lines between the marks of a part begin and end; there may be none."""
     begin = re.search(rf"<!-- {re.escape(name)}: [^\n]*-->\n", text)
     end = text.find(f"<!-- end of {name} -->", begin.end()) if begin else -1
     if begin is None or end < 0:
@@ -49,4 +49,4 @@ def _marks(text: str, name: str) -> tuple[int, int]:
             f"give the part {name!r} its marks in the page, <!-- {name}: COMMAND --> and "
             f"<!-- end of {name} -->"
         )
-    return begin.end(), max(begin.end(), end - 1)
+    return begin.end(), end
