@@ -277,7 +277,7 @@ def test_the_effort_is_summed(tmp_path):
 
 @pytest.mark.parametrize("before", ["", "old\n", "old\nlines\n"])
 def test_a_part_is_replaced_between_its_marks(before):
-    """Oracle: by hand; marks with nothing between them are filled, and once more changes nothing."""
+    """Oracle: by hand; marks with nothing between them are filled; once more changes nothing."""
     page = "a\n<!-- x: make x -->\n{}<!-- end of x -->\nb\n"
     once = rewrite(page.format(before), {"x": "| new |"})
     assert once == page.format("| new |\n") == rewrite(once, {"x": "| new |"})
