@@ -21,7 +21,7 @@ def drifts(early, later, decayed, steps=8000):
             rows += [
                 {"data": "hanzi", "backbone": "compact", "step": step, "delta": delta,
                  "drift": level * (1 + s / 100), "decays": decays, "decays_then": then, "seed": s,
-                 "steps": steps}
+                 "steps": steps, "lr": 0.1}
                 for s in SEEDS
             ]  # fmt: skip
     return pd.DataFrame(rows)

@@ -62,7 +62,8 @@ def mined_pairs(
     Returns:
         One row per pair, hardest first: anchor (its id), source ("positive": of the anchor's
         class, from the memory; "batch" and "memory": negatives), rank (from 1), id, similarity; at
-        most TOP of each source. An anchor without a pair of some source has no row of it.
+        most TOP of each source. An anchor without a pair of some source has no row of it. An older
+        entry of the anchor's own image is a positive, as in the loss.
     """
     at = first_of_classes(labels, count).to(labels.device)
     own_in_batch = torch.arange(len(labels), device=labels.device) == at[:, None]
