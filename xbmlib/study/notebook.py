@@ -166,7 +166,7 @@ class Named(Protocol):
 
 
 def variant(parameters: Named) -> str:
-    """How files of these parameters are told from those of the defaults; nothing for the latter.
+    """What sets files of these parameters apart from those of the defaults; nothing for the latter.
 
     Example:
         >>> from xbmlib.study.figures.settings_search import Parameters

@@ -8,7 +8,7 @@ from xbmlib.datasets import bundled
 from xbmlib.study.figures.skin_tones import r1_by_tone, sentence
 
 
-def test_queries_are_told_apart_by_the_names_of_their_classes():
+def test_queries_are_split_by_the_names_of_their_classes():
     """Oracle: by hand: of two toned queries one is correct in each arm, of two others one with no
     memory and both with it; the names as the file has them.
     """
