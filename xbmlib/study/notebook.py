@@ -232,7 +232,7 @@ def export_each(
 
     Args:
         draw: takes the name of a data set and its rows, and returns what it plots.
-        data: the rows of all data sets, told apart by the column "data".
+        data: the rows of all data sets, with the column "data".
         parameters: parameters of the notebook.
     """
     from IPython.display import display
