@@ -58,6 +58,11 @@ def verdicts(data: pd.DataFrame, parameters: Parameters) -> list[Verdict]:
     most = max(updates)
     earlier = [loss_name(str(loss)) for loss, made in updates.items() if made != most]
     left = f"{listed(earlier)}: not judged with fewer updates" if earlier else ""
+    longest = {
+        f"{name}, {loss_name(loss)}": pair
+        for (name, loss), pair in pairs.items()
+        if updates[loss] == most
+    }
     without = above((ms, NO_MEMORY), ("contrastive", NO_MEMORY))
     less = {
         name: gains[name, "contrastive"] - gains[name, ms]
@@ -73,16 +78,8 @@ def verdicts(data: pd.DataFrame, parameters: Parameters) -> list[Verdict]:
         ),
         judged(
             claims.EVERY_LOSS_GAINS,
-            {
-                f"{name}, {loss_name(loss)}": gain
-                for (name, loss), gain in gains.items()
-                if updates[loss] == most
-            },
-            arms={
-                f"{name}, {loss_name(loss)}": pair
-                for (name, loss), pair in pairs.items()
-                if updates[loss] == most
-            },
+            {case: after["R@1"] - before["R@1"] for case, (before, after) in longest.items()},
+            arms=longest,
             detail=left,
             **of(*LOSSES, memory=tuple(LOSSES)),
         ),
