@@ -13,13 +13,15 @@ import pandas as pd
 import torch
 from torch.profiler import ProfilerActivity, profile, record_function
 
-from benchmarks.measure import Row, row
+from benchmarks.measure import Row, medians, row
 from xbmlib import datasets
-from xbmlib.study.profiles import PROFILES, experiment
+from xbmlib.queue import CrossBatchMemory
+from xbmlib.study import protocol
+from xbmlib.study.profiles import PROFILES
 from xbmlib.training.experiment import Experiment
 from xbmlib.training.trainer import Trainer
 
-# Steps over which the parts are measured, and steps between the warm-up and them.
+# Steps over which whole steps and their parts are measured, and steps between the warm-up and them.
 STEPS, WARM = 120, 20
 # Largest share of a quick run that its evaluation may take.
 EVALUATION = 0.10
@@ -32,24 +34,25 @@ def trainer(e: Experiment) -> Trainer:
 
 
 def settings(batch: int) -> dict[str, Experiment]:
-    """The quick profile's settings with memory, full once the warm-up is over, and without it."""
-    e = experiment(PROFILES["quick"], batch, seed=0, ratio=1.0).replace(init="sample")
+    """A run of the protocol at the quick profile: with no memory, and full after the warm-up."""
+    e = protocol.experiment(PROFILES["quick"], batch, seed=0, ratio=1.0).replace(init="sample")
     return {"none": e.replace(ratio=0.0), "100%": e}
 
 
 def rows() -> Iterator[Row]:
-    """Cost of the memory in a training step, and time spent waiting for input.
+    """Cost of the memory in a training step, its floor, and time spent waiting for input.
 
-    With one thread, as in the study; the two runs take their steps in turn.
+    With one thread, as in the study; the two runs take their steps in turn. The floor is a step
+    with no memory, and one product of the mini-batch with every entry.
     """
     for batch in (16, 64):
         cases = settings(batch)
-        begin, end = cases["100%"].start + WARM, cases["100%"].steps
+        begin = cases["100%"].start + WARM
         runs = {name: trainer(e) for name, e in cases.items()}
         loaders = {name: run.batches() for name, run in runs.items()}
         steps: dict[str, list[float]] = {name: [] for name in runs}
         waits: list[float] = []
-        for _ in range(end):
+        for _ in range(begin + STEPS):
             for name, run in runs.items():
                 began = time.perf_counter()
                 images = next(loaders[name])
@@ -60,8 +63,19 @@ def rows() -> Iterator[Row]:
         none, full = (statistics.median(found[begin:]) for found in steps.values())
         yield row(f"training step, batch {batch}, 100% memory", "no memory", full, none,
                   sense="<=", bar=1.1)  # fmt: skip
+        yield row(f"training step, batch {batch}, floor with 100% memory", "no memory",
+                  none + product(runs["100%"], batch), none)  # fmt: skip
         yield row(f"waiting for input, batch {batch}", "a step without memory",
                   statistics.median(waits[2 * begin :]), none, sense="<=", bar=0.05)  # fmt: skip
+
+
+def product(run: Trainer, batch: int) -> float:
+    """Milliseconds of one product of a mini-batch with every entry, as the search takes it."""
+    memory = run.memory
+    assert isinstance(memory, CrossBatchMemory)
+    entries = memory.embeddings if memory.shadow is None else memory.shadow.entries
+    anchors = entries[:batch].clone()
+    return medians(25, product=lambda: entries @ anchors.T)["product"]
 
 
 def parts() -> pd.DataFrame:
