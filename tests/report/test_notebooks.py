@@ -4,7 +4,10 @@ import base64
 
 import nbformat.v4 as v4
 
+import xbmlib.study.measured
+from tests.kernels import ROOT
 from xbmlib.report import notebooks
+from xbmlib.study.plan import NOTEBOOKS
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -91,11 +94,23 @@ def test_each_of_several_figures_has_its_own_alternative_text_and_caption():
         }
 
 
-def test_a_notebook_without_its_measurements_is_left_out(tmp_path):
-    """Oracle: the notebooks' own lists: none executed without its file, none trained."""
-    executed, source_only = notebooks.without_profile(tmp_path)
-    assert not {"scaling", "benchmarks", "settings_search"} & set(executed) and source_only == [
-        "pretrain"
-    ]
-    (tmp_path / "scaling.csv").touch()
-    assert "scaling" in notebooks.without_profile(tmp_path)[0]
+MEASURED = {"scaling", "benchmarks", "settings_search"}
+
+
+def test_every_notebook_has_a_page(tmp_path, monkeypatch):
+    """Oracle: the folder of the notebooks; a root without measurements shows the committed ones."""
+    monkeypatch.setattr(xbmlib.study.measured, "ROOT", tmp_path)
+    executed, source_only = notebooks.without_profile()
+    assert set(executed) >= MEASURED and source_only == ["pretrain"]
+    sources = [path.stem for path in (ROOT / "notebooks").glob("*.ipynb")]
+    assert sorted([*NOTEBOOKS, *executed, *source_only]) == sorted(sources)
+
+
+def test_a_notebook_without_its_measurements_is_left_out(tmp_path, monkeypatch):
+    """Oracle: the notebooks' own lists: none executed without its file."""
+    for name in ("ROOT", "CHECKOUT"):
+        monkeypatch.setattr(xbmlib.study.measured, name, tmp_path)
+    assert not MEASURED & {*notebooks.without_profile()[0]}
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "scaling.csv").touch()
+    assert MEASURED & {*notebooks.without_profile()[0]} == {"scaling"}

@@ -3,11 +3,8 @@
 import base64
 import importlib
 import json
-import os
 import re
 import shutil
-import subprocess
-import sys
 import types
 from io import BytesIO
 from pathlib import Path
@@ -17,15 +14,14 @@ import nbformat
 import numpy as np
 import pytest
 import torch
-from bs4 import BeautifulSoup
-from markdown_it import MarkdownIt
 from PIL import Image
 
 import xbmlib.report.site
 import xbmlib.study.execution
 from tests.report import chromium
+from tests.report.pages import report, shown, soup
 from xbmlib import datasets
-from xbmlib.report import api, claims
+from xbmlib.report import api, claims, notebooks
 from xbmlib.report.site import ReportError, build
 from xbmlib.study.execution import SOURCES
 from xbmlib.study.figures import ablation_memory_ratio, retrievals
@@ -39,19 +35,10 @@ LOADED = ("src", "srcset", "poster", "data", "background")
 # The pages whose scripts load more once the page is there.
 SCRIPTED = {"explorer.html", "search.html"}
 LOADED_LINKS = {"stylesheet", "icon", "shortcut", "preload", "modulepreload", "manifest"}
+# Notebooks that no profile executes: those that the site does, and those that nothing does here.
+OTHERS, SOURCE_ONLY = notebooks.without_profile()
 
 pytestmark = pytest.mark.slow
-
-
-def report(root):
-    """The report's command line."""
-    return subprocess.run(
-        [sys.executable, "-m", "xbmlib.report", "smoke"],
-        env=os.environ | {"XBM_ROOT": str(root)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
 
 @pytest.fixture(scope="module")
@@ -70,18 +57,7 @@ def site(root):
     return index.parent
 
 
-def soup(page):
-    """A page, parsed."""
-    return BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser")
-
-
-def shown(site, name):
-    """What the explorer's script of a data set holds."""
-    text = (site / "_static" / f"retrievals_{name}.js").read_text(encoding="utf-8")
-    return json.loads(re.fullmatch(rf'RETRIEVALS\["{name}"\] = (.*);\n', text)[1])
-
-
-@pytest.mark.parametrize("name", [*NOTEBOOKS, "pretrain"])
+@pytest.mark.parametrize("name", [*NOTEBOOKS, *OTHERS, *SOURCE_ONLY])
 def test_every_notebook_has_its_page(site, name):
     """Oracle: the notebook's own title; the first page links to it."""
     title = nbformat.read(SOURCES / f"{name}.ipynb", 4).cells[0].source.splitlines()[0]
@@ -94,9 +70,7 @@ def test_every_notebook_has_its_page(site, name):
 
 @pytest.mark.parametrize("name", NOTEBOOKS)
 def test_outputs_are_shown(site, name):
-    """Oracle: the executed notebook's figures, byte by byte, and its tables; each figure has a
-    caption, and an alternative text that no other figure of the page has.
-    """
+    """Oracle: the executed notebook's figures, byte by byte, and its tables."""
     page = soup(site / "notebooks" / f"{name}.html")
     executed = nbformat.read(
         site.parents[1] / "results" / "notebooks" / "smoke" / f"{name}.ipynb", 4
@@ -107,6 +81,29 @@ def test_outputs_are_shown(site, name):
         base64.b64decode(data["image/png"]) for data in outputs if "image/png" in data
     ]
     assert len(page.select(".cell_output table")) == sum("text/html" in d for d in outputs)
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_outputs_without_a_profile_are_shown(site, name):
+    """Oracle: the files that the notebook exports, byte by byte; its calls for tables."""
+    page = soup(site / "notebooks" / f"{name}.html")
+    images = [
+        (site / "notebooks" / image["src"]).read_bytes()
+        for image in page.select(".cell_output img")
+    ]
+    exported = (site.parents[1] / "figures" / "benchmarks").glob("*.png")
+    files = {p.read_bytes() for p in exported if f"{p.stem}_".startswith(f"{name}_")}
+    source = "".join(cell.source for cell in nbformat.read(SOURCES / f"{name}.ipynb", 4).cells)
+    assert files and len(images) == len(files) + source.count("widgets.explore")
+    assert files <= set(images)
+    calls = re.findall(r"notebook\.(?:tabulate|compare|conclude)\(", source)
+    assert calls and len(page.select(".cell_output table")) >= len(calls)
+
+
+@pytest.mark.parametrize("name", [*NOTEBOOKS, *OTHERS])
+def test_every_figure_has_a_caption(site, name):
+    """Oracle: the alternative text, which no other figure of the page has, ends as the caption."""
+    images = soup(site / "notebooks" / f"{name}.html").select(".cell_output img")
     assert images and len({image["alt"] for image in images}) == len(images)
     captions = [
         image.find_parent("figure").select_one(".caption-text").get_text() for image in images
@@ -121,11 +118,13 @@ def test_outputs_are_shown(site, name):
 
 def test_claims_are_the_stored_verdicts(site):
     """Oracle: the JSON of the verdicts, cell by cell; every other claim of the paper is open."""
-    folder = site.parents[1] / "results" / "verdicts" / "smoke"
+    folder = site.parents[1] / "results" / "verdicts"
+    paths = [folder / "smoke" / f"{name}.json" for name in NOTEBOOKS]
+    paths += (folder / "benchmarks").glob("*.json")
     stored = {
-        verdict["claim"]: (verdict, name)
-        for name in NOTEBOOKS
-        for verdict in json.loads((folder / f"{name}.json").read_text())
+        verdict["claim"]: (verdict, path.stem)
+        for path in paths
+        for verdict in json.loads(path.read_text())
     }
     seen = set()
     for row in soup(site / "index.html").select("table.claims tbody tr"):
@@ -140,14 +139,6 @@ def test_claims_are_the_stored_verdicts(site):
         assert data == f"{verdict['data']}; n = {verdict['seeds']}"
         assert row.a["href"] == f"notebooks/{name}.html"
     assert seen == stored.keys()
-
-
-@pytest.mark.parametrize("text", ["a_b_ *c* | $x$ `d` [e](f) <g> #h \\ ~~i~~ R² {k}", "± ‖x‖² → σ"])
-def test_no_text_is_taken_for_markdown(text):
-    """Oracle: markdown-it's own reading gives the text back."""
-    html = MarkdownIt("gfm-like", {"linkify": False}).render(claims.plain(text))
-    assert BeautifulSoup(html, "html.parser").p.get_text() == text
-    assert [tag.name for tag in BeautifulSoup(html, "html.parser").find_all()] == ["p"]
 
 
 def test_nothing_is_loaded_from_a_network(site):

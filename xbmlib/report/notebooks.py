@@ -11,27 +11,25 @@ import nbformat
 from nbformat import NotebookNode
 
 from xbmlib.study.execution import SOURCES
+from xbmlib.study.measured import stored
 from xbmlib.study.plan import NOTEBOOKS
 
-# Notebooks without a profile, which the site executes itself, and what in results/ each shows.
-SHOWS = {
-    "scaling": "scaling.csv",
-    "benchmarks": "benchmarks.csv",
-    "settings_search": "search_protocol.csv",
-}
+# Notebooks without a profile, which the site executes itself, and the table of results/ that each
+# shows.
+SHOWS = {"scaling": "scaling", "benchmarks": "benchmarks", "settings_search": "search_protocol"}
 # MyST-NB passes over a cell without source, whatever its outputs.
 SHOWN_APART = "# A further figure of the cell above."
 # It trains for minutes and writes weights: its page has no outputs.
 SOURCE_ONLY = ("pretrain",)
 
 
-def without_profile(results: Path) -> tuple[list[str], list[str]]:
+def without_profile() -> tuple[list[str], list[str]]:
     """The notebooks that no profile executes: those to execute now, and those to show as they are.
 
-    A notebook whose measurements are not in ``results`` is in neither.
+    A notebook whose measurements are stored nowhere is in neither.
     """
     names = sorted({path.stem for path in SOURCES.glob("*.ipynb")} - set(NOTEBOOKS))
-    there = [n for n in names if n not in SHOWS or (results / SHOWS[n]).is_file()]
+    there = [n for n in names if n not in SHOWS or stored(SHOWS[n])]
     return [n for n in there if n not in SOURCE_ONLY], [n for n in there if n in SOURCE_ONLY]
 
 

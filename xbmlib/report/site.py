@@ -107,7 +107,7 @@ def assemble(profile: str, sources: Path) -> None:
 
 def _others(folder: Path) -> list[str]:
     """Write the pages of the notebooks that have no profile; their names."""
-    to_execute, as_they_are = notebooks.without_profile(ROOT / "results")
+    to_execute, as_they_are = notebooks.without_profile()
     for name in to_execute:
         page = folder / f"{name}.ipynb"
         execute_to(page, name)

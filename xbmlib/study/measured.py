@@ -34,6 +34,12 @@ FURTHER = {"losses_gpu": {"sense", "bar", "holds", "bytes", "share"}}
 _REMEDY = "restore the committed file, or delete it and measure anew (make bench, make search)"
 
 
+def stored(name: str, roots: tuple[Path, ...] = ()) -> Path | None:
+    """The file that :func:`measured` reads; None where no root has it."""
+    paths = [root / "results" / f"{name}.csv" for root in roots or (ROOT, CHECKOUT)]
+    return next((path for path in paths if path.is_file()), None)
+
+
 def measured(name: str, roots: tuple[Path, ...] = ()) -> pd.DataFrame:
     """A table of results/, by default else the one of the checkout.
 
@@ -46,17 +52,15 @@ def measured(name: str, roots: tuple[Path, ...] = ()) -> pd.DataFrame:
         FileNotFoundError: none has it.
         StorageError: the file is no table, or lacks columns.
     """
-    roots = roots or (ROOT, CHECKOUT)
-    for folder in roots:
-        if (path := folder / "results" / f"{name}.csv").is_file():
-            try:
-                table = pd.read_csv(path)
-            except (OSError, ValueError) as error:
-                reason = str(error).partition("\n")[0]
-                raise StorageError(
-                    f"{path}: cannot be read as a table ({reason}); {_REMEDY}"
-                ) from None
-            if absent := COLUMNS[name] - {*table.columns}:
-                raise StorageError(f"{path}: no column {', '.join(sorted(absent))}; {_REMEDY}")
-            return table
-    raise FileNotFoundError(f"{name}.csv is not in {roots[0] / 'results'}: run `make bench` first")
+    path = stored(name, roots)
+    if path is None:
+        folder = (*roots, ROOT)[0] / "results"
+        raise FileNotFoundError(f"{name}.csv is not in {folder}: run `make bench` first")
+    try:
+        table = pd.read_csv(path)
+    except (OSError, ValueError) as error:
+        reason = str(error).partition("\n")[0]
+        raise StorageError(f"{path}: cannot be read as a table ({reason}); {_REMEDY}") from None
+    if absent := COLUMNS[name] - {*table.columns}:
+        raise StorageError(f"{path}: no column {', '.join(sorted(absent))}; {_REMEDY}")
+    return table
