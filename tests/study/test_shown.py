@@ -1,14 +1,18 @@
 """Tests of what a kernel shows: the notebooks that train nothing, each figure twice."""
 
 import copy
+import re
 
 import nbformat
 import pytest
+from bs4 import BeautifulSoup
 from nbclient import NotebookClient
 
 from tests.study.outputs import assert_shown, complaints, figures, images
 from xbmlib.study.execution import SOURCES, kernel_config
 
+# Headings that a reader would have to look up in the code.
+RAW = re.compile(r"[a-z]+(_[a-z]+)+|gb|ms|lr|MB|dtype|ranks|sense|bar|least|times|passes|against")
 READERS = "import matplotlib.pyplot as plt\nplt.plot([1, 2]);"
 
 
@@ -44,6 +48,14 @@ def test_a_readers_plot_is_shown(executed):
     notebook, root = executed
     (own,) = images(notebook.cells[-1])
     assert own not in {path.read_bytes() for path in root.rglob("*.png")}
+
+
+def test_no_heading_is_the_name_of_a_column(executed):
+    """Oracle: no identifier, abbreviation or unit alone, in whichever table."""
+    outputs = [output for cell in executed[0].cells for output in cell.get("outputs", [])]
+    html = "".join(output.get("data", {}).get("text/html", "") for output in outputs)
+    heads = [th.get_text() for th in BeautifulSoup(html, "html.parser").select("thead th")]
+    assert len(heads) > 20 and not [head for head in heads if RAW.fullmatch(head)]
 
 
 def test_nothing_is_complained_of(executed):

@@ -55,6 +55,14 @@ def test_left_aligned_with_empty_cells():
     assert [th.get_text() for th in indexed.tbody.find_all("th")] == ["0", "1"]
 
 
+def test_columns_in_words():
+    """Oracle: by hand: the columns that have a heading, in its order; numbers stay numbers."""
+    rows = pd.DataFrame({"gb": [1, 2], "fits": [True, False], "run": ["a", "b"]})
+    found = tables.in_words(rows, {"fits": "fits", "bar": "aim", "gb": "size, GB"})
+    assert list(found.columns) == ["fits", "size, GB"]
+    assert found["fits"].tolist() == ["yes", "no"] and found["size, GB"].tolist() == [1, 2]
+
+
 def test_a_caption():
     """Oracle: the caption's text, as parsed HTML."""
     html = tables.left_aligned(pd.DataFrame({"a": [1]}), caption="Of two.").to_html()

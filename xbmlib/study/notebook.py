@@ -245,7 +245,11 @@ def export_each(
 
 
 def tabulate(
-    rows: pd.DataFrame, parameters: Named, precision: int = 1, caption: str = ""
+    rows: pd.DataFrame,
+    parameters: Named,
+    precision: int = 1,
+    caption: str = "",
+    headings: Mapping[str, str] | None = None,
 ) -> Styler | Markdown:
     """The rows as a table, or a sentence in its place where these parameters have no such runs.
 
@@ -254,21 +258,28 @@ def tabulate(
         parameters: parameters of the notebook.
         precision: decimals of floats.
         caption: sentences above the table, where they depend on the rows.
+        headings: the columns to show, each with its heading; by default all, under their names.
     """
     from IPython.display import Markdown
 
     if rows.empty:
         of = ", ".join(f"`{name}={value!r}`" for name, value in parameters.selected.items())
         return Markdown(f"*No such runs{' with ' * bool(of)}{of}.*")
-    return tables.left_aligned(rows, precision=precision, caption=caption)
+    shown = rows if headings is None else tables.in_words(rows, headings)
+    return tables.left_aligned(shown, precision=precision, caption=caption)
 
 
-def tabulate_each(parts: Mapping[str, pd.DataFrame], parameters: Named) -> None:
+def tabulate_each(
+    parts: Mapping[str, pd.DataFrame],
+    parameters: Named,
+    precision: int = 1,
+    headings: Mapping[str, str] | None = None,
+) -> None:
     """:func:`tabulate` and show several tables, each under its caption."""
     from IPython.display import display
 
     for caption, rows in parts.items():
-        display(tabulate(rows, parameters, caption=caption))
+        display(tabulate(rows, parameters, precision, caption, headings))
 
 
 def compare(rows: Sequence[Quantity], parameters: Named) -> Styler:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from xbmlib.plots.style import COLOURS
@@ -16,6 +18,24 @@ if TYPE_CHECKING:
 _LEFT: Any = [{"selector": "th, td, caption", "props": "text-align: left; vertical-align: top;"}]
 # Colour of an outcome, as a key of the figures' colours; of the others that of the paper, grey.
 _COLOURS: dict[Outcome, str] = {"agrees": "correct", "disagrees": "incorrect"}
+_YES = {True: "yes", False: "no"}
+
+
+def in_words(rows: pd.DataFrame, headings: Mapping[str, str]) -> pd.DataFrame:
+    """The columns that have a heading, in the order of the headings; yes or no for True or False.
+
+    Args:
+        rows: the rows.
+        headings: name of a column to its heading; those that the rows lack are passed over.
+
+    Example:
+        >>> rows = pd.DataFrame({"lr": [1e-4], "fits": [True], "run": ["f3"]})
+        >>> in_words(rows, {"fits": "fits", "lr": "learning rate", "bar": "aim"}).values.tolist()
+        [['yes', 0.0001]]
+    """
+    there = [name for name in headings if name in rows.columns]
+    cells = rows[there].map(lambda v: _YES[bool(v)] if isinstance(v, bool | np.bool_) else v)
+    return cells.rename(columns=headings)
 
 
 def left_aligned(

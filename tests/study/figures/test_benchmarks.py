@@ -102,6 +102,8 @@ def test_a_gpus_times_against_one_read_of_the_entries():
     assert plain[:4] == (175, 50, "µs", 3.5) and pd.isna(plain[4])
     assert memory[:5] == (4.5, 1, "MiB", 4.5, 16) and all(map(pd.isna, memory[5:]))
     assert [str(held) for held in data["holds"]] == ["False", "nan", "True"]
+    aims = figure.aimed(data)["aim"].tolist()
+    assert aims == ["≤ 3", "", "≤ 16"]
     caption = figure.about_gpu(data)
     assert "one read of the entries" in caption and "times faster" not in caption
     html = notebook.tabulate(data, figure.Parameters(), precision=2, caption=caption).to_html()

@@ -16,6 +16,20 @@ from xbmlib.study.notebook import Checked, ParameterError
 from xbmlib.study.verdict import Verdict, judge
 from xbmlib.study.words import listed
 
+# Headings of the tables of measurements, by the columns of results/; "aim" is of :func:`aimed`.
+HEADINGS = {
+    "what": "what",
+    "ours": "ours",
+    "against": "compared with",
+    "reference": "its value",
+    "unit": "unit",
+    "ratio": "ratio",
+    "aim": "aim of the ratio",
+    "holds": "reached",
+    "MB": "to be read, MB",
+    "share": "share of the bandwidth",
+}
+
 
 class Parameters(Checked):
     """Attributes: least: M of the smallest memory in the figure.
@@ -46,18 +60,30 @@ def table() -> pd.DataFrame:
     return measured("benchmarks")
 
 
+def aimed(data: pd.DataFrame) -> pd.DataFrame:
+    """The rows with the column "aim": such as "≤ 1.2", or nothing where the ratio has no bar.
+
+    A table without bars is returned as it is.
+    """
+    if "bar" not in data.columns:
+        return data
+    signs = {"<=": "≤", ">=": "≥"}
+    pairs = zip(data["sense"], data["bar"], strict=True)
+    return data.assign(aim=[f"{signs[s]} {bar:g}" if s in signs else "" for s, bar in pairs])
+
+
 def input_rates() -> pd.DataFrame:
-    """Rates of reading images, from results/input.csv: what, ours, reference, unit, ratio."""
-    return measured("input")[["what", "ours", "reference", "unit", "ratio"]]
+    """Rates of reading images: what, against, ours, reference, unit, ratio of results/input.csv."""
+    return measured("input")[["what", "against", "ours", "reference", "unit", "ratio"]]
 
 
 def waiting() -> pd.DataFrame:
     """What a person waits for, from results/waiting.csv.
 
     Returns:
-        what, against, ours, reference, unit, ratio, bar (of the ratio, at most), holds, machine.
+        what, against, ours, reference, unit, ratio, sense and bar (of the ratio), holds, machine.
     """
-    return measured("waiting").drop(columns="sense")
+    return measured("waiting")
 
 
 def on_gpu() -> pd.DataFrame:
@@ -81,10 +107,9 @@ def about_gpu(data: pd.DataFrame) -> str:
     if "share" in data.columns:
         return (
             "A time is compared with one read of the entries, which no step that compares with all "
-            "of them can undercut: ratio is how many times as long it takes, bar the aim, MB what "
-            "has to be read, and share the part of the measured bandwidth that is used. The method "
-            "one_pass reads the entries once, in a kernel; search finds the pairs that count, then "
-            "weighs them."
+            "of them can undercut: the ratio is how many times as long it takes, the share that of "
+            "the measured bandwidth. The method one_pass reads the entries once, in a kernel; "
+            "search finds the pairs that count, then weighs them."
         )
     return (
         "The ratio is ours to the reference; in the rows of another library it is how many times "

@@ -86,6 +86,19 @@ def measured() -> pd.DataFrame:
     return data
 
 
+# Headings of the columns of :func:`table`.
+HEADINGS = {
+    "source": "source",
+    "setting": "setting",
+    "time": "time, times the first row's",
+    "extra_gb": "memory beyond the first row's, GB",
+    "R@1": "R@1, %",
+    "gain": "gain, points",
+    "spread": "± of the gain",
+    "seeds": "n",
+}
+
+
 def table(data: pd.DataFrame) -> pd.DataFrame:
     """Table 2's rows, then ours.
 

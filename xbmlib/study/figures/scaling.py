@@ -25,6 +25,35 @@ from xbmlib.study.words import listed
 RATIOS = (0.001, 0.01, 0.1, 1.0)
 # A tenth of the paper's example of a small ratio, and that example (Table 2).
 SMALL = RATIOS[:2]
+# Headings of the tables, by the columns of :func:`predicted` and of :func:`checked`.
+OF_PREDICTED = {
+    "ratio": "R_M",
+    "entries": "entries, M",
+    "dtype": "type of the entries",
+    "design": "memory",
+    "gpus": "GPUs",
+    "gb": "entries on each GPU, GB",
+    "fits": "fits",
+    "least": "GPUs that hold it sharded, at least",
+    "passes": "passes over the memory",
+    "product_ms": "products, ms",
+    "exchange_ms": "exchange, ms",
+    "traffic_mb": "sent by each GPU, MB",
+    "times": "step, times that with no memory",
+}
+OF_CHECKED = {
+    "entries": "entries, M",
+    "dtype": "type of the entries",
+    "design": "memory",
+    "ranks": "processes",
+    "ms": "step measured, ms",
+    "predicted_ms": "step predicted, ms",
+    "time": "step, measured / predicted",
+    "traffic": "bytes sent, measured",
+    "predicted_traffic": "bytes sent, predicted",
+    "sent": "bytes sent, measured / predicted",
+    "load": "load average",
+}
 # The model counts as valid within this factor of the measurements; the estimates are varied by it.
 OFF = 2.0
 # Bounds beyond any machine, within which no product of the model overflows or vanishes.
@@ -185,6 +214,11 @@ def checked() -> pd.DataFrame:
              "load": row.load, "machine": row.machine}
         )  # fmt: skip
     return pd.DataFrame(rows)
+
+
+def by_machine(check: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """The rows of :func:`checked` of each machine."""
+    return {str(machine): rows for machine, rows in check.groupby("machine", sort=False)}
 
 
 def reached(parameters: Parameters) -> pd.DataFrame:

@@ -92,6 +92,20 @@ def best(data: pd.DataFrame) -> pd.DataFrame:
     return top.drop(columns=["run", "finished"]).reset_index()
 
 
+def headings(parameters: Parameters) -> dict[str, str]:
+    """Headings of the tables, by the columns of :func:`best` and :func:`forms`."""
+    return {
+        "data": "data",
+        "arm": "arm",
+        "trials": "trials",
+        "lr": "learning rate",
+        "margin": symbol(parameters),
+        "form": "form of the memory",
+        "R@1": "R@1, %",
+        "MAP@R": "MAP@R, %",
+    }
+
+
 def forms(data: pd.DataFrame) -> pd.DataFrame:
     """The forms of Section 3.3, at the settings of the memory's best trial in its default form.
 
