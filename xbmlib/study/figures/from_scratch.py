@@ -98,14 +98,28 @@ def verdicts(data: pd.DataFrame, parameters: Parameters) -> list[Verdict]:
 
 
 def comparison(data: pd.DataFrame, parameters: Parameters) -> list[Quantity]:
-    """R@1 with no memory and the gain at each start; the paper prints neither."""
+    """R@1 with no memory, once where both rates are the same, and the gains at each start.
+
+    The paper prints neither.
+    """
     r1 = data.set_index(["start", "lr", "arm", "seed"])["R@1"].sort_index()
     rows = []
-    for start, lr in dict.fromkeys(zip(data["start"], data["lr"], strict=True)):
-        of = f"{parameters.size.first_name}, {start}, learning rate {lr}"
-        none, memory = (at(r1, start, lr, name) for name in (NO_MEMORY, arm(RATIO)))
-        rows.append(Quantity(of, f"R@1 with {NO_MEMORY}, %", none))
-        rows.append(Quantity(of, f"gain with {arm(RATIO)}, points", memory - none))
+    for start in data["start"].unique():
+        of = f"{parameters.size.first_name}, {start}"
+        bases = {lr: at(r1, start, lr, NO_MEMORY) for lr in data["lr"].unique()}
+        first, *others = bases.values()
+        if all(base.equals(first) for base in others):
+            rows.append(Quantity(of, f"R@1 with {NO_MEMORY}, %", first))
+        else:
+            rows += [
+                Quantity(of, f"R@1 with {NO_MEMORY}, learning rate {lr}, %", base)
+                for lr, base in bases.items()
+            ]
+        rows += [
+            Quantity(of, f"gain with {arm(RATIO)}, learning rate {lr}, points",
+                     at(r1, start, lr, arm(RATIO)) - base)
+            for lr, base in bases.items()
+        ]  # fmt: skip
     return rows
 
 
