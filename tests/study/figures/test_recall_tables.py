@@ -1,5 +1,6 @@
 """Tests of the recall tables and their verdicts, on frames made by hand."""
 
+import json
 from types import SimpleNamespace
 
 import pandas as pd
@@ -9,6 +10,7 @@ from tests.study.figures.frames import SEEDS, table_1
 from xbmlib import paper
 from xbmlib.plots import recall_tables as plot
 from xbmlib.plots import style
+from xbmlib.study.execution import SOURCES
 from xbmlib.study.figures import recall_tables
 
 KINDS = (
@@ -16,6 +18,22 @@ KINDS = (
     recall_tables.InShopParameters,
     recall_tables.VehicleIdParameters,
 )
+
+
+def after_the_opening(kind):
+    """The cells of a table's notebook, but for what only SOP's shows: the paper's settings."""
+    text = (SOURCES / f"{kind.notebook}.ipynb").read_text(encoding="utf-8")
+    cells = ["".join(cell["source"]) for cell in json.loads(text)["cells"][1:]]
+    assert sum(kind.__name__ in cell for cell in cells) == 1
+    cells = [cell.replace(kind.__name__, "").replace("import paper, ", "import ") for cell in cells]
+    settings = ("## Settings at the paper's scale", "notebook.tabulate(paper.differences()")
+    return [cell for cell in cells if not cell.startswith(settings)]
+
+
+def test_the_notebooks_differ_in_their_opening_and_the_table_alone():
+    """Oracle: the cells of the other two, each beside the first's."""
+    sop, inshop, vehicleid = map(after_the_opening, KINDS)
+    assert sop == inshop == vehicleid
 
 
 @pytest.mark.parametrize("kind", KINDS)
