@@ -31,7 +31,6 @@ OF_PREDICTED = {
     "entries": "entries, M",
     "dtype": "type of the entries",
     "design": "memory",
-    "gpus": "GPUs",
     "gb": "entries on each GPU, GB",
     "fits": "fits",
     "least": "GPUs that hold it sharded, at least",
@@ -49,8 +48,6 @@ OF_CHECKED = {
     "ms": "step measured, ms",
     "predicted_ms": "step predicted, ms",
     "time": "step, measured / predicted",
-    "traffic": "bytes sent, measured",
-    "predicted_traffic": "bytes sent, predicted",
     "sent": "bytes sent, measured / predicted",
     "load": "load average",
 }
