@@ -44,7 +44,7 @@ class StepSampler(Sampler[list[int]]):
     def __init__(self, steps: int, seed: int) -> None:
         self.start, self.steps = 0, whole_number("steps", steps, 0)
         self.seed = whole_number("seed", seed)
-        self._latest: tuple[int, Tensor] = (-1, torch.empty(0))
+        self._latest: tuple[int, Tensor] = (-1, torch.empty(0, device="cpu"))
 
     def batch(self, step: int) -> list[int]:
         """Dataset indices of the batch of one step."""
@@ -67,7 +67,7 @@ class StepSampler(Sampler[list[int]]):
             state = int.from_bytes(hashlib.sha256(str(state).encode()).digest()[:8])
         for number in stream:
             state = (state * 6364136223846793005 + int(number) + 1442695040888963407) % (1 << 63)
-        return torch.Generator().manual_seed(state)
+        return torch.Generator("cpu").manual_seed(state)
 
     def _distinct(self, n: int, size: int, step: int) -> Tensor:
         """(size,) different indices below n: one step's slice of successive permutations."""
@@ -88,7 +88,7 @@ class StepSampler(Sampler[list[int]]):
         if not aligned <= latest <= epoch:
             latest = aligned - 1
         for e in range(latest + 1, epoch + 1):
-            before, order = order, torch.randperm(n, generator=self._generator(0, e))
+            before, order = order, _permuted(n, self._generator(0, e))
             if taken := e * n % size:
                 # The batch has `taken` indices of the epoch before: those come later in this one.
                 free = ~torch.isin(order, before[-taken:])
@@ -96,6 +96,10 @@ class StepSampler(Sampler[list[int]]):
                 order = torch.cat([order[first], order[~first]])
         self._latest = epoch, order
         return order
+
+
+def _permuted(n: int, generator: torch.Generator) -> Tensor:
+    return torch.randperm(n, generator=generator, device="cpu")
 
 
 class PKSampler(StepSampler):
@@ -129,7 +133,7 @@ class PKSampler(StepSampler):
     def __init__(self, labels: Tensor, p: int, k: int, *, steps: int, seed: int = 0) -> None:
         super().__init__(steps, seed)
         try:
-            given = torch.as_tensor(labels)
+            given = torch.as_tensor(labels, device="cpu")
         except (TypeError, ValueError, RuntimeError) as error:
             raise ValueError(f"labels of type {type(labels).__name__}: give integers") from error
         if given.ndim != 1 or not len(given):
@@ -158,7 +162,7 @@ class PKSampler(StepSampler):
 
     def _sample(self, size: int, generator: torch.Generator) -> Tensor:
         """(K,) of the ``size`` images of a class: each once before any twice."""
-        rounds = [torch.randperm(size, generator=generator) for _ in range(-(-self.k // size))]
+        rounds = [_permuted(size, generator) for _ in range(-(-self.k // size))]
         return torch.cat(rounds)[: self.k]
 
 

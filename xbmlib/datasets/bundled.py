@@ -96,7 +96,10 @@ def _read(path: Path, sha256: str, webp: bool) -> tuple[ImageSet, np.ndarray]:
     table = _table(path, sha256, ["label", "split"])
     labels = torch.from_numpy(table["label"].to_numpy().astype(np.int64))
     images = DeferredImages(
-        partial(_decode, path, sha256, webp), 3 if webp else 1, torch.arange(len(labels)), labels
+        partial(_decode, path, sha256, webp),
+        3 if webp else 1,
+        torch.arange(len(labels), device="cpu"),
+        labels,
     )
     return images, table["split"].to_numpy()
 

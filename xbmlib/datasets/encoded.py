@@ -87,9 +87,12 @@ class EncodedImages(Images):
         """See :meth:`Images.fetch_part`: only this part is decoded."""
         u = None
         if generator is not None:
-            u = torch.rand(len(rows), DRAWS, dtype=torch.float64, generator=generator)[part]
+            u = torch.rand(
+                len(rows), DRAWS, dtype=torch.float64, generator=generator, device="cpu"
+            )[part]
         rows = rows[part]
-        out = torch.empty(len(rows), 3, self.view.crop, self.view.crop, dtype=torch.uint8)
+        side = self.view.crop
+        out = torch.empty(len(rows), 3, side, side, dtype=torch.uint8, device="cpu")
         for at, row in enumerate(rows.tolist()):
             image = self.decoded(row)
             out[at] = self.view.test(image) if u is None else self.view.train(image, u[at])

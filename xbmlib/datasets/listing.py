@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import pyarrow as pa
 import torch
+from torch import Tensor
 
 from xbmlib.datasets.images import DatasetError
 from xbmlib.datasets.parts import Parts
@@ -221,13 +222,17 @@ class ListedImages:
         prefix = self.images and f"{self.images}/"
         return Listing(
             pa.array([prefix + name for name in self._rows], pa.string()),
-            torch.tensor([ids.get(label, label) for label in self._classes], dtype=torch.int64),
+            _integers([ids.get(label, label) for label in self._classes]),
             Parts(
-                torch.tensor(list(self.parts["train"])),
-                torch.tensor(list(queries)),
-                torch.tensor(list(self.parts[gallery])) if gallery else None,
-                {name: torch.tensor([place[r] for r in self.parts[name]]) for name in lists},
+                _integers(list(self.parts["train"])),
+                _integers(list(queries)),
+                _integers(list(self.parts[gallery])) if gallery else None,
+                {name: _integers([place[r] for r in self.parts[name]]) for name in lists},
             ),
             tuple(files),
             self.images,
         )
+
+
+def _integers(values: list[Any]) -> Tensor:
+    return torch.tensor(values, dtype=torch.int64, device="cpu")

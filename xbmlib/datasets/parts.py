@@ -56,9 +56,8 @@ def retrieval(
     train = images.select(parts.train)
     if split == "validation":
         classes = train.classes
-        order = torch.randperm(
-            len(classes), generator=torch.Generator().manual_seed(VALIDATION_SEED)
-        )
+        generator = torch.Generator("cpu").manual_seed(VALIDATION_SEED)
+        order = torch.randperm(len(classes), generator=generator, device="cpu")
         if not (held_out := round(VALIDATION_SHARE * len(classes))):
             raise DatasetError(
                 f'{name}: split="validation" holds out a fifth of the training classes, which of '

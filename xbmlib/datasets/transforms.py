@@ -39,12 +39,12 @@ def random_resized_crop(
     if area == 1:
         return images
     n = len(images)
-    u = torch.rand(4, batch or n, generator=generator)[:, first : first + n]
+    u = torch.rand(4, batch or n, generator=generator, device="cpu")[:, first : first + n]
     share = area + (1 - area) * u[0]
-    root = ((2 * u[1] - 1) * torch.log(torch.tensor(4 / 3)) / 2).exp()
+    root = ((2 * u[1] - 1) * torch.log(u.new_tensor(4 / 3)) / 2).exp()
     width = (share.sqrt() * root).clamp_max(1)
     height = (share.sqrt() / root).clamp_max(1)
-    theta = torch.zeros(n, 2, 3)
+    theta = u.new_zeros(n, 2, 3)
     theta[:, 0, 0], theta[:, 1, 1] = width, height
     theta[:, 0, 2] = (1 - width) * (2 * u[2] - 1)
     theta[:, 1, 2] = (1 - height) * (2 * u[3] - 1)

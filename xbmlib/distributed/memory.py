@@ -134,7 +134,7 @@ class ShardedMemory(Ring):
         """
         batch = self.shard.check(embeddings, labels, ids)
         # On the CPU, where these numbers are: no GPU is waited for.
-        slots = (self._enqueued + torch.arange(batch)) % self.size
+        slots = (self._enqueued + torch.arange(batch, device="cpu")) % self.size
         local = (slots % self.ranks == self.rank).nonzero().squeeze(1)
         if len(local):
             self.shard.enqueue(
@@ -160,7 +160,7 @@ class ShardedMemory(Ring):
             if shards is not None:
                 # Slot s of the queue is slot s div R on rank s mod R.
                 state[name] = torch.stack([x.cpu() for x in shards], 1).flatten(0, 1)[: self.size]
-        return state | {"_extra_state": torch.tensor(self._enqueued)} if state else {}
+        return state | {"_extra_state": torch.tensor(self._enqueued, device="cpu")} if state else {}
 
     def load_gathered_state(self, state: dict[str, Any]) -> None:
         """Resume from the whole queue's state, of which every rank takes its own slots.
@@ -187,12 +187,12 @@ class ShardedMemory(Ring):
             for name in ("features", "classes", "instances")
         }
         count = turns * self.shard.size + self._below(rest)
-        self.shard.load_state_dict(local | {"_extra_state": torch.tensor(count)})
+        self.shard.load_state_dict(local | {"_extra_state": torch.tensor(count, device="cpu")})
         self._enqueued = enqueued
 
     def get_extra_state(self) -> Tensor:
         """Entries ever enqueued, rank r, R and M, as ``state_dict`` stores them."""
-        return torch.tensor([self._enqueued, self.rank, self.ranks, self.size])
+        return torch.tensor([self._enqueued, self.rank, self.ranks, self.size], device="cpu")
 
     def set_extra_state(self, state: Tensor) -> None:
         """Resume from :meth:`get_extra_state`.

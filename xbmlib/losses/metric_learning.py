@@ -48,7 +48,8 @@ class MetricLearningLoss(nn.Module):
 
     def __init__(self, loss: nn.Module) -> None:
         super().__init__()
-        _check(loss)
+        with torch.device("cpu"):  # what the loss makes of its own in these calls too
+            _check(loss)
         self.loss = loss
         self.valid: ValidPairs | None = None
 

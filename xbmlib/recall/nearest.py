@@ -44,7 +44,7 @@ def neighbours(
     if gallery is None and own is not None:
         raise ValueError("own without a gallery: each query leaves itself out already; omit it")
     if gallery is None:
-        own = torch.arange(len(query))
+        own = torch.arange(len(query), device="cpu")
     elif own is not None:
         own = as_slots("own", own).cpu()
         if own.shape != (len(query),) or own.lt(0).any() or own.ge(len(targets)).any():

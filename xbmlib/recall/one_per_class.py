@@ -43,12 +43,14 @@ def one_per_class(
     labels, _ = checked_labels(embeddings, labels, None, None)
     if len(labels) == len(labels.unique()):
         raise ValueError(f"labels of {len(labels)} images, no two of one class: no query is left")
-    generator = torch.Generator().manual_seed(SEED)
+    generator = torch.Generator("cpu").manual_seed(SEED)
     ks = checked_ks(ks)
     total = dict.fromkeys(ks, 0.0)
     for _ in range(draws):
-        gallery = first_of_each(labels, torch.randperm(len(labels), generator=generator))
-        queries = torch.ones(len(labels), dtype=torch.bool)
+        gallery = first_of_each(
+            labels, torch.randperm(len(labels), generator=generator, device="cpu")
+        )
+        queries = torch.ones(len(labels), dtype=torch.bool, device="cpu")
         queries[gallery] = False
         queries = queries.to(labels.device)
         found = recall_at_k(
@@ -73,6 +75,6 @@ def first_of_each(labels: Tensor, order: Tensor) -> Tensor:
     """
     ordered = labels[order].cpu()  # (n,)
     _, group = ordered.unique(return_inverse=True)  # (n,) in [0, classes)
-    first = torch.full((int(group.max()) + 1,), len(ordered))  # (classes,)
-    first.scatter_reduce_(0, group, torch.arange(len(ordered)), "amin")
+    first = ordered.new_full((int(group.max()) + 1,), len(ordered))  # (classes,)
+    first.scatter_reduce_(0, group, torch.arange(len(ordered), device="cpu"), "amin")
     return order[first]

@@ -23,16 +23,18 @@ def build_model(
     """
     model: nn.Module
     if custom is None:
-        model = backbones.build(
-            e.backbone,
-            e.dim,
-            e.weights,
-            pooling=e.pooling,
-            channels=data.train.channels,
-            freeze_bn=e.freeze_bn,
-        )
+        # Whatever the default device: the random numbers of another are not those of the seed.
+        with torch.device("cpu"):
+            model = backbones.build(
+                e.backbone,
+                e.dim,
+                e.weights,
+                pooling=e.pooling,
+                channels=data.train.channels,
+                freeze_bn=e.freeze_bn,
+            )
     else:
-        trial = to_float(data.train.fetch(torch.arange(2)).to(device))
+        trial = to_float(data.train.fetch(torch.arange(2, device="cpu")).to(device))
         model = backbones.normalised(custom, trial, e.dim if e.ratio else None)
     return model.to(device)
 

@@ -36,13 +36,14 @@ def training_batches(
 
 def test_batches(images: Images, size: int) -> Iterator[Batch]:
     """All images in their order, ``size`` at a time."""
-    rows = [[-1, *part.tolist()] for part in torch.arange(len(images)).split(size)]
+    rows = [[-1, *part.tolist()] for part in torch.arange(len(images), device="cpu").split(size)]
     return _read(images, rows, size, 0)
 
 
 def sampled_batches(images: Images, count: int, seed: int) -> Iterator[Batch]:
     """``count`` images sampled without replacement, in batches, under their rows as ids."""
-    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))[:count]
+    generator = torch.Generator("cpu").manual_seed(seed)
+    order = torch.randperm(len(images), generator=generator, device="cpu")[:count]
     batches = test_batches(images.select(order), TESTED)
     return ((x, labels, order[rows]) for x, labels, rows in batches)
 
@@ -58,27 +59,35 @@ def _read(
     held = batch_bytes(images, size)
     workers = reading_processes(held) if held else 0
     # Without a variable that holds it, the loader ends its processes once an error is raised.
-    for batch in DataLoader(
-        _Rows(images, seed, share),
-        batch_sampler=sampler,
-        collate_fn=_as_it_is,
-        num_workers=workers,
-        multiprocessing_context="fork" if workers and sys.platform == "linux" else None,
-        pin_memory=torch.cuda.is_available(),
-        # Its own: an iterator would else take a number from the generator that a model's dropout
-        # uses, and evaluating or resuming would change the run.
-        generator=torch.Generator(),
+    for batch in _started(
+        DataLoader(
+            _Rows(images, seed, share),
+            batch_sampler=sampler,
+            collate_fn=_as_it_is,
+            num_workers=workers,
+            multiprocessing_context="fork" if workers and sys.platform == "linux" else None,
+            pin_memory=torch.cuda.is_available(),
+            # Its own: an iterator would else take a number from the generator that a model's
+            # dropout uses, and evaluating or resuming would change the run.
+            generator=torch.Generator("cpu"),
+        )
     ):
         if isinstance(batch, DatasetError):
             raise batch
         yield batch
 
 
+def _started(loader: DataLoader[Any]) -> Iterator[Any]:
+    """The loader's iterator, whose own random number is on the CPU whatever the default device."""
+    with torch.device("cpu"):
+        return iter(loader)
+
+
 def batch_bytes(images: Images, size: int) -> int:
     """Bytes of a batch that other processes pass to this one; 0 for images in memory."""
     if isinstance(images, ImageSet) or not len(images):
         return 0
-    return min(size, len(images)) * images.fetch(torch.arange(1)).nbytes
+    return min(size, len(images)) * images.fetch(torch.arange(1, device="cpu")).nbytes
 
 
 def _as_it_is(batch: Any) -> Any:
@@ -106,7 +115,7 @@ class _Rows(Dataset[Any]):
         """A batch, or the error of an image: raised here, a worker would add its traceback."""
         step, *rows = numbered
         # A rank's share may be empty.
-        ids = torch.tensor(rows, dtype=torch.int64)
+        ids = torch.tensor(rows, dtype=torch.int64, device="cpu")
         generator = None if step < 0 else crop_generator(self.seed, step)
         try:
             images = self.set.fetch_part(ids, self.share, generator)
@@ -121,4 +130,4 @@ def crop_generator(seed: int, step: int) -> torch.Generator:
     The CPU's generator uses 32 bits of its seed, so both numbers have to be mixed into these; the
     odd multiplier keeps the steps of two seeds apart.
     """
-    return torch.Generator().manual_seed((seed * 0x9E3779B1 + step) % 2**32)
+    return torch.Generator("cpu").manual_seed((seed * 0x9E3779B1 + step) % 2**32)

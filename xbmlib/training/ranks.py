@@ -99,7 +99,7 @@ class ManyRanks(Ranks):
 
     def shard(self, images: Images) -> Images:
         """See :meth:`Ranks.shard`."""
-        return images.select(torch.arange(len(images))[self.share(len(images))])
+        return images.select(torch.arange(len(images), device="cpu")[self.share(len(images))])
 
     def all_gather(self, rows: Tensor, n: int) -> Tensor:
         """See :meth:`Ranks.all_gather`."""

@@ -25,7 +25,7 @@ class Part(NamedTuple):
 def classes(data: str, seed: int) -> tuple[Part, Part]:
     """Sampled training classes of a set, to train on and, others, to evaluate."""
     train = datasets.load(data).train
-    labels, images = train.labels, train.fetch(torch.arange(len(train)))
+    labels, images = train.labels, train.fetch(torch.arange(len(train), device="cpu"))
     chosen = torch.randperm(int(labels.max()) + 1, generator=torch.Generator().manual_seed(seed))
     parts = []
     for some in (chosen[:CLASSES], chosen[CLASSES : 2 * CLASSES]):

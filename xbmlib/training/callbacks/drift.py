@@ -28,7 +28,8 @@ class DriftProbes(Callback):
     def __init__(self, e: Experiment, train: Images) -> None:
         every = max(1, e.steps // TIMES)
         self.probe = DriftProbe(e.drift, range(0, e.steps + 1, every))
-        order = torch.randperm(len(train), generator=torch.Generator().manual_seed(e.seed))
+        generator = torch.Generator("cpu").manual_seed(e.seed)
+        order = torch.randperm(len(train), generator=generator, device="cpu")
         self.images = train.select(order[: e.probes])
 
     def on_start(self, trainer: Training) -> None:
@@ -58,7 +59,7 @@ class DriftProbes(Callback):
     def _gradient_errors(self, trainer: Training, differences: Tensor) -> dict[str, Tensor]:
         """Lemma 1, the x_i of each v_j being the next probe."""
         count = trainer.experiment.lemma
-        rows = torch.arange(len(self.images)).roll(-1)[:count]
+        rows = torch.arange(len(self.images), device="cpu").roll(-1)[:count]
         images = to_float(self.images.fetch(rows).to(trainer.device))
         model = trainer.model
         # Which part of a custom model would be its head is not known.

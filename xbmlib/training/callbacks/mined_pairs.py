@@ -35,7 +35,7 @@ def first_of_classes(labels: Tensor, count: int) -> Tensor:
     first: dict[int, int] = {}
     for place, label in enumerate(labels.tolist()):
         first.setdefault(label, place)
-    return torch.tensor(list(first.values())[:count], dtype=torch.int64)
+    return torch.tensor(list(first.values())[:count], dtype=torch.int64, device="cpu")
 
 
 @torch.no_grad()

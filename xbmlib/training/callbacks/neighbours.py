@@ -33,7 +33,8 @@ def sample(queries: int, count: int) -> Tensor:
 
     The seed is not the run's, so that all runs on a data set share their queries.
     """
-    return torch.randperm(queries, generator=torch.Generator().manual_seed(SEED))[:count]
+    generator = torch.Generator("cpu").manual_seed(SEED)
+    return torch.randperm(queries, generator=generator, device="cpu")[:count]
 
 
 def nearest_images(data: Retrieval, embed: Callable[[Images], Tensor], count: int) -> pd.DataFrame:
@@ -62,7 +63,7 @@ def nearest_images(data: Retrieval, embed: Callable[[Images], Tensor], count: in
     correct = images.labels[indices] == data.query.labels[chosen, None]
     columns = {
         "query": chosen.repeat_interleave(TOP).int(),
-        "rank": torch.arange(1, TOP + 1, dtype=torch.int8).repeat(len(chosen)),
+        "rank": torch.arange(1, TOP + 1, dtype=torch.int8, device="cpu").repeat(len(chosen)),
         "neighbour": indices.flatten().int(),
         "similarity": similarities.flatten(),
         "correct": correct.flatten(),
