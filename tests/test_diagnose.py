@@ -11,13 +11,13 @@ from xbmlib.diagnose import CollapseWarning, Diagnosis, Health, health
 
 
 def case(seed, dtype=torch.float32):
-    """A memory of 40 into which 6 batches of 8 went; the last of them, and all ids and classes."""
+    """A memory of 40 into which 6 batches went, the last of them smaller; all, and its slots."""
     generator = torch.Generator().manual_seed(seed)
     memory, batches = CrossBatchMemory(40, 4, dtype=dtype), []
-    for _ in range(6):
-        v = normalize(torch.randn(8, 4, generator=generator), dim=1)
-        labels = torch.randint(0, 4, (8,), generator=generator)
-        ids = torch.randperm(20, generator=generator)[:8]
+    for m in (8, 8, 8, 8, 8, 5):
+        v = normalize(torch.randn(m, 4, generator=generator), dim=1)
+        labels = torch.randint(0, 4, (m,), generator=generator)
+        ids = torch.randperm(20, generator=generator)[:m]
         batches.append((v, labels, ids))
         own = memory.enqueue(v, labels, ids)
     return memory, batches, own
@@ -30,17 +30,14 @@ def mean(values):
 
 @pytest.mark.parametrize("seed", range(4))
 def test_health_equals_a_loop(seed):
-    """Oracle: a loop over all pairs of the last batch and the last five batches."""
+    """Oracle: a loop over all pairs of the last batch and the last 40 entries, counted back."""
     memory, batches, own = case(seed)
     loss, (v, labels, ids) = ContrastiveLoss(0.3), batches[-1]
     loss(v, labels, memory, own=own)
     found = health(v, labels, memory, valid=loss.valid, ids=ids)
     rows = list(zip(v.tolist(), labels.tolist(), ids.tolist(), strict=True))
-    held = [
-        (age, *row)
-        for age, batch in enumerate(reversed(batches[1:]))
-        for row in zip(*(part.tolist() for part in batch), strict=True)
-    ]
+    queued = [row for batch in batches for row in zip(*(p.tolist() for p in batch), strict=True)]
+    held = [(age, *row) for age, row in enumerate(reversed(queued))][:40]
 
     def dot(a, b):
         return sum(x * y for x, y in zip(a, b, strict=True))
@@ -48,17 +45,17 @@ def test_health_equals_a_loop(seed):
     within = [dot(a, b) for a, y, _ in rows for b, z, _ in rows if y != z]
     across = [dot(a, b) for a, y, _ in rows for _, b, z, _ in held if y != z]
     drifts = [
-        (sum((x - w) ** 2 for x, w in zip(a, b, strict=True)), age)
-        for a, _, i in rows
+        (sum((x - w) ** 2 for x, w in zip(a, b, strict=True)), age - at)
+        for at, (a, _, i) in enumerate(reversed(rows))
         for age, b, _, j in held
-        if i == j and age > 0
+        if i == j and age >= len(rows)
     ]
     wanted = Health(
         batch_similarity=mean(within),
         memory_similarity=mean(across),
         valid_share=mean([float(s > 0.3) for s in across]),
-        age_mean=2.0,
-        age_max=4,
+        age_mean=19.5,
+        age_max=39,
         drift=mean([d for d, _ in drifts]),
         drift_age=mean([age for _, age in drifts]),
     )
@@ -69,9 +66,9 @@ def test_without_a_negative_an_id_or_valid_pairs():
     """Oracle: by hand: one class, one batch; what cannot be measured is in no row."""
     memory, v, labels = CrossBatchMemory(8, 2), torch.eye(2), torch.tensor([3, 3])
     memory.enqueue(v, labels)
-    assert health(v, labels, memory) == Health(None, None, None, 0.0, 0, None, None)
+    assert health(v, labels, memory) == Health(None, None, None, 0.5, 1, None, None)
     assert health(v, labels, memory, ids=torch.tensor([-1, -1])).drift is None
-    assert health(v, labels, memory).row() == {"age_mean": 0.0, "age_max": 0}
+    assert health(v, labels, memory).row() == {"age_mean": 0.5, "age_max": 1}
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])

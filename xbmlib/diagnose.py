@@ -48,15 +48,17 @@ class Health(NamedTuple):
         batch_similarity: mean S_ij of the batch's negative pairs, in [-1, 1].
         memory_similarity: likewise of its negative pairs with the memory.
         valid_share: share of the latter that have a gradient, in [0, 1].
-        age_mean: mean age of the memory's entries in steps, the present batch's being 0.
-        age_max: age of the oldest entry in steps.
+        age_mean: mean age of the memory's entries, in entries: how many have been enqueued since.
+            A batch of any size may have been; where all are of m, age // m is the number of steps.
+        age_max: age of the oldest entry, likewise.
         drift: mean D(x, t; Δt) of Eq. 2 over the images of the batch that the memory also holds
             from an earlier step, in [0, 4]; augmentation counts as drift.
-        drift_age: mean Δt of these pairs, in steps.
+        drift_age: mean number of entries that were enqueued between the two embeddings of these
+            pairs: some m Δt at a batch size of m.
 
     Example:
-        >>> Health(0.9, 0.5, None, 3.0, 6, None, None).row()
-        {'batch_similarity': 0.9, 'memory_similarity': 0.5, 'age_mean': 3.0, 'age_max': 6}
+        >>> Health(0.9, 0.5, None, 31.5, 63, None, None).row()
+        {'batch_similarity': 0.9, 'memory_similarity': 0.5, 'age_mean': 31.5, 'age_max': 63}
     """
 
     batch_similarity: float | None
@@ -106,7 +108,7 @@ def health(
         >>> round(found.batch_similarity, 2), round(found.memory_similarity, 2)
         (0.6, 0.45)
         >>> found.age_max, round(found.drift, 2), found.drift_age
-        (1, 0.2, 1.0)
+        (3, 0.2, 2.0)
     """
     if not isinstance(memory, CrossBatchMemory):
         raise ValueError(
@@ -120,7 +122,7 @@ def health(
     labels = as_labels("labels", labels).to(memory.labels.device)
     v = anchors.to(memory.features.device, torch.promote_types(anchors.dtype, torch.float32))
     within = labels[:, None] != labels
-    age = memory.age // batch
+    age = memory.age
     with torch.autocast(v.device.type, enabled=False):
         similarities = v @ v.T
         total, pairs = _negatives(v, labels, memory)
@@ -152,16 +154,18 @@ def _negatives(v: Tensor, labels: Tensor, memory: CrossBatchMemory) -> tuple[flo
 def _drift(
     v: Tensor, ids: Tensor, memory: CrossBatchMemory, age: Tensor
 ) -> tuple[float | None, float | None]:
-    """Mean squared distance of the batch's images from their earlier entries, and mean age."""
+    """Mean squared distance of the batch's images from their earlier entries; mean distance in the
+    queue."""
     ids = as_labels("ids", ids).to(memory.ids.device)
-    earlier = torch.isin(memory.ids, ids) & (age > 0) & (memory.ids >= 0)
+    # The batch is the latest, its last row of age 0.
+    earlier = torch.isin(memory.ids, ids) & (age >= len(ids)) & (memory.ids >= 0)
     places = earlier.nonzero()[:, 0]
     rows, columns = (ids[:, None] == memory.ids[places]).nonzero(as_tuple=True)
     if not len(rows):
         return None, None
     places = places[columns]
     squares = (v[rows] - memory.embeddings[places].to(v.dtype)).square().sum(1)
-    return float(squares.mean()), float(age[places].double().mean())
+    return float(squares.mean()), float((age[places] - (len(ids) - 1 - rows)).double().mean())
 
 
 class Diagnosis:
@@ -201,8 +205,8 @@ class Diagnosis:
         ...     found = diagnosis(anchors, labels, xbm.memory, valid=xbm.loss.valid)
         ...     if found:
         ...         print(diagnosis.steps, found.age_max)
-        4 1
-        6 3
+        4 31
+        6 63
         >>> diagnosis.warned
         False
     """

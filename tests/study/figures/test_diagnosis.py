@@ -88,7 +88,7 @@ def test_a_run_is_watched_while_the_memory_is_there():
     parts = (Part(images, torch.arange(64) // 4), Part(images, torch.arange(64) // 4))
     first, again = (train(ARMS[COLLAPSING], parts, steps=40, seed=0) for _ in range(2))
     assert [row["step"] for row in first.rows] == [9, 19, 29, 39] and 0 <= first.recall <= 100
-    assert first == again and first.rows[-1]["age_max"] == 64 // 16 - 1
+    assert first == again and first.rows[-1]["age_max"] == 64 - 1
     assert train(ARMS[NO_MEMORY], parts, steps=10, seed=0).rows == []
     assert train(ARMS[HEALTHY], parts, steps=40, seed=0).rows == []  # still warming up
     assert DIM == 64
