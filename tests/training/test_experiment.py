@@ -98,7 +98,8 @@ def test_every_field_is_listed_here():
         ({"drift": ("1",)}, r"drift.*='1': .*integer"),
         ({"drift": 3}, r"drift=3: .*tuple"),
         ({"drift": (10, 5000)}, r"drift=\(10, 5000\) with steps=4000: .*at most 4000"),
-        ({"lemma": 300}, "lemma=300 with probes=256: .*at most 256"),
+        ({"lemma": 300, "drift": (1,)}, "lemma=300 with probes=256: .*at most 256"),
+        ({"lemma": 3}, r"lemma=3 with drift=\(\): .*give drift the Δt to measure, or lemma=0"),
         ({"batch": 2}, "k=4 with batch=2: .*at most 2"),
         ({"k": 17}, "k=17 with batch=16: .*at most 16"),
         ({"batch": 18}, "batch=18 with k=4: .*say 16"),
@@ -177,6 +178,7 @@ def test_ranges(name):
             {"k": 1}
             | ({"batch": 2**20} if name == "k" else {})
             | ({"start": 0} if name == "steps" else {})
+            | ({"drift": (1,)} if name == "lemma" else {})
             | {name: inside}
         )
         assert getattr(Experiment(**fitting), name) == inside

@@ -174,6 +174,11 @@ class Experiment(BaseModel):
                 f'schedule="plateau" with evaluations={self.evaluations}: the rate falls after '
                 "5 evaluations without a rise; give evaluations of at least 6"
             )
+        if self.lemma and not self.drift:
+            raise ValueError(
+                f"lemma={self.lemma} with drift=(): Lemma 1 is measured with the drift; give drift "
+                "the Δt to measure, or lemma=0"
+            )
         if self.lemma > self.probes:
             raise ValueError(
                 f"lemma={self.lemma} with probes={self.probes}: every pair takes its own probe; "
