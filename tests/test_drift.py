@@ -116,6 +116,8 @@ def test_bad_values():
         feature_drift(torch.zeros(2, 3), torch.zeros(3, 3))
     with pytest.raises(ValueError, match=r"\(3,\).*\(n, D\)"):
         feature_drift(torch.zeros(3), torch.zeros(3))
+    with pytest.raises(ValueError, match="then of torch.int64: give embeddings in floating"):
+        feature_drift(torch.zeros(2, 3), torch.zeros(2, 3, dtype=torch.int64))
 
 
 def test_gradient_errors_are_those_of_eq_3():

@@ -27,11 +27,10 @@ def feature_drift(now: Tensor, then: Tensor) -> Tensor:
     for name, value in (("now", now), ("then", then)):
         if not isinstance(value, Tensor):
             raise ValueError(f"{name} of type {type(value).__name__}: give a tensor")
-    if now.shape != then.shape or now.ndim != 2:
-        raise ValueError(f"shapes {tuple(now.shape)}, {tuple(then.shape)}: give (n, D) twice")
-    for name, value in (("now", now), ("then", then)):
         if not value.is_floating_point():
             raise ValueError(f"{name} of {value.dtype}: give embeddings in floating point")
+    if now.shape != then.shape or now.ndim != 2:
+        raise ValueError(f"shapes {tuple(now.shape)}, {tuple(then.shape)}: give (n, D) twice")
     dtype = torch.promote_types(now.dtype, torch.float32)
     return (now.to(dtype) - then.to(dtype)).square().sum(1)
 
