@@ -250,6 +250,40 @@ def test_bad_batches_are_no_step(change, message, start):
     assert all(torch.equal(xbm.state_dict()[name], kept) for name, kept in before.items())
 
 
+class Refusing(ContrastiveLoss):
+    """Refuses to weigh pairs while it is asked to."""
+
+    refuses = False
+
+    def weigh(self, positives, negatives):
+        """See the base class."""
+        if self.refuses:
+            raise ValueError("no")
+        return super().weigh(positives, negatives)
+
+
+@pytest.mark.parametrize("calls", [0, 1, 4])
+@pytest.mark.parametrize("m", [8, 25], ids=["batch", "larger than M"])
+def test_a_batch_that_the_loss_refuses_is_no_step(calls, m):
+    """Oracle: state and shadow before; then the undisturbed calls, to the last bit."""
+    named = {"size": 20, "dim": D, "start": 0, "batch_loss": False, "shadow": True}
+    xbm, undisturbed = XBM(Refusing(), **named), XBM(Refusing(), **named)
+    for v, labels in stream(calls):
+        step(xbm, v.float(), labels)
+        step(undisturbed, v.float(), labels)
+    before = copy.deepcopy(xbm.memory.state_dict()), copy.deepcopy(xbm.memory.shadow)
+    ((v, labels),) = stream(1, m, seed=7)
+    xbm.loss.refuses = True
+    with pytest.raises(ValueError, match="no"):
+        xbm(v.float(), labels, torch.arange(m))
+    after = xbm.memory.state_dict(), xbm.memory.shadow
+    torch.testing.assert_close(after, before, rtol=0, atol=0)
+    assert xbm.steps == undisturbed.steps == calls
+    xbm.loss.refuses = False
+    for got, due in zip(*(step(x, v.float(), labels) for x in (xbm, undisturbed)), strict=True):
+        assert torch.equal(got, due)
+
+
 def test_its_state_is_all_in_state_dict():
     """Oracle: the names: a user saves nothing else."""
     xbm = XBM(ContrastiveLoss(), size=4, dim=D)

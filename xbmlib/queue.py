@@ -240,6 +240,30 @@ class CrossBatchMemory(Ring):
         self._count += batch
         return slots
 
+    @torch.no_grad()
+    def keep(self, batch: int) -> Callable[[], None]:
+        """Copy what a batch of this size will replace.
+
+        Args:
+            batch: B, at least 0.
+
+        Returns:
+            A function that puts it back: the queue is then as it was before the batch.
+        """
+        rows = torch.arange(min(batch, self.size), device=self.features.device)
+        slots, count = (self._count + rows) % self.size, self._enqueued
+        buffers = self.features, self.classes, self.instances
+        copies = [buffer[slots] for buffer in buffers]
+
+        @torch.no_grad()
+        def put_back() -> None:
+            for buffer, copy in zip(buffers, copies, strict=True):
+                buffer[slots] = copy
+            self._enqueued = count
+            self._update_shadow(slots)
+
+        return put_back
+
     def check(self, embeddings: Tensor, labels: Tensor, ids: Tensor | None = None) -> int:
         """Check the arguments of :meth:`enqueue`; return B.
 
@@ -279,7 +303,7 @@ class CrossBatchMemory(Ring):
 
     def get_extra_state(self) -> Tensor:
         """The number of entries ever enqueued, as ``state_dict`` stores it."""
-        return torch.tensor(self._enqueued)
+        return torch.tensor(self._enqueued, device="cpu")
 
     def set_extra_state(self, state: Tensor) -> None:
         """Restore the number of entries ever enqueued from :meth:`get_extra_state`.

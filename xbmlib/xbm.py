@@ -125,8 +125,8 @@ class XBM(Registered, CheckedState):
 
         Raises:
             ValueError: shapes that do not agree with each other or with D, another dtype or device.
-                The call is then not counted and nothing is enqueued. A loss that refuses the batch
-                or the memory does so when the batch is in it, and the call is not counted.
+                The call is then not counted and nothing is enqueued. The same holds for whatever
+                the loss raises, but under ``torch.compile``.
         """
         self.memory.check(anchors, labels, ids)
         device = self.memory.features.device
@@ -143,13 +143,29 @@ class XBM(Registered, CheckedState):
         if self.batch_loss or not self.warm:
             total = total + self.loss(anchors, labels)
         if self.warm:
-            own = self.memory.enqueue(anchors, labels, ids) if step else None
-            total = total + self.weight * self.loss(anchors, labels, self.memory, own=own)
+            total = total + self.weight * self._against_memory(anchors, labels, ids, step)
         if step and torch.compiler.is_compiling():
             _count_step(self._count, self._number)
         elif step:
             self._count_call(self._count)
         return total
+
+    def _against_memory(
+        self, anchors: Tensor, labels: Tensor, ids: Tensor | None, step: bool
+    ) -> Tensor:
+        """The loss against the memory; in a step the batch is in it, and stays if that is done."""
+        if not step:
+            return self.loss(anchors, labels, self.memory)
+        # A graph has no handler.
+        put_back = None if torch.compiler.is_compiling() else self.memory.keep(len(anchors))
+        own = self.memory.enqueue(anchors, labels, ids)
+        if put_back is None:
+            return self.loss(anchors, labels, self.memory, own=own)
+        try:
+            return self.loss(anchors, labels, self.memory, own=own)
+        except BaseException:
+            put_back()
+            raise
 
     def _count_call(self, count: Tensor) -> None:
         count += 1
@@ -169,7 +185,7 @@ class XBM(Registered, CheckedState):
 
     def get_extra_state(self) -> Tensor:
         """The number of steps, as ``state_dict`` stores it."""
-        return torch.tensor(self.steps)
+        return torch.tensor(self.steps, device="cpu")
 
     def set_extra_state(self, state: Tensor) -> None:
         """Restore the number of steps from :meth:`get_extra_state`."""
