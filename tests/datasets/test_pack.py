@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import re
 import shutil
 import signal
 import subprocess
@@ -294,6 +295,32 @@ def test_a_damaged_manifest_is_one_line(base, text):
     with pytest.raises(DatasetError, match="manifest.json: damaged.*make it again") as caught:
         datasets.load("sop", view="paper")
     assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("damaged", ["manifest.json", "00001.arrow"])
+@pytest.mark.parametrize("per_shard", [5, 1024])
+def test_the_remedy_of_a_damaged_pack_keeps_what_is_whole(base, damaged, per_shard):
+    """Oracle: the shards before, byte for byte, once the message is followed; inodes."""
+    folder = pack("sop", "original", base, base, per_shard=per_shard, workers=0)
+    files = {path.name: path.read_bytes() for path in folder.iterdir()}
+    if damaged not in files:
+        damaged = "00000.arrow"
+    inodes = {path.name: path.stat().st_ino for path in folder.glob("*.arrow")}
+    (folder / damaged).write_bytes(files[damaged][:-100])
+    with pytest.raises(DatasetError, match=f"{damaged}.*damaged") as caught:
+        datasets.load("sop", view="paper")
+    removed, command = re.search(
+        "; remove (.*) and make it again: (.*)$", str(caught.value)
+    ).groups()
+    for path in removed.split(" and "):
+        Path(path).unlink()
+    assert command.startswith("python -m xbmlib.datasets.pack ")
+    assert main(command.split()[3:]) == 0
+    assert {path.name for path in folder.iterdir()} == files.keys()
+    assert all((folder / name).read_bytes() == files[name] for name in inodes)
+    assert isinstance(datasets.load("sop", view="paper").train, Packed)
+    kept = [name for name in inodes if name != damaged]
+    assert all((folder / name).stat().st_ino == inodes[name] for name in kept)
 
 
 @pytest.mark.parametrize("line", ['"per_shard": 5', '"bytes": [', '"fingerprint": "'])

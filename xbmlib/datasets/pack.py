@@ -31,6 +31,7 @@ from xbmlib.datasets.orphans import follow_parent
 from xbmlib.datasets.packed import (
     MANIFEST,
     ORIGINAL,
+    PER_SHARD,
     QUALITY,
     RESIZED,
     open_shard,
@@ -49,7 +50,6 @@ from xbmlib.storage import (
     write_json,
 )
 
-PER_SHARD = 1024
 SCHEMA = pa.schema([("path", pa.string()), ("label", pa.int64()), ("image", pa.large_binary())])
 # Key in a shard's metadata: the fingerprint of the pack that it belongs to.
 OF = b"fingerprint"

@@ -25,6 +25,7 @@ from xbmlib.datasets.views import View
 from xbmlib.storage import content_digest
 
 MANIFEST = "manifest.json"
+PER_SHARD = 1024  # images
 # In place of a view's name: a pack of the original bytes, which any view reads.
 ORIGINAL = "original"
 # The encoding of other packs, at the size that the view crops from.
@@ -119,7 +120,9 @@ def open_shard(path: Path) -> Any:
     try:
         return pa.ipc.open_file(pa.memory_map(str(path))).get_batch(0)
     except (OSError, pa.ArrowInvalid) as error:
-        raise DatasetError(f"{path}: cannot be read ({error}); {_remedy(path.parent)}") from None
+        folder = path.parent
+        remedy = _remedy(folder, path, folder / MANIFEST)
+        raise DatasetError(f"{path}: cannot be read ({error}); {remedy}") from None
 
 
 def find_pack(base: Path, name: str, view: View, listing: Listing) -> Packed | None:
@@ -153,14 +156,13 @@ def find_pack(base: Path, name: str, view: View, listing: Listing) -> Packed | N
             path = shard_path(folder, number)
             found = path.stat().st_size if path.is_file() else 0
             if found != size:
-                raise DatasetError(
-                    f"{path}: {found:,} bytes, not {size:,}: damaged; {_remedy(folder)}"
-                )
+                remedy = _remedy(folder, path, folder / MANIFEST)
+                raise DatasetError(f"{path}: {found:,} bytes, not {size:,}: damaged; {remedy}")
         return Packed(
             folder,
             listing.labels,
             view,
-            rows=torch.arange(len(listing.labels)),
+            rows=torch.arange(len(listing.labels), device="cpu"),
             per_shard=manifest["per_shard"],
             stored=stored,
         )
@@ -180,17 +182,33 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
         manifest = json.loads(path.read_text(encoding="utf-8"))
         whole = manifest.pop("digest") == content_digest(manifest)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise DatasetError(f"{path}: damaged ({error!r}); {_remedy(folder)}") from None
+        raise DatasetError(f"{path}: damaged ({error!r}); {_remedy(folder, path)}") from None
     if not whole:
-        raise DatasetError(f"{path}: damaged: not the content of its digest; {_remedy(folder)}")
+        remedy = _remedy(folder, path)
+        raise DatasetError(f"{path}: damaged: not the content of its digest; {remedy}")
     return dict(manifest)
 
 
 def _command(folder: Path) -> str:
     name, view = folder.stem.split("-", 1)
     how = "--original" if view == ORIGINAL else f"--view {view}"
-    return f"python -m xbmlib.datasets.pack {name} {how} --to {folder.parent}"
+    rows = _rows_of_shards(folder)
+    size = "" if rows in (None, PER_SHARD) else f" --per-shard {rows}"
+    return f"python -m xbmlib.datasets.pack {name} {how}{size} --to {folder.parent}"
 
 
-def _remedy(folder: Path) -> str:
-    return f"remove {folder} and make it again: {_command(folder)}"
+def _rows_of_shards(folder: Path) -> int | None:
+    """Images in the first shard, and so in every one but the last; None where it is damaged."""
+    try:
+        rows: int = (
+            pa.ipc.open_file(pa.memory_map(str(shard_path(folder, 0)))).get_batch(0).num_rows
+        )
+    except (OSError, pa.ArrowInvalid):
+        return None
+    return rows
+
+
+def _remedy(folder: Path, *damaged: Path) -> str:
+    """What to do about a pack: whole shards stay where the damaged files are known."""
+    removed = " and ".join(map(str, damaged or [folder]))
+    return f"remove {removed} and make it again: {_command(folder)}"
