@@ -30,12 +30,13 @@ if __name__ == "__main__":
 
 def test_a_sigkill_leaves_no_process(tmp_path):
     """Oracle: the system's own list of the session: the two runs, the manager and the tracker of
-    resources end with the process that was killed.
+    resources end with the process that was killed; and no folder of their sockets is left.
     """
+    (tmp_path / "temporary").mkdir()
     (tmp_path / "code.py").write_text(CODE)
     process = subprocess.Popen(
         [sys.executable, str(tmp_path / "code.py"), str(tmp_path / "runs")],
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        env=os.environ | {"PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path / "temporary")},
         stdout=subprocess.DEVNULL,
         start_new_session=True,
     )
@@ -43,9 +44,10 @@ def test_a_sigkill_leaves_no_process(tmp_path):
     while len(list(tmp_path.glob("runs/*"))) < 2 and time.monotonic() < deadline:
         time.sleep(0.1)
     assert process.poll() is None and len(members(process.pid)) >= 3
+    assert list(tmp_path.glob("temporary/pymp-*"))
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    assert ended(process.pid)
+    assert ended(process.pid) and not list(tmp_path.glob("temporary/pymp-*"))
 
 
 def test_a_pool_that_is_stopped_ends_what_it_runs():
