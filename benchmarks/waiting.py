@@ -75,10 +75,9 @@ def in_a_kernel(path: Path) -> tuple[float, float]:
         nbclient.exceptions.CellExecutionError: a cell failed.
     """
     notebook = opening(path)
-    with kernel_config() as connection:
-        NotebookClient(
-            notebook, kernel_name="python3", record_timing=True, config=connection
-        ).execute()
+    NotebookClient(
+        notebook, kernel_name="python3", record_timing=True, config=kernel_config()
+    ).execute()
     _, imports, frame = map(seconds, notebook.cells)
     return imports, frame
 

@@ -61,10 +61,9 @@ else:
     given = dict.fromkeys(names, 7) | {"ratio": 0.25}
     printed = {}
     for which, values in (("bad", given), ("good", {"ratio": 0.25})):
-        with kernel_config() as connection:
-            out = execute_notebook(
-                tmp_path / "in.ipynb", None, values, progress_bar=False, config=connection
-            )
+        out = execute_notebook(
+            tmp_path / "in.ipynb", None, values, progress_bar=False, config=kernel_config()
+        )
         cells = [c for c in out.cells if c.cell_type == "code"]
         printed[which] = [c.outputs[0].text.strip().splitlines() for c in cells[3:]]
     for lines in printed["bad"]:

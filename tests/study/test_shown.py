@@ -27,7 +27,8 @@ def executed(request, tmp_path_factory):
     notebook.cells = [*cells, nbformat.v4.new_code_cell(READERS)]
     for number, cell in enumerate(notebook.cells):
         cell.id = f"cell-{number}"
-    with pytest.MonkeyPatch.context() as patch, kernel_config() as connection:
+    connection = kernel_config()
+    with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XBM_ROOT", str(root))
         NotebookClient(notebook, kernel_name="python3", timeout=300, config=connection).execute()
     return notebook, root
@@ -74,8 +75,8 @@ def test_nothing_is_complained_of(executed):
 def test_a_complaint_is_seen(code, said):
     """Oracle: by hand, in a kernel."""
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
-    with kernel_config() as connection:
-        NotebookClient(notebook, kernel_name="python3", timeout=60, config=connection).execute()
+    connection = kernel_config()
+    NotebookClient(notebook, kernel_name="python3", timeout=60, config=connection).execute()
     found = complaints(notebook)
     assert len(found) == (said is not None)
     assert all(said in text for text in found)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import socket
 import sys
-import tempfile
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from traitlets.config import Config
 
@@ -56,42 +53,26 @@ def execute_to(path: Path, name: str, **parameters: Any) -> None:
     # Takes a second to import, and nothing else here needs it.
     from papermill import execute_notebook
 
-    with kernel_config() as connection:
-        execute_notebook(
-            SOURCES / f"{name}.ipynb",
-            path,
-            parameters=parameters,
-            progress_bar=False,
-            log_output=False,
-            stdout_file=_Console(),
-            config=connection,
-        )
+    execute_notebook(
+        SOURCES / f"{name}.ipynb",
+        path,
+        parameters=parameters,
+        progress_bar=False,
+        log_output=False,
+        stdout_file=_Console(),
+        config=kernel_config(),
+    )
 
 
-@contextmanager
-def kernel_config() -> Iterator[Config]:
-    """A configuration of one kernel: quiet, and listening on socket files of its own.
+def kernel_config() -> Config:
+    """A configuration of one kernel: quiet, and on Linux listening on sockets of its own.
 
     The ports of TCP, the default, are chosen before the kernel starts and free until it listens:
-    of notebooks that are executed in parallel, one now and then takes another's. TCP is left where
-    no socket file can be.
+    of notebooks that are executed in parallel, one now and then takes another's. Linux's abstract
+    sockets have a name and no file, so that none is left behind however the processes end.
     """
-    with tempfile.TemporaryDirectory(prefix="xbm-") as folder:
-        path = f"{folder}/kernel"
-        own = {"KernelManager": {"transport": "ipc", "ip": path}}
-        yield Config(QUIET | (own if _can_listen(f"{path}-0") else {}))
-
-
-def _can_listen(path: str) -> bool:
-    """Whether a socket file can be there: not on Windows, nor under a path of over 100 bytes."""
-    if sys.platform == "win32":
-        return False
-    with socket.socket(socket.AF_UNIX) as probe:
-        try:
-            probe.bind(path)
-        except OSError:
-            return False
-    return True
+    own = {"KernelManager": {"transport": "ipc", "ip": f"@xbm-{uuid4().hex}"}}
+    return Config(QUIET | (own if sys.platform == "linux" else {}))
 
 
 class _Console:
