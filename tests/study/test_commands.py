@@ -30,7 +30,7 @@ def nothing_runs(tmp_path, monkeypatch):
     for module in (study, summary, search, search_protocol):
         monkeypatch.setattr(module, "ROOT", tmp_path)
     for module in (study, search, search_protocol, verify):
-        monkeypatch.setattr(module, "run_all", lambda experiments, *_: list(experiments))
+        monkeypatch.setattr(module, "run_all", lambda experiments, *_, **__: list(experiments))
 
 
 def line_of(module, *arguments):

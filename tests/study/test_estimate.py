@@ -2,7 +2,8 @@
 
 import pytest
 
-from xbmlib.study.estimate import announcement, estimate, rates
+from xbmlib.study.estimate import Quicker, announcement, estimate, rates
+from xbmlib.study.figures import retrievals
 from xbmlib.study.parallel import run_all
 from xbmlib.training.experiment import Experiment
 from xbmlib.training.run import run_experiment
@@ -45,6 +46,30 @@ def test_minutes(tmp_path):
         line.removeprefix("5 runs: 4 stored, 1 to train, about ").split()[0].replace(",", "")
     )
     assert found == pytest.approx(minutes, abs=1)
+
+
+def test_the_quicker_choice_is_announced(tmp_path, monkeypatch, capsys):
+    """Oracle: arithmetic, at 90 s an update: 9 minutes of 6 updates; of two quick runs of 2 the one
+    that is not stored takes 3, and where both are stored, none does.
+    """
+    monkeypatch.setattr("xbmlib.study.estimate.rates", lambda store: {("compact", 8): 90.0})
+    store, long, quick = RunStore(tmp_path), SHORT.replace(steps=6), [SHORT, SHORT.replace(seed=1)]
+    run_all(quick[:1], store)
+    said = []
+    for seed in range(2):
+        capsys.readouterr()
+        run_all([long.replace(seed=seed)], store, Quicker("-p profile quick", quick))
+        said.append(capsys.readouterr().out.splitlines()[0])
+        run_all(quick, store)
+    line = "1 run: 0 stored, 1 to train, about 9 minutes; `-p profile quick`: "
+    assert said == [line + "3", line + "0"]
+
+
+def test_a_study_names_its_quick_runs():
+    """Oracle: the runs of the profile quick; no other profile has a quicker one here."""
+    of = retrievals.experiments
+    full, quick = (retrievals.Parameters(profile=name, seeds=1) for name in ("full", "quick"))
+    assert full.quicker(of) == Quicker("-p profile quick", of(quick)) and quick.quicker(of) is None
 
 
 def test_an_estimate_leaves_out_what_cannot_be_read(tmp_path):

@@ -70,7 +70,7 @@ def test_plan_is_what_the_notebook_asks_for(name, profile, monkeypatch, tmp_path
     """Oracle: the experiments that reach run_all when the notebook's frame is called."""
     monkeypatch.setenv("XBM_DATA", str(tmp_path))
 
-    def spy(experiments, store=None):
+    def spy(experiments, *_):
         raise Requested(list(experiments))
 
     parameters = STUDIES[name].parameters

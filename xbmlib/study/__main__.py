@@ -13,6 +13,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from xbmlib.datasets.shared_memory import require_locks
 from xbmlib.storage import ROOT, require_writable
 from xbmlib.study.ending import start_worker, stop, work
+from xbmlib.study.estimate import Quicker
 from xbmlib.study.execution import execute, executed
 from xbmlib.study.notebook import ProfileName
 from xbmlib.study.parallel import run_all
@@ -20,6 +21,7 @@ from xbmlib.study.plan import NOTEBOOKS, experiments
 from xbmlib.study.profiles import PROFILES
 from xbmlib.study.refusal import as_command
 from xbmlib.study.summary import verdict_lines
+from xbmlib.training.experiment import Experiment
 
 
 def main() -> None:
@@ -45,8 +47,9 @@ def run(profile: ProfileName, data: str | None) -> None:
     """
     require_writable(ROOT)
     require_locks()
+    quicker = Quicker("PROFILE=quick", _of_all("quick", data)) if profile == "full" else None
     # The runs of all notebooks at once: notebook by notebook, cores would idle in between.
-    run_all(e for name in NOTEBOOKS for e in experiments(name, profile, data))
+    run_all(_of_all(profile, data), quicker=quicker)
     with ProcessPoolExecutor(
         len(os.sched_getaffinity(0)), mp.get_context("spawn"), initializer=start_worker
     ) as pool:
@@ -59,6 +62,10 @@ def run(profile: ProfileName, data: str | None) -> None:
             stop(pool)
             raise
     print(f"\nfigures: {ROOT / 'figures' / profile}\nexecuted notebooks: {executed(profile)}\n")
+
+
+def _of_all(profile: ProfileName, data: str | None) -> list[Experiment]:
+    return [e for name in NOTEBOOKS for e in experiments(name, profile, data)]
 
 
 if __name__ == "__main__":

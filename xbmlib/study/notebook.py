@@ -22,10 +22,11 @@ from xbmlib.storage import ROOT, require_writable, write_atomically, write_csv, 
 from xbmlib.study import comparison, tables
 from xbmlib.study.cells import parameters_of_cells
 from xbmlib.study.comparison import Quantity
+from xbmlib.study.estimate import Quicker
 from xbmlib.study.profiles import PROFILES, Profile
 from xbmlib.study.verdict import Verdict
 from xbmlib.study.words import tally
-from xbmlib.training.experiment import SHOWN, shown
+from xbmlib.training.experiment import SHOWN, Experiment, shown
 
 if TYPE_CHECKING:
     from IPython.display import Image, Markdown
@@ -139,6 +140,24 @@ class StudyParameters(Checked):
         """As of any notebook; where the data are, and the profile's number of seeds, are none."""
         same = {"data_root": self.data_root, "seeds": self.size.seeds}
         return {n: v for n, v in super().selected.items() if n not in same or v != same[n]}
+
+    def quicker(self, experiments: Callable[[Self], list[Experiment]]) -> Quicker | None:
+        """What :func:`xbmlib.study.parallel.run_all` announces beside the runs of these parameters.
+
+        Args:
+            experiments: the runs of a notebook's parameters.
+
+        Returns:
+            The runs at profile quick; None but at profile full, or where quick has none of these
+            parameters.
+        """
+        if self.profile != "full":
+            return None
+        try:
+            quick = type(self)(**(self.model_dump() | {"profile": "quick"}))
+            return Quicker("-p profile quick", experiments(quick))
+        except ValueError:
+            return None
 
     @property
     def size(self) -> Profile:

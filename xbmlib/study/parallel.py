@@ -19,7 +19,7 @@ from xbmlib.datasets.shared_memory import require_locks
 from xbmlib.storage import require_writable
 from xbmlib.study import preflight
 from xbmlib.study.ending import stop
-from xbmlib.study.estimate import announcement
+from xbmlib.study.estimate import Quicker, announcement
 from xbmlib.study.progress import Progress
 from xbmlib.training.experiment import Experiment
 from xbmlib.training.provenance import trained_on
@@ -27,7 +27,11 @@ from xbmlib.training.run import identify_all, run_experiment
 from xbmlib.training.store import Run, RunStore
 
 
-def run_all(experiments: Iterable[Experiment], store: RunStore | None = None) -> list[Run]:
+def run_all(
+    experiments: Iterable[Experiment],
+    store: RunStore | None = None,
+    quicker: Quicker | None = None,
+) -> list[Run]:
     """Load or train each experiment; the order of the results is that of the experiments.
 
     How many are stored and how many are to be trained is printed. Stored runs are loaded, equal
@@ -38,20 +42,28 @@ def run_all(experiments: Iterable[Experiment], store: RunStore | None = None) ->
     Args:
         experiments: any number of experiments.
         store: where runs are stored; ``results/runs`` by default.
+        quicker: the choice that is announced where runs are to be trained; its own may be stored.
     """
     store = store or RunStore()
     wanted = list(experiments)
     # Every invalid experiment is reported before any work starts.
     ids = identify_all(wanted)
-    todo = {id: e for id, e in zip(ids, wanted, strict=True) if not store.done(id)}
+    todo = _missing(ids, wanted, store)
     if todo:
-        _train(list(todo.values()), len(set(ids)), store)
+        _train(list(todo.values()), len(set(ids)), store, quicker)
     elif ids:
         print(announcement([], len(set(ids)), store, workers=1), flush=True)
     runs = {id: store.load(id) for id in ids}
     if several := processors(runs.values()):
         print(several, flush=True)
     return [runs[id] for id in ids]
+
+
+def _missing(
+    ids: Iterable[str], experiments: Iterable[Experiment], store: RunStore
+) -> dict[str, Experiment]:
+    """The experiments without a stored run, by id."""
+    return {id: e for id, e in zip(ids, experiments, strict=True) if not store.done(id)}
 
 
 def processors(runs: Iterable[Run]) -> str:
@@ -66,13 +78,16 @@ def processors(runs: Iterable[Run]) -> str:
     return "trained on " + "; ".join(f"{kind}: {n}" for kind, n in kinds.most_common())
 
 
-def _train(todo: list[Experiment], total: int, store: RunStore) -> None:
+def _train(todo: list[Experiment], total: int, store: RunStore, quicker: Quicker | None) -> None:
     cuda = torch.cuda.is_available()
     workers = 1 if cuda else min(len(todo), len(os.sched_getaffinity(0)))
     require_writable(store.folder)
     require_locks()
     preflight.check(todo, store.folder, workers)
-    print(announcement(todo, total, store, workers), flush=True)
+    if quicker is not None:
+        missing = _missing(identify_all(quicker.todo), quicker.todo, store)
+        quicker = quicker._replace(todo=list(missing.values()))
+    print(announcement(todo, total, store, workers, quicker), flush=True)
     context = mp.get_context("spawn")
     manager = SyncManager(ctx=context)
     # Otherwise it would outlive this process if that is killed.

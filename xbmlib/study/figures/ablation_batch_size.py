@@ -91,7 +91,7 @@ def frame(parameters: Parameters, store: RunStore | None = None) -> pd.DataFrame
     Returns:
         One row per run: part, data, loss, ratio, sampler, batch, seed, updates, R@1 (percent), run.
     """
-    runs = run_all(experiments(parameters), store)
+    runs = run_all(experiments(parameters), store, parameters.quicker(experiments))
     return pd.DataFrame(
         [
             row | {"updates": run.experiment.steps, "R@1": 100 * run.recall["R@1"], "run": run.id}

@@ -64,7 +64,7 @@ def frame(parameters: Parameters, store: RunStore | None = None) -> pd.DataFrame
     Returns:
         One row per run: data, batch, ratio, M, seed, R@K and MAP@R in percent, run.
     """
-    runs = run_all(experiments(parameters), store)
+    runs = run_all(experiments(parameters), store, parameters.quicker(experiments))
     runs += _stored(parameters, store or RunStore(), {run.id for run in runs})
     place = parameters.size.data.index
     rows = [_row(run) for run in {run.id: run for run in runs}.values()]

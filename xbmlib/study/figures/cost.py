@@ -59,7 +59,7 @@ def frame(parameters: Parameters, store: RunStore | None = None) -> pd.DataFrame
     Returns:
         One row per run: data, net, setting, batch, ratio, seed, R@1 (percent), run.
     """
-    runs = run_all(experiments(parameters), store)
+    runs = run_all(experiments(parameters), store, parameters.quicker(experiments))
     return pd.DataFrame(
         [
             {"data": run.experiment.data, "net": run.experiment.backbone}

@@ -74,7 +74,7 @@ def frame(parameters: Parameters, store: RunStore | None = None) -> pd.DataFrame
         decays of the rate up to t and up to t - Δt), seed, steps (of the run), run.
     """
     frames = []
-    for run in run_all(experiments(parameters), store):
+    for run in run_all(experiments(parameters), store, parameters.quicker(experiments)):
         e = run.experiment
 
         def decays(step: int, e: Experiment = e) -> int:

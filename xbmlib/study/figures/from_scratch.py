@@ -52,7 +52,7 @@ def frame(parameters: Parameters, store: RunStore | None = None) -> pd.DataFrame
         One row per run: data, start, arm ("no memory" or "memory (R_M = 0.1)"), lr ("tuned" or a
         number), seed, R@1 (percent), run.
     """
-    runs = run_all(experiments(parameters), store)
+    runs = run_all(experiments(parameters), store, parameters.quicker(experiments))
     return pd.DataFrame(
         [
             {

@@ -66,7 +66,11 @@ def frame(parameters: Parameters, store: RunStore | None = None) -> pd.DataFrame
         "memory (R_M = 0.1)"), updates, K, seed, ratio, measure (such as "R@1"), value (percent),
         run.
     """
-    runs = zip(_listed(parameters), run_all(experiments(parameters), store), strict=True)
+    runs = zip(
+        _listed(parameters),
+        run_all(experiments(parameters), store, parameters.quicker(experiments)),
+        strict=True,
+    )
     return pd.DataFrame(
         [
             {"data": row["data"], "loss": row["loss"], "arm": arm(run.experiment.ratio),

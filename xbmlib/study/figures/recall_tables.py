@@ -114,7 +114,7 @@ def frame(parameters: RecallParameters, store: RunStore | None = None) -> pd.Dat
         best (at the evaluation with the highest R@1, as the released code reports), evaluations
         (their number), run.
     """
-    runs = run_all(experiments(parameters), store)
+    runs = run_all(experiments(parameters), store, parameters.quicker(experiments))
     return pd.DataFrame(
         [
             {"net": f"{net}-{dim}" if dim else net, "data": parameters.data,

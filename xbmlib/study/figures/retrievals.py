@@ -69,7 +69,7 @@ def frame(parameters: Parameters, store: RunStore | None = None) -> pd.DataFrame
         (as :func:`xbmlib.training.callbacks.neighbours.nearest_images`), pixels (correlation of the
         pixels of query and neighbour, in [-1, 1]), run.
     """
-    runs = run_all(experiments(parameters), store)
+    runs = run_all(experiments(parameters), store, parameters.quicker(experiments))
     rows = [
         run.neighbours.assign(
             data=data,

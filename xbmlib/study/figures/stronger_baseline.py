@@ -64,7 +64,7 @@ def frame(parameters: Parameters, store: RunStore | None = None) -> pd.DataFrame
         One row per run: data, batch, composition, K, ratio, rank (of its settings in their search),
         seed, R@1 (percent), run.
     """
-    runs = run_all(experiments(parameters), store)
+    runs = run_all(experiments(parameters), store, parameters.quicker(experiments))
     return pd.DataFrame(
         [
             {"data": run.experiment.data, "batch": BATCH, "composition": name,

@@ -110,7 +110,7 @@ def frame(parameters: Parameters, store: RunStore | None = None) -> pd.DataFrame
         its updates where part is "length"), part, arm ("no memory" or such as "memory
         (R_M = 0.1)"), seed, updates, R@1 (percent), run.
     """
-    runs = run_all(experiments(parameters), store)
+    runs = run_all(experiments(parameters), store, parameters.quicker(experiments))
     return pd.DataFrame(
         [
             {name: value for name, value in row.items() if name not in ("memory", "seed")}

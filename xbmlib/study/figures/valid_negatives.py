@@ -50,7 +50,7 @@ def frame(parameters: Parameters, store: RunStore | None = None) -> pd.DataFrame
         the memory joins), lam (λ), run.
     """
     parts = []
-    for run in run_all(experiments(parameters), store):
+    for run in run_all(experiments(parameters), store, parameters.quicker(experiments)):
         e = run.experiment
         for source in ("batch", "memory"):
             rows = run.metrics[["step", f"{source}_negatives", "lr"]].dropna()
