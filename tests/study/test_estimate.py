@@ -6,7 +6,7 @@ from xbmlib.study.estimate import Quicker, announcement, estimate, rates
 from xbmlib.study.figures import retrievals
 from xbmlib.study.parallel import run_all
 from xbmlib.training.experiment import Experiment
-from xbmlib.training.run import run_experiment
+from xbmlib.training.run import identify_all, run_experiment
 from xbmlib.training.store import RunStore
 
 SHORT = Experiment(split="validation", batch=8, k=2, dim=8, steps=2, evaluations=1)
@@ -48,21 +48,26 @@ def test_minutes(tmp_path):
     assert found == pytest.approx(minutes, abs=1)
 
 
-def test_the_quicker_choice_is_announced(tmp_path, monkeypatch, capsys):
+def test_the_quicker_choice_is_announced(tmp_path, monkeypatch):
     """Oracle: arithmetic, at 90 s an update: 9 minutes of 6 updates; of two quick runs of 2 the one
     that is not stored takes 3, and where both are stored, none does.
     """
     monkeypatch.setattr("xbmlib.study.estimate.rates", lambda store: {("compact", 8): 90.0})
-    store, long, quick = RunStore(tmp_path), SHORT.replace(steps=6), [SHORT, SHORT.replace(seed=1)]
-    run_all(quick[:1], store)
-    said = []
-    for seed in range(2):
-        capsys.readouterr()
-        run_all([long.replace(seed=seed)], store, Quicker("-p profile quick", quick))
-        said.append(capsys.readouterr().out.splitlines()[0])
-        run_all(quick, store)
+    quick = [SHORT, SHORT.replace(seed=1)]
+    stored = set(identify_all(quick[:1]))
+    monkeypatch.setattr(RunStore, "done", lambda self, id: id in stored)
+
+    def spy(*arguments):
+        raise InterruptedError(announcement(*arguments))
+
+    monkeypatch.setattr("xbmlib.study.parallel.announcement", spy)
     line = "1 run: 0 stored, 1 to train, about 9 minutes; `-p profile quick`: "
-    assert said == [line + "3", line + "0"]
+    for minutes in "30":
+        with pytest.raises(InterruptedError, match=f"^{line}{minutes}$"):
+            run_all(
+                [SHORT.replace(steps=6)], RunStore(tmp_path), Quicker("-p profile quick", quick)
+            )
+        stored |= set(identify_all(quick))
 
 
 def test_a_study_names_its_quick_runs():
