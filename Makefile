@@ -11,7 +11,7 @@ PYTHON = $(shell for python in python3.11 python3.12 python3.13 python3; do \
   $$python -c '$(SUITS)' 2>/dev/null && { command -v $$python; break; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce sweep report test lint search verify bench storm clean
+.PHONY: help setup reproduce sweep report test lint pytest search verify bench storm clean
 
 help:
 	@echo "make reproduce [PROFILE=full]   run the study: results/, figures/, verdicts"
@@ -20,6 +20,7 @@ help:
 	@echo "make report [PROFILE=full]      the study as a site that opens from disk: build/report"
 	@echo "make test                       set up, lint, check the types, pass the tests"
 	@echo "make lint                       set up, lint and check the types"
+	@echo "make pytest                     set up and pass the tests"
 	@echo "make setup                      build .venv from requirements.lock"
 	@echo "make search                     the search for the settings of each arm"
 	@echo "make verify                     train some stored runs anew and compare: 5 minutes"
@@ -79,9 +80,13 @@ lint: setup
 	$(BIN)/ruff format --check xbmlib tests tools benchmarks
 	$(BIN)/mypy
 
+# Beside each other: the type checker keeps one core busy for a while, the tests take what is left.
+test: setup
+	@$(MAKE) --no-print-directory --jobs=2 lint pytest
+
 # The tests of a file share what they train, and stay together; files run side by side, in the order
 # of tests/conftest.py.
-test: lint
+pytest: setup
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses=auto --dist=loadfile --no-loadscope-reorder
 
 clean:
