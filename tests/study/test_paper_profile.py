@@ -24,13 +24,25 @@ NETS = {"googlenet": 512, "bninception": 512, "resnet50": 128}
 pytestmark = pytest.mark.slow
 
 
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    """The folder of random weights, one file for each net."""
+    folder = tmp_path_factory.mktemp("weights")
+    torch.manual_seed(0)
+    for net in NETS:
+        torch.save(backbones.build(net, 8).trunk.state_dict(), folder / f"{net}.pth")
+    return folder
+
+
 @pytest.fixture
-def root(tmp_path, monkeypatch):
+def root(weights, tmp_path, monkeypatch):
     """A folder of small data sets and of weights; a batch and a schedule small enough for a CPU."""
     monkeypatch.setenv("XBM_DATA", str(tmp_path))
     inshop_tree(tmp_path, classes=8)
     vehicleid_tree(tmp_path)
     (tmp_path / "weights").mkdir()
+    for file in weights.iterdir():
+        (tmp_path / "weights" / file.name).symlink_to(file)
     few = {"start": 1, "steps": 2, "schedule": "constant", "evaluations": 1}
     small = replace(
         paper.SETTINGS["paper"], unstated=paper.SETTINGS["paper"].unstated | few | {"k": 2}
@@ -39,10 +51,6 @@ def root(tmp_path, monkeypatch):
     monkeypatch.setitem(paper.SETTINGS, "paper", small)
     monkeypatch.setitem(PROFILES, "paper", replace(PROFILES["paper"], updates=2))
     monkeypatch.setattr(losses_with_memory, "BATCH", 4)
-    torch.manual_seed(0)
-    for net in NETS:
-        trunk = backbones.build(net, 8).trunk
-        torch.save(trunk.state_dict(), tmp_path / "weights" / f"{net}.pth")
     return tmp_path
 
 
