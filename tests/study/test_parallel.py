@@ -29,7 +29,7 @@ if __name__ == "__main__":
 
 
 def test_a_sigkill_leaves_no_process(tmp_path):
-    """Oracle: the system's own list of the session: the two runs, the manager and the tracker of
+    """Oracle: the system's own list of the session: the two runs, their server and the tracker of
     resources end with the process that was killed; and no folder of their sockets is left.
     """
     (tmp_path / "temporary").mkdir()

@@ -12,9 +12,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-# Its server imports the library once; a process forked from there starts in milliseconds.
+from xbmlib.study import parallel
+
+# Its server imports the library once; a process forked from there starts in milliseconds. A process
+# has one server, for the runs of a study too.
 CONTEXT = mp.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["tools.storm.victims"])
+CONTEXT.set_forkserver_preload([*parallel.PRELOADED, "tools.storm.victims"])
 # Runs a command in mounts of its own, which end with it.
 ISOLATED = ["unshare", "--user", "--map-root-user", "--mount"]
 PATIENCE = 300.0  # seconds that anything here may take
