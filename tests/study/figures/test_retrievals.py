@@ -86,18 +86,24 @@ def test_closer_errors_are_judged_over_seeds(gains, outcome):
     assert closer.ours.endswith(f"(n={len(known)})")
 
 
-def test_frame(tmp_path, monkeypatch):
-    """Oracle: numpy's correlation of the file's pixels; kinds by a loop; the arms share queries."""
-    monkeypatch.setattr(ablation_memory_ratio, "SAMPLED", 20)
+def test_frame(smoke, capsys):
+    """Oracle: torch's correlation of the file's pixels; kinds by a loop; the arms share queries.
+
+    Of the runs of the study at profile smoke, twenty queries of each data set are compared.
+    """
     size = study.Parameters(profile="smoke")
-    data = study.frame(size, RunStore(tmp_path))
+    data = study.frame(size, RunStore(smoke[0] / "results" / "runs"))
+    assert ", 0 to train" in capsys.readouterr().out
     assert set(data["data"]) == {"hanzi", "emoji", "hangul"}
     for name, part in data.groupby("data"):
         loaded = datasets.load(name, "validation")
         queries = loaded.query
         images = queries if loaded.gallery is None else loaded.gallery
         shared = {a: rows["query"].tolist() for a, rows in part.groupby("arm")}
-        assert shared[WITH_MEMORY] == shared[NO_MEMORY] and len(set(shared[NO_MEMORY])) == 20
+        number = min(ablation_memory_ratio.SAMPLED, len(queries))
+        assert shared[WITH_MEMORY] == shared[NO_MEMORY] and len(set(shared[NO_MEMORY])) == number
+        part = part[part["query"].isin(shared[NO_MEMORY][: 20 * TOP])]
+        assert part["query"].nunique() == 20
         first = {(r.query, r.arm): r.correct for r in part[part["rank"] == 1].itertuples()}
         for row in part.itertuples():
             pair = torch.stack([queries.images[row.query], images.images[row.neighbour]]).flatten(1)

@@ -61,12 +61,12 @@ def test_the_title_says_what_the_runs_were():
     plt.close(figure)
 
 
-def test_hardest_pairs_and_their_figure(tmp_path, capsys):
+def test_hardest_pairs_and_their_figure(smoke, capsys):
     """Oracle: pixels and classes of the training images; images counted from the rows.
 
     What the frame has stored is neither trained nor announced once more.
     """
-    store = RunStore(tmp_path)
+    store = RunStore(smoke[0] / "results" / "runs")
     runs = valid_negatives.frame(valid_negatives.Parameters(profile="smoke"), store)
     capsys.readouterr()
     data = valid_negatives.hardest_pairs(runs, store)
