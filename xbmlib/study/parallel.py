@@ -29,9 +29,7 @@ from xbmlib.training.store import Run, RunStore
 # none, each worker imports everything anew.
 _SERVED = "forkserver" in mp.get_all_start_methods()
 CONTEXT: BaseContext = mp.get_context("forkserver" if _SERVED else "spawn")
-# torch imports the second with the first optimiser, which takes as long as torch itself.
-PRELOADED = [__name__, "torch._dynamo"]
-CONTEXT.set_forkserver_preload(PRELOADED)
+CONTEXT.set_forkserver_preload([__name__])
 
 
 def run_all(
