@@ -10,7 +10,6 @@ from collections.abc import Callable
 from functools import partial
 from multiprocessing import connection, util
 
-
 _AT_ONCE = partial(os._exit, 1)
 
 
