@@ -262,6 +262,15 @@ def test_the_data_sets_are_counted():
         assert line.endswith(f" | {' | '.join(f'{n:,}' for n in sizes)} |")
 
 
+def test_the_storm_is_counted():
+    """Oracle: by hand."""
+    rows = [("SIGKILL in training", 3, 2), ("one rank of two is killed", 1, 1)]
+    rows += [("mutated parameters", 1000, 1000), ("no git", 1, 1)]
+    said = readme.storm(pd.DataFrame(rows, columns=["kind", "tried", "survived"]))
+    assert "tries 4 kinds of fault" in said and "1,004 of 1,005 trials were survived" in said
+    assert "4 of them with a process that is killed, 1,000 with a mutated file" in said
+
+
 def test_the_effort_is_summed(tmp_path):
     """Oracle: by hand: 3 hours and half an hour on the test classes, 2 on the validation's."""
     for name, split, hours in (("a", "test", 3), ("b", "test", 0.5), ("c", "validation", 2)):

@@ -27,6 +27,7 @@ COLUMNS = {
     "scaling_gpu": _SCALING,
     "search_protocol": {"data", "loss", "batch", "ratio", "lr", "lam", "init", "batch_loss", "R@1",
                         "MAP@R", "run"},
+    "storm": {"kind", "tried", "survived", "seconds", "reach", "seed", "share"},
     "waiting": _BENCHMARK | {"sense", "bar", "holds"},
 }  # fmt: skip
 # Columns that a table may have beside those.

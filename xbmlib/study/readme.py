@@ -146,6 +146,22 @@ def calibration(runs: pd.DataFrame) -> str:
     )
 
 
+def storm(rows: pd.DataFrame) -> str:
+    """How many faults were survived, in one sentence.
+
+    Args:
+        rows: results/storm.csv.
+    """
+    tried, survived = rows["tried"].sum(), rows["survived"].sum()
+    killed = rows.loc[rows["kind"].str.contains("SIGKILL|killed"), "tried"].sum()
+    mutated = rows.loc[rows["kind"].str.startswith("mutated"), "tried"].sum()
+    return (
+        f"`make storm` tries {len(rows)} kinds of fault at random: {survived:,} of {tried:,} trials "
+        f"were survived, {killed} of them with a process that is killed, {mutated:,} with a mutated "
+        "file or set of parameters ([docs/faults.md](docs/faults.md))."
+    )
+
+
 def protocol(trials: pd.DataFrame) -> str:
     """The best trial of each arm under the protocol, where both have equally many.
 

@@ -156,6 +156,7 @@ def rewrite_readme(text: str) -> str:
             "calibration": readme.calibration(runs),
             "data": readme.data_sets(),
             "effort": readme.effort(ROOT / "results" / "runs"),
+            "storm": readme.storm(measured("storm", (ROOT,))),
         },
     )
 
