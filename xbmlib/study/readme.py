@@ -156,9 +156,9 @@ def storm(rows: pd.DataFrame) -> str:
     killed = rows.loc[rows["kind"].str.contains("SIGKILL|killed"), "tried"].sum()
     mutated = rows.loc[rows["kind"].str.startswith("mutated"), "tried"].sum()
     return (
-        f"`make storm` tries {len(rows)} kinds of fault at random: {survived:,} of {tried:,} trials "
-        f"were survived, {killed} of them with a process that is killed, {mutated:,} with a mutated "
-        "file or set of parameters ([docs/faults.md](docs/faults.md))."
+        f"`make storm` tries {len(rows)} kinds of fault at random: {survived:,} of {tried:,} "
+        f"trials were survived, {killed} of them with a process that is killed, {mutated:,} with "
+        "a mutated file or set of parameters ([docs/faults.md](docs/faults.md))."
     )
 
 
