@@ -8,10 +8,14 @@ import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import util
 from pathlib import Path
 from types import SimpleNamespace
 
+import pytest
+
 from tools.storm.processes import ended, members, wait
+from xbmlib.datasets.orphans import follow_parent
 from xbmlib.study.ending import stop
 from xbmlib.study.parallel import processors
 
@@ -29,7 +33,7 @@ if __name__ == "__main__":
 
 
 def test_a_sigkill_leaves_no_process(tmp_path):
-    """Oracle: the system's own list of the session: the two runs, their server and the tracker of
+    """Oracle: the system's own list of the session: the two runs, the manager and the tracker of
     resources end with the process that was killed; and no folder of their sockets is left.
     """
     (tmp_path / "temporary").mkdir()
@@ -72,3 +76,31 @@ def test_several_kinds_of_processor_are_named():
     runs = [SimpleNamespace(provenance=one) for one in made]
     assert processors(runs[:2]) == processors([]) == ""
     assert processors(runs) == "trained on A, AVX512: 2; x86_64: 1; H100: 1"
+
+
+def _follower(pipe):
+    follow_parent()
+    pipe.send(os.getpid())
+    time.sleep(3600)
+
+
+def _parent_of_follower(pipe):
+    mp.get_context("fork").Process(target=_follower, args=(pipe,)).start()
+    time.sleep(3600)
+
+
+def test_an_orphan_leaves_the_sockets_of_others():
+    """Oracle: the file system: the folder of the sockets of this process, of which the orphan is a
+    grandchild, is still there once the orphan has ended.
+    """
+    folder = Path(util.get_temp_dir())
+    reader, writer = mp.Pipe(duplex=False)
+    child = mp.get_context("fork").Process(target=_parent_of_follower, args=(writer,))
+    child.start()
+    writer.close()
+    assert reader.poll(60) and reader.recv() != child.pid
+    child.kill()
+    # The orphan held the other end.
+    with pytest.raises(EOFError):
+        reader.recv()
+    assert folder.is_dir()

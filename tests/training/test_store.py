@@ -1,6 +1,7 @@
 """Tests of the run store."""
 
 import hashlib
+import multiprocessing as mp
 import os
 import time
 
@@ -8,7 +9,6 @@ import pandas as pd
 import pytest
 
 from xbmlib.storage import write_atomically
-from xbmlib.study.parallel import CONTEXT
 from xbmlib.training import store
 from xbmlib.training.experiment import ConfigError, Experiment
 from xbmlib.training.store import Run, RunStore, run_id
@@ -197,14 +197,14 @@ def compete(folder, log, arrived, turn):
 
 def test_two_processes_do_it_once_even_after_one_that_died(tmp_path):
     """Oracle: a log that both would write to; the dead process's lock and file are no obstacle."""
-    folder, log = tmp_path / "runs", tmp_path / "log"
-    dead = CONTEXT.Process(target=die_while_writing, args=(folder,))
+    context, folder, log = mp.get_context("spawn"), tmp_path / "runs", tmp_path / "log"
+    dead = context.Process(target=die_while_writing, args=(folder,))
     dead.start()
     dead.join(60)
     assert dead.exitcode == 9
     assert not RunStore(folder).done(ID) and RunStore(folder).ids() == []
-    arrived = [CONTEXT.Event(), CONTEXT.Event()]
-    both = [CONTEXT.Process(target=compete, args=(folder, log, arrived, i)) for i in range(2)]
+    arrived = [context.Event(), context.Event()]
+    both = [context.Process(target=compete, args=(folder, log, arrived, i)) for i in range(2)]
     for process in both:
         process.start()
     for process in both:

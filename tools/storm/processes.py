@@ -12,13 +12,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from xbmlib.study import parallel
-
-# Its server imports the library once; a process forked from there starts in milliseconds. A process
-# has one server, for the runs of a study too. torch imports its compiler with the first optimiser,
-# which takes as long as torch itself.
+# Its server imports the library once, and torch's compiler, which torch imports with the first
+# optimiser; a process forked from there starts in milliseconds.
 CONTEXT = mp.get_context("forkserver")
-CONTEXT.set_forkserver_preload([parallel.__name__, "torch._dynamo", "tools.storm.victims"])
+CONTEXT.set_forkserver_preload(["tools.storm.victims", "torch._dynamo"])
 # Runs a command in mounts of its own, which end with it.
 ISOLATED = ["unshare", "--user", "--map-root-user", "--mount"]
 PATIENCE = 300.0  # seconds that anything here may take

@@ -8,7 +8,7 @@ import shutil
 import threading
 from collections.abc import Callable
 from functools import partial
-from multiprocessing import connection, util
+from multiprocessing import connection
 
 _AT_ONCE = partial(os._exit, 1)
 
@@ -20,16 +20,25 @@ def follow_parent(end: Callable[[], object] = _AT_ONCE) -> None:
     that is left to itself may wait for ever to pass on what nobody reads.
 
     Args:
-        end: ends the process; called in a thread of its own, once the folder of the parent's
-            sockets is removed.
+        end: ends the process; called in a thread of its own, once the folder of this process's
+            sockets, if it has made one, is removed.
     """
     parent = mp.parent_process()
     if parent is not None:
-        threading.Thread(target=_follow, args=(parent.sentinel, end), daemon=True).start()
+        arguments = (parent.sentinel, end, _socket_folder())
+        threading.Thread(target=_follow, args=arguments, daemon=True).start()
 
 
-def _follow(sentinel: int, end: Callable[[], object]) -> None:
+def _follow(sentinel: int, end: Callable[[], object], inherited: str | None) -> None:
     connection.wait([sentinel])
-    # A parent that was killed has left it, or this process its own.
-    shutil.rmtree(util.get_temp_dir(), ignore_errors=True)
+    folder = _socket_folder()
+    # An inherited one belongs to a process that may live.
+    if folder is not None and folder != inherited:
+        shutil.rmtree(folder, ignore_errors=True)
     end()
+
+
+def _socket_folder() -> str | None:
+    """What multiprocessing's own ``get_temp_dir`` returns, where it has been asked before."""
+    folder: str | None = mp.current_process()._config.get("tempdir")  # type: ignore[attr-defined]
+    return folder

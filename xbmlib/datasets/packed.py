@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import json
 import warnings
+from contextlib import suppress
 from pathlib import Path
+from shlex import quote
 from typing import Any, Self
 
 import pyarrow as pa
@@ -194,21 +196,21 @@ def _command(folder: Path) -> str:
     how = "--original" if view == ORIGINAL else f"--view {view}"
     rows = _rows_of_shards(folder)
     size = "" if rows in (None, PER_SHARD) else f" --per-shard {rows}"
-    return f"python -m xbmlib.datasets.pack {name} {how}{size} --to {folder.parent}"
+    return f"python -m xbmlib.datasets.pack {name} {how}{size} --to {quote(str(folder.parent))}"
 
 
 def _rows_of_shards(folder: Path) -> int | None:
-    """Images in the first shard, and so in every one but the last; None where it is damaged."""
-    try:
-        rows: int = (
-            pa.ipc.open_file(pa.memory_map(str(shard_path(folder, 0)))).get_batch(0).num_rows
-        )
-    except (OSError, pa.ArrowInvalid):
-        return None
-    return rows
+    """Images in every shard but the last, by the manifest or by the largest shard that is whole."""
+    with suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
+        return int(json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["per_shard"])
+    rows = []
+    for path in folder.glob("*.arrow"):
+        with suppress(OSError, pa.ArrowInvalid):
+            rows.append(pa.ipc.open_file(pa.memory_map(str(path))).get_batch(0).num_rows)
+    return max(rows, default=None)
 
 
 def _remedy(folder: Path, *damaged: Path) -> str:
     """What to do about a pack: whole shards stay where the damaged files are known."""
-    removed = " and ".join(map(str, damaged or [folder]))
+    removed = " and ".join(quote(str(path)) for path in damaged or [folder])
     return f"remove {removed} and make it again: {_command(folder)}"

@@ -6,6 +6,7 @@ python -m xbmlib.study [smoke|quick|full|paper|released] [--data FOLDER]
 from __future__ import annotations
 
 import argparse
+import multiprocessing as mp
 import os
 from concurrent.futures import ProcessPoolExecutor, as_completed
 
@@ -15,7 +16,7 @@ from xbmlib.study.ending import start_worker, stop, work
 from xbmlib.study.estimate import Quicker
 from xbmlib.study.execution import execute, executed
 from xbmlib.study.notebook import ProfileName
-from xbmlib.study.parallel import CONTEXT, run_all
+from xbmlib.study.parallel import run_all
 from xbmlib.study.plan import NOTEBOOKS, experiments
 from xbmlib.study.profiles import PROFILES
 from xbmlib.study.refusal import as_command
@@ -50,7 +51,7 @@ def run(profile: ProfileName, data: str | None) -> None:
     # The runs of all notebooks at once: notebook by notebook, cores would idle in between.
     run_all(_of_all(profile, data), quicker=quicker)
     with ProcessPoolExecutor(
-        len(os.sched_getaffinity(0)), CONTEXT, initializer=start_worker
+        len(os.sched_getaffinity(0)), mp.get_context("spawn"), initializer=start_worker
     ) as pool:
         try:
             waiting = {pool.submit(work, execute, name, profile, data): name for name in NOTEBOOKS}

@@ -5,10 +5,12 @@ from __future__ import annotations
 import multiprocessing as mp
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
-from multiprocessing.connection import Connection
-from multiprocessing.context import BaseContext
+from contextlib import suppress
+from multiprocessing.managers import SyncManager
+from queue import Empty, SimpleQueue
+from typing import Any
 
 import torch
 
@@ -23,13 +25,6 @@ from xbmlib.training.experiment import Experiment
 from xbmlib.training.provenance import trained_on
 from xbmlib.training.run import identify_all, run_experiment
 from xbmlib.training.store import Run, RunStore
-
-# How workers start: forked from a server that has imported what a training needs. It starts with
-# the first of them, in the environment of that time, and ends with this process. Where there is
-# none, each worker imports everything anew.
-_SERVED = "forkserver" in mp.get_all_start_methods()
-CONTEXT: BaseContext = mp.get_context("forkserver" if _SERVED else "spawn")
-CONTEXT.set_forkserver_preload([__name__])
 
 
 def run_all(
@@ -93,35 +88,36 @@ def _train(todo: list[Experiment], total: int, store: RunStore, quicker: Quicker
         missing = _missing(identify_all(quicker.todo), quicker.todo, store)
         quicker = quicker._replace(todo=list(missing.values()))
     print(announcement(todo, total, store, workers, quicker), flush=True)
-    # A message is smaller than what the system writes in one piece: no lock that a worker which is
-    # killed could keep.
-    reader, writer = CONTEXT.Pipe(duplex=False)
+    context = mp.get_context("spawn")
+    manager = SyncManager(ctx=context)
+    # Otherwise it would outlive this process if that is killed.
+    manager.start(follow_parent)
     with (
-        reader,
-        writer,
+        manager,
         Progress(sum(e.steps for e in todo), f"{len(todo)} runs") as bar,
-        ProcessPoolExecutor(
-            workers, CONTEXT, initializer=_start_worker, initargs=(dict(os.environ), writer)
-        ) as pool,
     ):
-        futures = [pool.submit(_work, e, store) for e in todo]
-        try:
-            while not all(f.done() for f in futures):
-                if reader.poll(1):
-                    bar.update(reader.recv())
-                if any(f.done() and f.exception() for f in futures):
-                    break
-            for future in futures:
-                if future.done():
-                    future.result()
-        except BaseException:
-            # Running experiments are checkpointed and resume next time: no need to wait.
-            stop(pool)
-            raise
+        steps_done = manager.Queue()
+        with ProcessPoolExecutor(
+            workers, context, initializer=_start_worker, initargs=(steps_done,)
+        ) as pool:
+            futures = [pool.submit(_work, e, store) for e in todo]
+            try:
+                while not all(f.done() for f in futures):
+                    with suppress(Empty):
+                        bar.update(steps_done.get(timeout=1))
+                    if any(f.done() and f.exception() for f in futures):
+                        break
+                for future in futures:
+                    if future.done():
+                        future.result()
+            except BaseException:
+                # Running experiments are checkpointed and resume next time: no need to wait.
+                stop(pool)
+                raise
 
 
-# Of a worker: reports steps that it has done.
-_report: Callable[[int], object] = int
+# Of a worker: where it reports the steps that it has done.
+_steps_done: Any = SimpleQueue()
 
 
 def single_threaded() -> None:
@@ -133,11 +129,9 @@ def single_threaded() -> None:
         torch.set_num_threads(1)
 
 
-def _start_worker(environment: dict[str, str], steps_done: Connection) -> None:
-    global _report
-    _report = steps_done.send
-    os.environ.clear()
-    os.environ.update(environment)
+def _start_worker(steps_done: Any) -> None:
+    global _steps_done
+    _steps_done = steps_done
     single_threaded()
     follow_parent()
 
@@ -150,8 +144,8 @@ def _work(experiment: Experiment, store: RunStore) -> None:
         nonlocal pending
         pending += steps
         if pending >= 20:
-            _report(pending)
+            _steps_done.put(pending)
             pending = 0
 
     run_experiment(experiment, store, progress=progress)
-    _report(pending)
+    _steps_done.put(pending)
