@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -32,15 +33,21 @@ if __name__ == "__main__":
 """
 
 
-def test_a_sigkill_leaves_no_process(tmp_path):
+@pytest.fixture
+def temporary():
+    """An empty folder; its path is short enough for a socket file."""
+    with tempfile.TemporaryDirectory(dir="/tmp", prefix="t") as path:
+        yield Path(path)
+
+
+def test_a_sigkill_leaves_no_process(tmp_path, temporary):
     """Oracle: the system's own list of the session: the two runs, the manager and the tracker of
     resources end with the process that was killed; and no folder of their sockets is left.
     """
-    (tmp_path / "temporary").mkdir()
     (tmp_path / "code.py").write_text(CODE)
     process = subprocess.Popen(
         [sys.executable, str(tmp_path / "code.py"), str(tmp_path / "runs")],
-        env=os.environ | {"PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path / "temporary")},
+        env=os.environ | {"PYTHONPATH": str(ROOT), "TMPDIR": str(temporary)},
         stdout=subprocess.DEVNULL,
         start_new_session=True,
     )
@@ -48,10 +55,10 @@ def test_a_sigkill_leaves_no_process(tmp_path):
     while len(list(tmp_path.glob("runs/*"))) < 2 and time.monotonic() < deadline:
         time.sleep(0.1)
     assert process.poll() is None and len(members(process.pid)) >= 3
-    assert list(tmp_path.glob("temporary/pymp-*"))
+    assert list(temporary.glob("pymp-*"))
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    assert ended(process.pid) and not list(tmp_path.glob("temporary/pymp-*"))
+    assert ended(process.pid) and not list(temporary.glob("pymp-*"))
 
 
 def test_a_pool_that_is_stopped_ends_what_it_runs():

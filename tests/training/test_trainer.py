@@ -87,7 +87,8 @@ def test_first_steps_equal_a_plain_loop(small, tmp_path):
     """Oracle: Algorithm 1 written out with torch alone, in float32 without cropping."""
     e = Experiment(
         **SMALL
-        | {"precision": "fp32", "crop": 1.0, "steps": 10, "start": 2, "drift": (), "lam": 0.3}
+        | {"precision": "fp32", "crop": 1.0, "steps": 10, "start": 2, "lam": 0.3}
+        | {"drift": (), "lemma": 0}
     )
     run = run_experiment(e, RunStore(tmp_path))
     data = datasets.load("hanzi").train
