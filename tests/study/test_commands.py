@@ -101,7 +101,7 @@ def test_a_summary_beside_another_readme(readme, tmp_path):
     if readme is None:  # a checkout's, without its docs/
         readme = (site.SOURCES.parent / "README.md").read_text(encoding="utf-8")
         path = tmp_path / "docs" / "results.md"
-        for name in ("diagnosis", "search_protocol"):
+        for name in ("diagnosis", "search_protocol", "storm"):
             shutil.copy(site.SOURCES.parent / "results" / f"{name}.csv", tmp_path / "results")
     (tmp_path / "README.md").write_text(readme, encoding="utf-8")
     line = line_of(summary)
