@@ -237,7 +237,7 @@ def test_neighbours(small, tmp_path):
 
 def test_runs_share_a_gpu_in_turn(tmp_path):
     """Oracle: the experiments given; the worker is another process."""
-    few = {"split": "validation", "steps": 6, "start": 2, "drift": (), "evaluations": 1}
+    few = {"split": "smoke", "steps": 6, "start": 2, "drift": (), "evaluations": 1}
     runs = run_all([Experiment(**few, seed=s) for s in range(2)], RunStore(tmp_path))
     assert [r.experiment.seed for r in runs] == [0, 1]
     assert {r.provenance["device"] for r in runs} == {torch.cuda.get_device_name()}

@@ -86,6 +86,14 @@ def test_validation_takes_training_classes(name):
     assert validation.gallery is None and not validation.lists
 
 
+def test_smoke_is_a_part_of_validation():
+    """Oracle: sets, and the counts of the docstring."""
+    validation, smoke = (datasets.load("hangul", split) for split in ("validation", "smoke"))
+    for part, count in (("train", 1100), ("query", 200)):
+        whole, some = (set(getattr(d, part).classes.tolist()) for d in (validation, smoke))
+        assert some < whole and len(some) == count
+
+
 @pytest.mark.parametrize("name", ["hanzi", "scripts"])
 def test_the_loader_returns_the_files_images(name, columns):
     """Oracle: the raw bytes of each row, in the file's order."""

@@ -116,7 +116,7 @@ from xbmlib.study.parallel import run_all
 from xbmlib.training.experiment import Experiment
 from xbmlib.training.store import RunStore
 try:
-    run_all([Experiment(split="validation", steps=2)], RunStore(Path(sys.argv[1])))
+    run_all([Experiment(split="smoke", steps=2)], RunStore(Path(sys.argv[1])))
 except StorageError as error:
     print(error)
 """

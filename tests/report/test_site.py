@@ -166,7 +166,7 @@ def test_explorer_agrees_with_brute_force(site, tmp_path):
     Of two neighbours closer than float32 tells apart either may come first.
     """
     hanzi = shown(site, "hanzi")
-    data = datasets.load("hanzi", "validation")
+    data = datasets.load("hanzi", "smoke")
     images = [
         torch.tensor(np.array(Image.open(BytesIO(base64.b64decode(uri.split(",")[1])))))
         for uri in hanzi["images"]

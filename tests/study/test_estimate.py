@@ -9,7 +9,7 @@ from xbmlib.training.experiment import Experiment
 from xbmlib.training.run import identify_all, run_experiment
 from xbmlib.training.store import RunStore
 
-SHORT = Experiment(split="validation", batch=8, k=2, dim=8, steps=2, evaluations=1)
+SHORT = Experiment(split="smoke", batch=8, k=2, dim=8, steps=2, evaluations=1)
 
 
 def test_seconds_by_hand():

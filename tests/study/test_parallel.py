@@ -28,7 +28,7 @@ from xbmlib.study.parallel import run_all
 from xbmlib.training.experiment import Experiment
 from xbmlib.training.store import RunStore
 if __name__ == "__main__":
-    e = Experiment(split="validation", steps=10**6, evaluations=1)
+    e = Experiment(split="smoke", steps=10**6, evaluations=1)
     run_all([e, e.replace(seed=1)], RunStore(Path(sys.argv[1])))
 """
 

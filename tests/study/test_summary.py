@@ -94,7 +94,7 @@ def test_damaged_verdicts_are_named(root, text):
 
 def test_a_run_that_no_plan_has(tmp_path):
     """Oracle: the id; and the one that was meant, one digit apart."""
-    e = Experiment(split="validation", steps=2)
+    e = Experiment(split="smoke", steps=2)
     id = identify(e)
     plan = tmp_path / "plan.json"
     plan.write_text(json.dumps({"runs": {id: e.model_dump()}, "checkpoint_steps": 1}))

@@ -11,7 +11,7 @@ from xbmlib.study.parallel import run_all
 from xbmlib.training.experiment import Experiment
 from xbmlib.training.store import RunStore
 
-SHORT = Experiment(split="validation", batch=8, k=2, dim=8, steps=2, evaluations=1)
+SHORT = Experiment(split="smoke", batch=8, k=2, dim=8, steps=2, evaluations=1)
 
 
 @pytest.fixture(scope="module")

@@ -29,7 +29,7 @@ NUMBERS = (
     *("ratio", "memory_weight", "lr", "weight_decay"),
 )
 CHOICES = {
-    "split": ("test", "validation"),
+    "split": ("test", "validation", "smoke"),
     "view": ("rendered", "paper", "released", "released_ms"),
     "backbone": ("compact", "googlenet", "bninception", "resnet50"),
     "pooling": ("avg", "max"),

@@ -18,8 +18,8 @@ from xbmlib.training.store import RunStore
 
 # 10 rows on 3 ranks are uneven; float32, so that only the order of sums differs.
 SETTINGS = {
-    "split": "validation", "precision": "fp32", "batch": 10, "k": 2, "steps": 12, "start": 3,
-    "ratio": 0.001, "init": "sample", "loss": "multi_similarity", "lr": 1e-4, "dim": 16,
+    "split": "smoke", "precision": "fp32", "batch": 10, "k": 2, "steps": 12, "start": 3,
+    "ratio": 0.01, "init": "sample", "loss": "multi_similarity", "lr": 1e-4, "dim": 16,
     "drift": (3,), "probes": 1, "log_every": 1, "neighbours": 3,
 }  # fmt: skip
 

@@ -100,14 +100,14 @@ def test_interrupted_anywhere(small, tmp_path, ratio):
 
 
 def test_a_real_sigkill(tmp_path):
-    """Oracle: the undisturbed run, on the whole data set, in processes of their own."""
+    """Oracle: the undisturbed run, on bundled images, in processes of their own."""
     code = (
         "import sys, torch; torch.set_num_threads(1)\n"
         "from pathlib import Path\n"
         "from xbmlib.training.run import run_experiment\n"
         "from xbmlib.training.experiment import Experiment\n"
         "from xbmlib.training.store import RunStore\n"
-        "e = Experiment(split='validation', steps=40, start=10, ratio=0.01, log_every=1)\n"
+        "e = Experiment(split='smoke', steps=40, start=10, ratio=0.01, log_every=1)\n"
         "run_experiment(e, RunStore(Path(sys.argv[1])), checkpoint_steps=5)\n"
     )
 
@@ -203,7 +203,7 @@ def test_the_command_line_reports_a_training_that_diverged(tmp_path, monkeypatch
         (1, r"the loss is (nan|inf) at step 1: lower lr=1e\+38"),
         (1000, "embeddings that are not finite: lower the learning rate"),
     ):
-        fields = {"steps": 6, "lr": 1e38, "log_every": every, "split": "validation", "batch": 8}
+        fields = {"steps": 6, "lr": 1e38, "log_every": every, "split": "smoke", "batch": 8}
         path.write_text(json.dumps(fields | {"k": 2, "dim": 8}))
         store = str(tmp_path / f"runs{every}")
         monkeypatch.setattr(sys, "argv", ["train", str(path), "--store", store])

@@ -4,8 +4,9 @@
     python -m tools.storm --share 0.02         # a fiftieth of the trials, at least one of each kind
     python -m tools.storm --kinds soak,lists   # those with such words in their names
 
-Each row goes to results/storm.csv when it is made, in place of the row of its kind; rows of another
-seed or share are dropped. The table of docs/faults.md follows.
+Two kinds at a time; an interrupt starts no further one. Each row goes to results/storm.csv when it
+is made, in place of the row of its kind; rows of another seed or share are dropped. The table of
+docs/faults.md follows.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import argparse
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from random import Random
 
@@ -22,16 +24,20 @@ from tools.storm.kinds import KINDS
 from tools.storm.trials import Trials
 from xbmlib.storage import write_atomically
 
+# Most kinds wait for one process at a time.
+AT_A_TIME = 2
 
-def ride_out(name: str, seed: int, share: float) -> Trials:
-    """The trials of one kind, in a folder of its own that is removed afterwards."""
-    kind = KINDS[name]
+
+def ride_out(name: str, seed: int, share: float) -> tuple[Trials, float]:
+    """The trials of one kind, in a folder of its own that is removed afterwards, and seconds."""
+    kind, began = KINDS[name], time.monotonic()
     count = min(kind.count, max(kind.least, round(share * kind.count)))
     with tempfile.TemporaryDirectory(prefix="storm-", ignore_cleanup_errors=True) as place:
         try:
-            return kind.trials(Path(place), Random(f"{seed} {name}"), count)
+            trials = kind.trials(Path(place), Random(f"{seed} {name}"), count)
         except Exception as error:
-            return Trials("the trials ended early", 1, [f"{type(error).__name__}: {error}"])
+            trials = Trials("the trials ended early", 1, [f"{type(error).__name__}: {error}"])
+    return trials, time.monotonic() - began
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -51,23 +57,32 @@ def main(arguments: list[str] | None = None) -> int:
     if not names or not 0 < given.share <= 1:
         sys.exit(f"kinds={given.kinds!r}, share={given.share}: give words of {', '.join(KINDS)}, "
                  "and a share in (0, 1]")  # fmt: skip
-    order, lost = list(KINDS), 0
-    for name in names:
-        began = time.monotonic()
-        found = ride_out(name, given.seed, given.share)
-        lost += len(found.faults)
-        row = {"kind": name, "tried": found.tried, "survived": found.survived,
-               "seconds": round(time.monotonic() - began, 1), "reach": found.reach,
-               "seed": given.seed, "share": given.share}  # fmt: skip
-        table.keep(given.out, row, order)
-        print(f"{name}: {found.survived:,} of {found.tried:,} survived; {found.reach}", flush=True)
-        for fault in found.faults[:10]:
-            print(f"    {fault}", flush=True)
+    order, lost, began = list(KINDS), 0, time.monotonic()
+    with ThreadPoolExecutor(AT_A_TIME) as pool:
+        started = {pool.submit(ride_out, name, given.seed, given.share): name for name in names}
+        try:
+            for done in as_completed(started):
+                lost += _add(given, started[done], *done.result())
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+    print(f"{(time.monotonic() - began) / 60:.1f} minutes")
     if given.out == table.CSV and table.PAGE.is_file():
         rows = table.stored(given.out, given.seed, given.share, order)
         text = table.rewritten(table.PAGE.read_text(encoding="utf-8"), rows, order)
         write_atomically(table.PAGE, lambda path: path.write_text(text, encoding="utf-8"))
     return 1 if lost else 0
+
+
+def _add(given: argparse.Namespace, name: str, found: Trials, seconds: float) -> int:
+    """Store and print the row of a kind; the number of its faults."""
+    row = {"kind": name, "tried": found.tried, "survived": found.survived,
+           "seconds": round(seconds, 1), "reach": found.reach,
+           "seed": given.seed, "share": given.share}  # fmt: skip
+    table.keep(given.out, row, list(KINDS))
+    print(f"{name}: {found.survived:,} of {found.tried:,} survived; {found.reach}", flush=True)
+    for fault in found.faults[:10]:
+        print(f"    {fault}", flush=True)
+    return len(found.faults)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from tools.storm.trials import Trials, contents, difference
 from xbmlib.storage import CHECKOUT
 
 # A short run on the bundled images, and one on 600 files in batches too large for 64 MiB.
-BUNDLED = {"split": "validation", "steps": 12, "start": 3, "batch": 8, "k": 2, "ratio": 0.001,
+BUNDLED = {"split": "smoke", "steps": 12, "start": 3, "batch": 8, "k": 2, "ratio": 0.01,
            "dim": 16, "log_every": 1}  # fmt: skip
 FILES = BUNDLED | {"data": "sop", "split": "test", "view": "paper", "batch": 6, "ratio": 0.1,
                    "steps": 4}  # fmt: skip

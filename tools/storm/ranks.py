@@ -16,8 +16,8 @@ from tools.storm.processes import ended, wait
 from tools.storm.trials import Trials, contents, difference
 from xbmlib.storage import CHECKOUT
 
-RUN = {"split": "validation", "precision": "fp32", "batch": 10, "k": 2, "steps": 16, "start": 3,
-       "ratio": 0.001, "dim": 16, "log_every": 1, "memory_shards": True}  # fmt: skip
+RUN = {"split": "smoke", "precision": "fp32", "batch": 10, "k": 2, "steps": 16, "start": 3,
+       "ratio": 0.01, "dim": 16, "log_every": 1, "memory_shards": True}  # fmt: skip
 TIME_OUT = 60.0  # seconds in which the other rank has to end
 
 

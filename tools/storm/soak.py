@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from random import Random
@@ -9,6 +10,7 @@ from random import Random
 import torch
 from torch import nn
 
+from tools.storm.processes import start
 from tools.storm.trials import Trials
 from tools.storm.victims import few
 from xbmlib.training.callbacks import Callback, Step, Training
@@ -41,17 +43,29 @@ class Memory(Callback):
             self.files.append(len(os.listdir("/proc/self/fd")))
 
 
-def soak(place: Path, chance: Random, count: int) -> Trials:
-    """Train so many steps, with checkpoints and evaluations, and watch the process's memory."""
+def train(place: Path, count: int, seed: int) -> None:
+    """Train so many steps, with checkpoints and evaluations; what was noted goes to a file."""
+    torch.set_num_threads(1)
     data, watch = few("hanzi"), Memory(max(1, count // 40))
     e = Experiment(batch=8, k=2, steps=count, start=count // 10, ratio=0.1, dim=16, log_every=100,
-                   evaluations=10, precision="fp32", seed=chance.randrange(1 << 32))  # fmt: skip
+                   evaluations=10, precision="fp32", seed=seed)  # fmt: skip
     torch.manual_seed(e.seed)
     net = nn.Sequential(nn.AvgPool2d(4), nn.Flatten(), nn.Linear(64, 16))
     trainer = Trainer(e, data, place / "state.pt", model=net, callbacks=[watch])
     trainer.train(max(1, count // 40))
-    first = round(WARM * len(watch.memory))
-    memory, files = watch.memory[first:], watch.files[first:]
+    (place / "noted.json").write_text(json.dumps([watch.memory, watch.files]))
+
+
+def soak(place: Path, chance: Random, count: int) -> Trials:
+    """Train in a process of its own, whose memory no other kind of fault adds to."""
+    log = place / "log"
+    process = start(train, log, place, count, chance.randrange(1 << 32))
+    process.join()
+    if process.exitcode != 0:
+        raise RuntimeError(f"ended with {process.exitcode}: {log.read_text()[-500:]}")
+    memory, files = json.loads((place / "noted.json").read_text())
+    first = round(WARM * len(memory))
+    memory, files = memory[first:], files[first:]
     trials = Trials(
         f"{count:,} steps, 40 checkpoints: {memory[0]:.0f} MiB after a tenth, "
         f"{memory[-1]:.0f} at the end, {max(memory):.0f} at most"

@@ -61,7 +61,7 @@ def load(name: str, split: str = "test") -> Retrieval:
     Args:
         name: "hanzi" (in place of SOP), "emoji" (In-shop: queries and a gallery), "hangul"
             (VehicleID: three test lists) or "scripts" (for pretraining).
-        split: "test" or "validation", see :func:`xbmlib.datasets.parts.retrieval`.
+        split: "test", "validation" or "smoke", see :func:`xbmlib.datasets.parts.retrieval`.
 
     Returns:
         Images (1, 32, 32) uint8, ink 255 on a background of 0; emoji (3, 32, 32), halved from

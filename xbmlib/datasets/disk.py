@@ -44,7 +44,7 @@ def load(name: str, split: str, view: str) -> Retrieval:
 
     Args:
         name: a key of :data:`xbmlib.datasets.published.DISK`.
-        split: "test" or "validation".
+        split: "test", "validation" or "smoke".
         view: a key of :data:`xbmlib.datasets.views.VIEWS`.
 
     Raises:

@@ -9,9 +9,11 @@ from torch import Tensor
 
 from xbmlib.datasets.images import DatasetError, Images, Retrieval
 
-SPLITS = ("test", "validation")
+SPLITS = ("test", "validation", "smoke")
 # Fraction of the training classes that a search evaluates on; the test classes stay unseen.
 VALIDATION_SHARE = 0.2
+# Classes of "smoke": a hundredth of the images is still a memory of one batch of 64.
+SMOKE_TRAINED, SMOKE_EVALUATED = 1100, 200
 VALIDATION_SEED = 2020
 
 
@@ -45,7 +47,8 @@ def retrieval(
         fingerprint: SHA-256 of the data.
         split: "test" evaluates on the test classes. "validation" holds out a fifth of the training
             classes and evaluates on those, leave-one-out on every data set, for the choice of
-            hyper-parameters.
+            hyper-parameters. "smoke" takes the first 1,100 and 200 classes of these two sides, to
+            see that a program runs; its recall says nothing.
 
     Raises:
         DatasetError: an unknown split, or too few classes to hold any out.
@@ -54,19 +57,20 @@ def retrieval(
         # A misspelt "validation" must not fall through to the test classes.
         raise DatasetError(f"split={split!r}: no such split; known: {', '.join(SPLITS)}")
     train = images.select(parts.train)
-    if split == "validation":
+    if split != "test":
         classes = train.classes
         generator = torch.Generator("cpu").manual_seed(VALIDATION_SEED)
         order = torch.randperm(len(classes), generator=generator, device="cpu")
         if not (held_out := round(VALIDATION_SHARE * len(classes))):
             raise DatasetError(
-                f'{name}: split="validation" holds out a fifth of the training classes, which of '
+                f'{name}: split="{split}" holds out a fifth of the training classes, which of '
                 f"{len(classes)} is none; give at least 3 classes"
             )
-        query = train.of_classes(classes[order[:held_out]])
-        return Retrieval(
-            name, train.of_classes(classes[order[held_out:]]), query, None, ks, fingerprint
-        )
+        evaluated, trained = order[:held_out], order[held_out:]
+        if split == "smoke":
+            evaluated, trained = evaluated[:SMOKE_EVALUATED], trained[:SMOKE_TRAINED]
+        query = train.of_classes(classes[evaluated])
+        return Retrieval(name, train.of_classes(classes[trained]), query, None, ks, fingerprint)
     gallery = None if parts.gallery is None else images.select(parts.gallery)
     query = images.select(parts.query)
     return Retrieval(name, train, query, gallery, ks, fingerprint, parts.lists)

@@ -32,7 +32,7 @@ def load(name: str, split: str = "test", view: str = RENDERED) -> Retrieval:
         name: a bundled set ("hanzi", "emoji", "hangul", "scripts") or one on disk ("sop",
             "inshop", "vehicleid", "cub", "cars"), in the folder that $XBM_DATA names.
         split: "test" evaluates on the test classes; "validation" on a fifth of the training
-            classes, held out, for the choice of hyper-parameters.
+            classes, held out, for the choice of hyper-parameters; "smoke" on a part of these.
         view: "rendered" for bundled sets; on disk "paper", "released" or "released_ms", see
             :mod:`xbmlib.datasets.views`.
 

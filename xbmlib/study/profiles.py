@@ -109,7 +109,7 @@ class Profile:
 PROFILES = {
     p.name: p
     for p in (
-        Profile("smoke", 480, 30, 1, (0.01, 1.0), (1, 2, 4), 640, (16, 32), "validation"),
+        Profile("smoke", 480, 30, 1, (0.01, 1.0), (1, 2, 4), 640, (16, 32), "smoke"),
         Profile("quick", 24_000, 2000, 1, (0.01, 1.0), (1, 10, 100), 38_400, (16, 64), brief=True),
         Profile(
             "full",

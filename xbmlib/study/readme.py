@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import defaultdict
 from pathlib import Path
 
 import pandas as pd
@@ -116,7 +117,7 @@ def effort(runs: Path) -> str:
     Args:
         runs: folder of the run store.
     """
-    hours = {"test": 0.0, "validation": 0.0}
+    hours: dict[str, float] = defaultdict(float)
     paths = list(runs.glob("*/provenance.json"))
     for path in paths:
         split = json.loads((path.parent / "config.json").read_text(encoding="utf-8"))["split"]

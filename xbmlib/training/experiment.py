@@ -41,8 +41,8 @@ class Experiment(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     data: str = Field("hanzi", description="data set, see xbmlib.datasets")
-    split: Literal["test", "validation"] = Field(
-        "test", description="test classes, or training classes held out for searches"
+    split: Literal["test", "validation", "smoke"] = Field(
+        "test", description="test classes, training classes held out, or a part of the latter"
     )
     view: Literal["rendered", "paper", "released", "released_ms"] = Field(
         "rendered", description="resizing and cropping of images on disk, see xbmlib.datasets.views"

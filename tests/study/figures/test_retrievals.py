@@ -96,7 +96,7 @@ def test_frame(smoke, capsys):
     assert ", 0 to train" in capsys.readouterr().out
     assert set(data["data"]) == {"hanzi", "emoji", "hangul"}
     for name, part in data.groupby("data"):
-        loaded = datasets.load(name, "validation")
+        loaded = datasets.load(name, "smoke")
         queries = loaded.query
         images = queries if loaded.gallery is None else loaded.gallery
         shared = {a: rows["query"].tolist() for a, rows in part.groupby("arm")}

@@ -71,7 +71,7 @@ def test_hardest_pairs_and_their_figure(smoke, capsys):
     capsys.readouterr()
     data = valid_negatives.hardest_pairs(runs, store)
     assert capsys.readouterr().out == ""
-    train = datasets.load("hanzi", "validation").train
+    train = datasets.load("hanzi", "smoke").train
     images = valid_negatives.images(data)
     for row in data.itertuples():
         same = bool(train.labels[row.anchor] == train.labels[row.id])

@@ -23,14 +23,14 @@ from xbmlib.training.store import RunStore
 # Fixtures; one_thread is autouse.
 __all__ = ["one_thread", "small"]
 
-# On the whole data set, for processes of their own.
+# On bundled images, for processes of their own.
 WHOLE = {
-    "split": "validation",
+    "split": "smoke",
     "batch": 8,
     "k": 2,
     "steps": 20,
     "start": 5,
-    "ratio": 0.002,
+    "ratio": 0.01,
     "dim": 16,
     "drift": (2, 6),
     "log_every": 3,
