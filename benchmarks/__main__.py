@@ -1,8 +1,9 @@
 """Measure every ratio and its bar in one run: ``python -m benchmarks``, or ``make bench``.
 
 Writes results/benchmarks.csv, results/benchmarks_growth.csv and results/benchmarks_parts.csv, and
-prints the ratios that miss their bar. All cores for the losses and recall, one for a training step.
-Cost, input, scaling and waiting are separate: ``python -m benchmarks.cost`` and so on.
+prints each ratio with its bar, and why it falls short where it does. All cores for the losses and
+recall, one for a training step. Cost, input, scaling and waiting are separate:
+``python -m benchmarks.cost`` and so on.
 """
 
 from __future__ import annotations
@@ -13,15 +14,8 @@ import pandas as pd
 import torch
 
 from benchmarks import growth, losses, network, precision, recall, training
-from benchmarks.measure import Row, machine
+from benchmarks.measure import Row, closing, line, machine
 from xbmlib.storage import ROOT, write_csv
-
-
-def line(row: Row) -> str:
-    """One row as a line for the console."""
-    bar = f" (bar {row['sense']} {row['bar']:g})" if row["bar"] is not None else ""
-    short = "  FALLS SHORT" if row["holds"] is False else ""
-    return f"{row['what']} / {row['against']}: {row['ratio']:.3g}{bar}{short}"
 
 
 def main() -> None:
@@ -47,10 +41,7 @@ def main() -> None:
     write_csv(folder / "benchmarks_growth.csv", times)
     write_csv(folder / "benchmarks_parts.csv", parts)
     print(parts.round(3).to_string(index=False))
-    short = [line(found) for found in rows if found["holds"] is False]
-    print(
-        "\n".join(["", f"{len(short)} fall short:", *short] if short else ["", "every bar holds"])
-    )
+    print(closing(rows))
 
 
 if __name__ == "__main__":

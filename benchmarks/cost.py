@@ -25,7 +25,7 @@ from torch.nn import functional as F
 from benchmarks.losses import CLASSES, DIM, ENTRIES
 from benchmarks.measure import device, finish, machine, peak_mib, write
 from benchmarks.training import trainer
-from xbmlib import backbones, bfloat16
+from xbmlib import backbones, bfloat16, paper
 from xbmlib.losses import ContrastiveLoss
 from xbmlib.queue import CrossBatchMemory
 from xbmlib.study.profiles import PROFILES, experiment
@@ -116,7 +116,23 @@ def main() -> None:
             with ProcessPoolExecutor(1, mp.get_context("spawn")) as pool:
                 rows.append(pool.submit(case, net, batch, ratio).result())
             print({k: v for k, v in rows[-1].items() if k != "machine"}, flush=True)
-    write("cost", pd.DataFrame(rows))
+    table = pd.DataFrame(rows)
+    write("cost", table)
+    print(ratios(table))
+
+
+def ratios(table: pd.DataFrame) -> str:
+    """Each net's step with a memory as a multiple of that with none, beside Table 2's hours."""
+    hours, lines = paper.TRAINING_HOURS, []
+    for (net, batch), part in table.groupby(["net", "batch"], sort=False):
+        ms = part.set_index("ratio")["ms"]
+        lines += [
+            f"{net}, batch {batch}, R_M = {ratio:g}: {ms[ratio] / ms[0.0]:.2f} times the step with "
+            f"no memory (Table 2: {hours[ratio].value / hours[0.0].value:.2f})"
+            for ratio in ms.index
+            if ratio
+        ]
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -51,7 +51,7 @@ def line(found: Row) -> str:
     if "bytes" in found:
         text += f"  {found['bytes'] / 1e6:.1f} MB  {found['share']:.0%} of the bandwidth"
     text += f"  {found['ratio']:.3g} × {found['against']}"
-    short = "  FALLS SHORT" if found["holds"] is False else ""
+    short = f"  FALLS SHORT: {found['reason']}" if found["holds"] is False else ""
     return text + (f" (aim {found['sense']} {found['bar']:g}){short}" if found["sense"] else "")
 
 

@@ -19,7 +19,7 @@ from PIL import Image
 from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
-from benchmarks.measure import Row, machine, medians, row
+from benchmarks.measure import Row, closing, line, machine, medians, row
 from xbmlib.datasets import ImageFiles, Images
 from xbmlib.datasets.pack import pack
 from xbmlib.datasets.packed import ORIGINAL, find_pack
@@ -126,9 +126,10 @@ def rows() -> Iterator[Row]:
 def main() -> None:
     """Measure on one thread and write results/input.csv."""
     torch.set_num_threads(1)
-    table = pd.DataFrame([found | {"machine": machine()} for found in rows()])
+    found = list(rows())
+    table = pd.DataFrame([each | {"machine": machine()} for each in found])
     write_csv(ROOT / "results" / "input.csv", table)
-    print(table[["what", "ours", "reference", "ratio"]].to_string(index=False))
+    print("\n".join(map(line, found)), closing(found), sep="\n")
 
 
 if __name__ == "__main__":

@@ -19,6 +19,8 @@ from xbmlib.storage import ROOT, write_csv
 from xbmlib.training.provenance import processor
 
 Row = dict[str, Any]
+# The reason of a row that falls short before anybody has found one.
+NOT_EXPLAINED = "not explained"
 
 
 def row(
@@ -31,6 +33,7 @@ def row(
     sense: str = "",
     bar: float | None = None,
     unit: str = "ms",
+    reason: str = NOT_EXPLAINED,
 ) -> Row:
     """One row of results/benchmarks.csv; without a bar, ``holds`` is empty.
 
@@ -43,19 +46,45 @@ def row(
         sense: "<=" or ">=": the relation of the ratio to the bar that holds.
         bar: the bar.
         unit: of both values.
+        reason: why the ratio falls short of the bar; kept in a row that does.
     """
     ratio = ours / reference if ratio is None else ratio
-    holds = None if bar is None else (ratio <= bar if sense == "<=" else ratio >= bar)
+    # A bool, as the False of NumPy is not `False`.
+    holds = None if bar is None else bool(ratio <= bar if sense == "<=" else ratio >= bar)
     return {
         "what": what, "against": against, "unit": unit, "ours": ours, "reference": reference,
         "ratio": ratio, "sense": sense, "bar": bar, "holds": holds,
+        "reason": reason if holds is False else "",
     }  # fmt: skip
 
 
-def faster(what: str, against: str, ours: float, reference: float, bar: float | None) -> Row:
+def faster(
+    what: str,
+    against: str,
+    ours: float,
+    reference: float,
+    bar: float | None,
+    reason: str = NOT_EXPLAINED,
+) -> Row:
     """A row whose ratio is the factor by which ours is faster."""
-    return row(
-        what, against, ours, reference, ratio=reference / ours, sense=">=" if bar else "", bar=bar
+    sense = ">=" if bar else ""
+    return row(what, against, ours, reference, ratio=reference / ours, sense=sense, bar=bar,
+               reason=reason)  # fmt: skip
+
+
+def line(row: Row) -> str:
+    """One row as a line for the console: the ratio, its bar, and why it falls short of it."""
+    bar = f" (bar {row['sense']} {row['bar']:g})" if row["bar"] is not None else ""
+    short = f"  FALLS SHORT: {row['reason']}" if row["holds"] is False else ""
+    values = f"{row['ours']:.4g} to {row['reference']:.4g} {row['unit']}".rstrip()
+    return f"{row['what']} / {row['against']}: {row['ratio']:.3g}, {values}{bar}{short}"
+
+
+def closing(rows: list[Row]) -> str:
+    """The rows that fall short of their bar, or that none does."""
+    short = [line(found) for found in rows if found["holds"] is False]
+    return "\n".join(
+        ["", f"{len(short)} fall short:", *short] if short else ["", "every bar holds"]
     )
 
 
@@ -78,6 +107,13 @@ def timings(
             if i:
                 times[name].append(1e3 * (clock() - began))
     return times
+
+
+def duration(call: Callable[[], object]) -> float:
+    """Duration of one call, in seconds."""
+    began = time.perf_counter()
+    call()
+    return time.perf_counter() - began
 
 
 def medians(

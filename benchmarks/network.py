@@ -28,8 +28,12 @@ LAYOUTS = {
     "contiguous, bf16": (torch.contiguous_format, True),
     "channels-last, fp32": (torch.channels_last, False),
 }
-# Times quicker that a step would have to be.
+# Times quicker that a step would have to be, and why no other form of it is.
 QUICKER = 1.3
+NO_GAIN = (
+    "a form that was tried and is not that much quicker; every form computes the convolutions, "
+    "which take most of the step"
+)
 # Rows and columns of the matrices whose product is the core's rate.
 PRODUCT = 2048
 
@@ -37,14 +41,15 @@ PRODUCT = 2048
 def layouts(batch: int = BATCH, rounds: int = 15) -> Iterator[Row]:
     """Forward and backward of the compact network as it is trained, and in other layouts.
 
-    A row at or above 1 says that the layout is no faster.
+    A ratio at or below 1 says that the layout is no faster.
     """
     x = torch.rand(batch, 1, 32, 32)
     calls = {name: passes(x, *layout) for name, layout in LAYOUTS.items()}
     t = medians(rounds, **calls)
     base, *others = LAYOUTS
     for name in others:
-        yield row(f"forward and backward, batch {batch}, {name}", base, t[name], t[base])
+        yield faster(f"forward and backward, batch {batch}, {name}", base, t[name], t[base],
+                     QUICKER, NO_GAIN)  # fmt: skip
 
 
 def passes(x: Tensor, layout: torch.memory_format, half: bool) -> Callable[[], None]:
@@ -77,7 +82,7 @@ def step(run: Trainer) -> Callable[[], object]:
 def steps(rounds: int = 25) -> Iterator[Row]:
     """A whole training step with no memory: as trained, compiled, and by an Adam that is not fused.
 
-    Compiling needs a C++ compiler; without one its row is left out.
+    Compiling needs a C++ compiler; without one its row is left out, and that is printed.
     """
     e = settings(BATCH)["none"]
     runs = {"trained": trainer(e), "unfused": trainer(e)}
@@ -86,13 +91,15 @@ def steps(rounds: int = 25) -> Iterator[Row]:
     if shutil.which(os.environ.get("CXX", "g++")):
         runs["compiled"] = trainer(e)
         runs["compiled"].model = torch.compile(runs["compiled"].model)  # type: ignore[assignment]
+    else:
+        print("no C++ compiler ($CXX or g++): torch.compile is not measured", flush=True)
     t = against("trained", timings(rounds, **{name: step(run) for name, run in runs.items()}))
     what = f"training step, batch {BATCH}, no memory"
     if "compiled" in t:
         yield faster(f"{what}, torch.compile(net)", "as trained: not compiled", t["compiled"],
-                     t["trained"], QUICKER)  # fmt: skip
+                     t["trained"], QUICKER, NO_GAIN)  # fmt: skip
     yield faster(f"{what}, fused Adam, as trained", "Adam, not fused", t["trained"], t["unfused"],
-                 QUICKER)  # fmt: skip
+                 QUICKER, NO_GAIN)  # fmt: skip
 
 
 def operations(net: nn.Module, x: Tensor) -> int:

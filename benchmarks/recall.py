@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import faiss
 import torch
@@ -11,7 +10,7 @@ from pytorch_metric_learning.utils.accuracy_calculator import AccuracyCalculator
 from torch import Tensor
 
 from benchmarks.losses import DIM, TRAINED, case
-from benchmarks.measure import Row, extra_mib, faster, row
+from benchmarks.measure import Row, duration, extra_mib, faster, row
 from xbmlib.recall import recall_at_k
 
 # Test images and classes of SOP (Section 4.2), and the K of Table 3.
@@ -48,30 +47,23 @@ def brute(vectors: Tensor, labels: Tensor) -> dict[int, float]:
     return {k: float((torch.cat(counts) < k).double().mean()) for k in KS}
 
 
-def seconds(call: Callable[[], object]) -> float:
-    """Duration of one call, in seconds."""
-    began = time.perf_counter()
-    call()
-    return time.perf_counter() - began
-
-
 def rows() -> Iterator[Row]:
     """Time, memory and exactness."""
     data = case(1.5 * TRAINED, IMAGES, DIM, CLASSES)
     e, y = data.entries, data.entry_labels
     # Before and after, in case the machine's speed changes in between.
-    bare = [seconds(lambda: product(e))]
-    mine = min(seconds(lambda: recall_at_k(e, y, KS)) for _ in range(2))
-    bare.append(seconds(lambda: product(e)))
+    bare = [duration(lambda: product(e))]
+    mine = min(duration(lambda: recall_at_k(e, y, KS)) for _ in range(2))
+    bare.append(duration(lambda: product(e)))
     what = f"R@{{1,10,100,1000}}, N = {IMAGES}"
     yield row(what, "bare product, fp32, tiled", mine, min(bare), sense="<=", bar=0.7, unit="s")
-    yield faster(what, "faiss flat, k = 1001", mine, seconds(lambda: nearest(e)), 1.8) | {
+    yield faster(what, "faiss flat, k = 1001", mine, duration(lambda: nearest(e)), 1.8) | {
         "unit": "s"
     }
     peer = AccuracyCalculator(
         include=("precision_at_1", "mean_average_precision_at_r", "r_precision"), k="max_bin_count"
     )
-    theirs = seconds(lambda: peer.get_accuracy(e, y))
+    theirs = duration(lambda: peer.get_accuracy(e, y))
     yield faster(what, "pytorch-metric-learning's AccuracyCalculator", mine, theirs, 2) | {
         "unit": "s"
     }

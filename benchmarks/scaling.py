@@ -188,7 +188,11 @@ def main() -> None:
     link, many_rows = ({}, []) if gpu else shared()
     common = {"m": BATCH, "D": DIM} | found | link | {"load": load, "machine": machine()}
     table = pd.DataFrame([row | common for row in rows + many_rows])
-    print(table[["design", "dtype", "M", "ms", "traffic", "matched", "near"]].to_string())
+    # The physical limit: one read of the entries that one of the processes holds.
+    held = table["M"] / table["ranks"].where(table["design"] == "sharded", 1)
+    read = held * DIM * table["dtype"].map({"float32": 4, "bfloat16": 2}) / table["bandwidth"]
+    shown = ["design", "dtype", "M", "ms", "one read, ms", "traffic", "matched", "near"]
+    print(table.assign(**{"one read, ms": 1e3 * read})[shown].to_string())
     print(found | link)
     write("scaling", table)
 

@@ -27,7 +27,7 @@ import pandas as pd
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 
-from benchmarks.measure import Row, machine, row
+from benchmarks.measure import Row, closing, line, machine, row
 from xbmlib.storage import CHECKOUT, ROOT, write_csv
 from xbmlib.study.execution import SOURCES, kernel_config
 from xbmlib.study.notebook import ProfileName
@@ -147,10 +147,10 @@ def require_stored() -> None:
 def main() -> None:
     """Measure and write results/waiting.csv."""
     require_stored()
-    rows = [found | {"machine": machine()} for part in (first_frame, commands) for found in part()]
-    table = pd.DataFrame(rows)
+    rows = [found for part in (first_frame, commands) for found in part()]
+    table = pd.DataFrame([found | {"machine": machine()} for found in rows])
     write_csv(ROOT / "results" / "waiting.csv", table)
-    print(table[["what", "ours", "unit", "against", "holds"]].to_string(index=False))
+    print("\n".join(map(line, rows)), closing(rows), sep="\n")
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from benchmarks.gpu_losses import captured
 from tests.datasets.trees import inshop_tree
 from tests.distributed.test_processes import torchrun
 from tests.losses.oracle import brute_batch, case, each_setting
@@ -124,21 +125,56 @@ def test_the_queue_is_the_cpus():
             assert torch.equal(getattr(there, name).cpu(), getattr(here, name)), name
 
 
-@pytest.mark.parametrize("loss", [ContrastiveLoss(), MultiSimilarityLoss()], ids=str)
-def test_a_step_waits_for_nothing(loss):
+@pytest.mark.parametrize("method", ["search", "one_pass"])
+@pytest.mark.parametrize("make", [ContrastiveLoss, MultiSimilarityLoss])
+def test_a_step_waits_for_nothing(make, method):
     """Oracle: torch's own debugging of synchronisations, made errors."""
-    memory = CrossBatchMemory(100, 8, device=GPU, shadow=True)
+    memory, loss = CrossBatchMemory(100, 8, device=GPU, shadow=True), make(method=method)
     v, labels = torch.randn(64, 8, device=GPU), torch.arange(64, device=GPU)
+
+    def step():
+        z = v.clone().requires_grad_()
+        own = memory.enqueue(z, labels, labels)
+        given = memory.embeddings, memory.labels
+        total = loss(z, labels, *given, own=own, shadow=memory.shadow) + loss(z, labels)
+        total.backward()
+
+    step()  # kernels are compiled at their first call
     torch.cuda.set_sync_debug_mode("error")
     try:
         for _ in range(4):
-            z = v.clone().requires_grad_()
-            own = memory.enqueue(z, labels, labels)
-            given = memory.embeddings, memory.labels
-            total = loss(z, labels, *given, own=own, shadow=memory.shadow) + loss(z, labels)
-            total.backward()
+            step()
     finally:
         torch.cuda.set_sync_debug_mode("default")
+
+
+@pytest.mark.parametrize("make", [ContrastiveLoss, TripletLoss, MultiSimilarityLoss])
+def test_the_one_pass_in_a_cuda_graph(make):
+    """Oracle: the search, on the images of the capture and on others in their place."""
+    memory = CrossBatchMemory(2000, 32, device=GPU)
+    entries = F.normalize(torch.randn(2000, 32, device=GPU))
+    memory.enqueue(entries, torch.arange(2000, device=GPU) % 100)
+    labels, own = torch.arange(16, device=GPU), torch.full((16,), -1, device=GPU)
+    v, out = torch.empty(16, 32, device=GPU, requires_grad=True), torch.empty(16, 32, device=GPU)
+
+    def gradient(loss):
+        return torch.autograd.grad(loss(v, labels, memory, own=own), v)[0]
+
+    def replace(seed):
+        generator = torch.Generator(GPU).manual_seed(seed)
+        new = torch.randn(16, 32, device=GPU, generator=generator)
+        with torch.no_grad():
+            v.copy_(F.normalize(new + 2 * entries[:16]))
+
+    replace(0)
+    one_pass = make(method="one_pass")
+    replay = captured(lambda: out.copy_(gradient(one_pass)))
+    for seed in (0, 1):
+        replace(seed)
+        replay()
+        wanted = gradient(make())
+        assert wanted.norm() > 0
+        torch.testing.assert_close(out, wanted, atol=1e-5, rtol=1e-4)
 
 
 def test_labels_have_to_be_with_the_embeddings():

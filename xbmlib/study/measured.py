@@ -31,7 +31,12 @@ COLUMNS = {
     "waiting": _BENCHMARK | {"sense", "bar", "holds"},
 }  # fmt: skip
 # Columns that a table may have beside those.
-FURTHER = {"losses_gpu": {"sense", "bar", "holds", "bytes", "share"}}
+FURTHER = {
+    "benchmarks": {"reason"},
+    "input": {"reason"},
+    "losses_gpu": {"sense", "bar", "holds", "bytes", "share", "reason"},
+    "waiting": {"reason"},
+}
 _REMEDY = "restore the committed file, or delete it and measure anew (make bench, make search)"
 
 

@@ -15,6 +15,7 @@ from xbmlib.paper.claims.claim import Claim
 from xbmlib.storage import ROOT, StorageError, write_atomically, write_csv
 from xbmlib.study import claims_page, readme
 from xbmlib.study.execution import SOURCES
+from xbmlib.study.figures import benchmarks
 from xbmlib.study.generated import rewrite
 from xbmlib.study.measured import measured
 from xbmlib.study.refusal import as_command
@@ -164,7 +165,13 @@ def rewrite_readme(text: str) -> str:
 def rewrite_results(text: str) -> str:
     """docs/results.md with its parts generated from results/."""
     trials = measured("search_protocol", (ROOT,))
-    return rewrite(text, {"protocol": readme.protocol(trials)})
+    speed = [measured(name, (ROOT,)) for name in ("benchmarks", "input", "waiting")]
+    missed = [f"- {sentence}." for sentence in benchmarks.missed(*speed)]
+    parts = {
+        "protocol": readme.protocol(trials),
+        "speed": "\n".join(missed or ["None is missed."]),
+    }
+    return rewrite(text, parts)
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from benchmarks import gpu_losses
-from benchmarks.measure import against, extra_mib, faster, medians, row
+from benchmarks.measure import against, closing, extra_mib, faster, medians, row
 from tests.kernels import ROOT, papermill
 from xbmlib.study import notebook
 from xbmlib.study.figures import benchmarks as figure
@@ -70,7 +70,8 @@ def test_only_a_step_with_the_memory_is_judged():
     other = first.assign(what="training step, batch 64, no memory, torch.compile(net)", ratio=9.0)
     more = pd.concat([table, other], ignore_index=True)
     assert figure.verdicts(more) == figure.verdicts(table)
-    assert figure.closing(more) == figure.closing(table)
+    first, second = (figure.closing(t).partition(" Of ")[0] for t in (more, table))
+    assert first == second
     assert len(figure.comparison(more)) == len(figure.comparison(table)) == 2
 
 
@@ -111,9 +112,46 @@ def test_a_gpus_times_against_one_read_of_the_entries():
 
 
 def test_a_gpus_times_of_an_earlier_table():
-    """Oracle: the caption of the format: no share of a bandwidth where the table has none."""
-    old = pd.DataFrame({"what": ["contrastive, fp32"], "ratio": [2.6]})
-    assert "times faster" in figure.about_gpu(old) and "bandwidth" not in figure.about_gpu(old)
+    """Oracle: by hand: 64 · 59,551 numbers are read at the bandwidth beside; peers stay."""
+    old = figure.on_gpu()
+    assert "times faster" in figure.about_gpu(old) and "before there was" in figure.about_gpu(old)
+    bandwidth = pd.read_csv(ROOT / "results" / "scaling_gpu.csv")["bandwidth"][0]
+    stored = pd.read_csv(ROOT / "results" / "losses_gpu.csv").set_index(["what", "against"])
+    ms = stored.loc[("contrastive, bf16 memory", "bare product, fp32"), "ours"]
+    read = 1e3 * 59_551 * 512 * 2 / bandwidth
+    (row,) = old[old["what"] == "contrastive, bf16 memory"].iloc[:1].itertuples()
+    assert row.against == "one read of the entries"
+    assert (row.reference, row.ratio, row.share) == pytest.approx((read, ms / read, read / ms))
+    peers = figure.peers(old)
+    assert len(peers) and peers["MB"].isna().all() and (peers["ratio"] > 2).all()
+
+
+def test_what_is_missed_is_named_with_its_reason():
+    """Oracle: by hand; of a table without reasons, and of one without aims, too."""
+    rows = [
+        row("a step", "none", 12.0, 10.0, sense="<=", bar=1.1, reason="its product alone is 2 ms"),
+        row("a step", "twice", 12.0, 20.0, sense="<=", bar=1.1, reason="never shown"),
+        row("a step", "thrice", 12.0, 30.0),
+        faster("a step", "a peer", 12.0, 10.0, 1.3),
+    ]
+    table = pd.DataFrame(rows)
+    first, second = figure.missed(table, table[:0])
+    assert first == "a step, against none: 1.2 (aim ≤ 1.1); its product alone is 2 ms"
+    assert second == "a step, against a peer: 0.833 (aim ≥ 1.3); not explained"
+    assert "never shown" not in str(rows)
+    (older,) = figure.missed(table.drop(columns="reason")[:1])
+    assert older == "a step, against none: 1.2 (aim ≤ 1.1)"
+    printed = closing(rows)
+    assert "2 fall short" in printed and "FALLS SHORT: its product alone is 2 ms" in printed
+    assert closing(rows[1:3]) == "\nevery bar holds"
+
+
+def test_every_stored_miss_has_its_reason():
+    """Oracle: the tables of results/ as they are committed."""
+    for name in ("benchmarks", "input", "waiting"):
+        table = figure.aimed(pd.read_csv(ROOT / "results" / f"{name}.csv"))
+        short = table[table["holds"].astype(str) == "False"]
+        assert short["reason"].str.len().gt(20).all(), short[["what", "reason"]]
 
 
 def test_the_notebook_shows_the_stored_tables(tmp_path):
