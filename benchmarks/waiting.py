@@ -1,10 +1,9 @@
-"""What a person waits for: a notebook's first frame, ``make reproduce`` and ``make report``.
+"""What a person waits for: set-up, a first frame, ``make reproduce`` and ``make report``.
 
     python -m benchmarks.waiting
 
-With every run of profile ``full`` stored; some minutes, on all cores. Writes results/waiting.csv.
-The commands are those of the Makefile, and write to a temporary folder. Left out is setting up
-.venv from nothing, whose time is mostly that of downloading.
+With every run of profile ``full`` stored; some ten minutes, on all cores. Writes
+results/waiting.csv. The commands are those of the Makefile, and write to a temporary folder.
 """
 
 from __future__ import annotations
@@ -15,10 +14,10 @@ import shutil
 import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -27,7 +26,7 @@ import pandas as pd
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 
-from benchmarks.measure import Row, closing, line, machine, row
+from benchmarks.measure import Row, closing, duration, line, machine, row
 from xbmlib.storage import CHECKOUT, ROOT, write_csv
 from xbmlib.study.execution import SOURCES, kernel_config
 from xbmlib.study.notebook import ProfileName
@@ -38,7 +37,7 @@ PROFILE: ProfileName = "full"
 # The notebook whose first cell is timed, and kernels started for it after one for warm-up.
 NOTEBOOK, KERNELS = "ablation_memory_ratio", 3
 # Limits in seconds.
-FIRST_FRAME, REPRODUCE = 3.0, 240.0
+FIRST_FRAME, REPRODUCE, REPORT, SET_UP = 3.0, 240.0, 480.0, 600.0
 
 
 def apart(source: str) -> tuple[str, str]:
@@ -115,11 +114,8 @@ def command(module: str, root: Path) -> float:
         subprocess.CalledProcessError: it failed.
     """
     environment = os.environ | {"XBM_ROOT": str(root)}
-    began = time.perf_counter()
-    subprocess.run(
-        [sys.executable, "-m", module, PROFILE], cwd=CHECKOUT, env=environment, check=True
-    )
-    return time.perf_counter() - began
+    called = [sys.executable, "-m", module, PROFILE]
+    return duration(partial(subprocess.run, called, cwd=CHECKOUT, env=environment, check=True))
 
 
 def commands() -> Iterator[Row]:
@@ -129,8 +125,27 @@ def commands() -> Iterator[Row]:
         report = command("xbmlib.report", root)
     yield row("make reproduce, every run stored", f"a limit of {REPRODUCE:g} s", reproduce,
               REPRODUCE, sense="<=", bar=1.0, unit="s")  # fmt: skip
-    yield row("make report, every run stored", "make reproduce", reproduce + report, reproduce,
-              unit="s")  # fmt: skip
+    yield row("make report, every run stored", f"a limit of {REPORT:g} s", reproduce + report,
+              REPORT, sense="<=", bar=1.0, unit="s")  # fmt: skip
+
+
+def set_up() -> Iterator[Row]:
+    """``make setup`` in a new clone of the checkout; most of it is downloading and unpacking.
+
+    Raises:
+        subprocess.CalledProcessError: the checkout is no clone, or set-up failed.
+    """
+    with TemporaryDirectory() as folder:
+        clone = ["git", "clone", "--quiet", str(CHECKOUT), f"{folder}/clone"]
+        make = ["make", "--silent", "setup"]
+        seconds = [
+            duration(partial(subprocess.run, clone, check=True)),
+            duration(partial(subprocess.run, make, cwd=f"{folder}/clone", check=True)),
+        ]
+    yield row("git clone, from a disk", "make setup", seconds[0], seconds[1], unit="s")
+    yield row("make setup in a new clone", f"a limit of {SET_UP:g} s", seconds[1], SET_UP,
+              sense="<=", bar=1.0, unit="s",
+              reason="mostly downloading and unpacking the packages")  # fmt: skip
 
 
 def require_stored() -> None:
@@ -147,7 +162,7 @@ def require_stored() -> None:
 def main() -> None:
     """Measure and write results/waiting.csv."""
     require_stored()
-    rows = [found for part in (first_frame, commands) for found in part()]
+    rows = [found for part in (first_frame, commands, set_up) for found in part()]
     table = pd.DataFrame([found | {"machine": machine()} for found in rows])
     write_csv(ROOT / "results" / "waiting.csv", table)
     print("\n".join(map(line, rows)), closing(rows), sep="\n")

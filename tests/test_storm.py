@@ -17,13 +17,20 @@ from xbmlib.datasets.published import DISK
 ROOT = Path(__file__).resolve().parents[1]
 
 
+# tests/study/test_sweep.py kills a sweep, tests/datasets/test_shared_memory.py has a /dev/shm of
+# 64 MiB, and two of the odd places stand for the others: each is a program that imports torch.
+ELSEWHERE = {"SIGKILL of a whole sweep", *places.PLACES} - {"no git", "read-only store"}
+
+
 @pytest.mark.slow
 def test_each_kind_a_little(tmp_path, capfd):
     """Oracle: a row of every kind, in order, with every trial survived."""
-    code = main(["--share", "0.002", "--out", str(tmp_path / "storm.csv")])
-    said, rows = capfd.readouterr().out, pd.read_csv(tmp_path / "storm.csv")
+    kinds = [kind for kind in KINDS if kind not in ELSEWHERE]
+    out = tmp_path / "storm.csv"
+    code = main(["--share", "0.002", "--kinds", ",".join(kinds), "--out", str(out)])
+    said, rows = capfd.readouterr().out, pd.read_csv(out)
     assert code == 0, said
-    assert rows["kind"].tolist() == list(KINDS)
+    assert rows["kind"].tolist() == kinds
     tested = ~rows["reach"].str.startswith("not testable here")
     assert (rows["tried"][tested] > 0).all()
     assert (rows["survived"] == rows["tried"]).all()

@@ -48,13 +48,24 @@ def test_the_first_kernel_does_not_count(monkeypatch):
     assert (whole["reference"], whole["bar"], whole["holds"]) == (3, 1, True)
 
 
+def test_a_new_clone_is_set_up(monkeypatch):
+    """Oracle: seconds by hand; what is called, in its order."""
+    called, spent = [], iter([2.0, 700.0])
+    monkeypatch.setattr(waiting, "duration", lambda call: called.append(call) or next(spent))
+    clone, made = waiting.set_up()
+    assert [call.args[0][:2] for call in called] == [["git", "clone"], ["make", "--silent"]]
+    assert called[1].keywords["cwd"] == called[0].args[0][-1]
+    assert (clone["ours"], made["ours"], made["holds"]) == (2, 700, False)
+    assert "downloading" in made["reason"]
+
+
 def test_commands_against_their_limits(monkeypatch):
     """Oracle: seconds by hand; `make report` reproduces first."""
     spent = {"xbmlib.study": 300.0, "xbmlib.report": 60.0}
     monkeypatch.setattr(waiting, "command", lambda module, root: spent[module])
     reproduce, report = waiting.commands()
     assert (reproduce["ours"], reproduce["reference"], reproduce["holds"]) == (300, 240, False)
-    assert (report["ours"], report["ratio"], report["holds"]) == (360, 1.2, None)
+    assert (report["ours"], report["ratio"], report["holds"]) == (360, 0.75, True)
 
 
 def test_what_is_stored_is_read_and_left_alone(monkeypatch, tmp_path):

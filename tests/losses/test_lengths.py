@@ -1,11 +1,13 @@
 """Tests of embeddings that are not of norm 1, of overwritten entries, and of infinite settings."""
 
 import math
+import warnings
 
 import pytest
 import torch
 from pytorch_metric_learning import distances
 from pytorch_metric_learning import losses as peers
+from torch.nn import functional as F
 
 from tests.losses.oracle import brute_batch, case
 from xbmlib.losses import ContrastiveLoss, MetricLearningLoss, MultiSimilarityLoss, TripletLoss
@@ -90,3 +92,19 @@ def test_embeddings_of_another_kind(dtype):
             loss(v, labels, bad, labels)
     with pytest.raises(ValueError, match=f"embeddings of {dtype}: give floating point"):
         CrossBatchMemory(3, 2).enqueue(bad, labels)
+
+
+def test_anchors_that_are_not_normalised_are_named_once():
+    """Oracle: the norms, by hand; unit vectors, rounded to bfloat16 too, are no reason to warn."""
+    v, labels = torch.tensor([[3.0, 4.0], [0.0, 2.0], [1.0, 0.0]]), torch.tensor([0, 0, 1])
+    loss = ContrastiveLoss()
+    with pytest.warns(
+        UserWarning, match=r"anchors of norm 1 to 5: .* torch.nn.functional.norm"
+    ) as w:
+        loss(v, labels)
+    assert len(w) == 1 and w[0].filename == __file__
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        loss(v, labels)
+        ContrastiveLoss()(F.normalize(v), labels)
+        ContrastiveLoss()(F.normalize(torch.randn(3, 64)).bfloat16(), labels)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from typing import NamedTuple
 
 import torch
@@ -11,6 +12,9 @@ from torch import Tensor, nn
 from xbmlib.integers import as_labels, as_slots
 from xbmlib.losses.exchange import Exchange
 from xbmlib.queue import CrossBatchMemory, Shadow
+
+# How far a norm may be from 1: bfloat16 rounds each number by at most 2^-9 of it.
+UNIT = 1e-2
 
 
 class References(NamedTuple):
@@ -157,3 +161,21 @@ def check_call(loss: nn.Module) -> None:
             f"{type(loss).__name__} is not called as a PairLoss ({error}): make it one, or put a "
             "loss of pytorch-metric-learning into MetricLearningLoss"
         ) from None
+
+
+def warn_unless_unit(anchors: Tensor) -> None:
+    """Warn of anchors (m, D) whose norm is not 1; not on a GPU, which would have to wait.
+
+    Warns:
+        UserWarning: the range of the norms, and the remedy.
+    """
+    if anchors.device.type != "cpu" or not anchors.numel():
+        return
+    norms = torch.linalg.vector_norm(anchors.detach(), dim=1, dtype=torch.float64)
+    low, high = (float(x) for x in norms.aminmax())
+    if low < 1 - UNIT or high > 1 + UNIT:
+        warnings.warn(
+            f"anchors of norm {low:.3g} to {high:.3g}: λ and the margins are those of embeddings "
+            "of norm 1; scale them with torch.nn.functional.normalize",
+            stacklevel=5,  # past the module's own calls
+        )

@@ -19,7 +19,7 @@ from xbmlib.losses import crowd
 from xbmlib.losses.candidates import Block, Crowd, blocks
 from xbmlib.losses.exchange import Sums
 from xbmlib.losses.gradient import add_dense_gradient, add_gradient
-from xbmlib.losses.inputs import References, references
+from xbmlib.losses.inputs import References, references, warn_unless_unit
 from xbmlib.losses.opaque import opaque_loss
 from xbmlib.losses.second import refuse_second_derivatives
 from xbmlib.losses.stream import Statistics, Stream, Summary
@@ -190,6 +190,9 @@ class PairLoss(Registered):
             Scalar, in at least float32, whose gradient is rounded to the anchors' dtype last. Zero,
             with a gradient of zeros, where there is no valid pair.
 
+        Warns:
+            UserWarning: at the first call, on a CPU: anchors whose norm is not 1.
+
         Raises:
             RuntimeError: in a backward pass with ``create_graph=True``: the gradient is computed in
                 closed form, and has no derivative of its own.
@@ -205,6 +208,8 @@ class PairLoss(Registered):
             self.valid = ValidPairs(*valid)
             return value
         refs = references(anchors, labels, memory, memory_labels, own, shadow)
+        if self.valid is None:
+            warn_unless_unit(anchors)
         return self.compare(anchors, labels, refs)
 
     def compare(self, anchors: Tensor, labels: Tensor, refs: References) -> Tensor:

@@ -20,8 +20,8 @@ from xbmlib.plots.style import (
 )
 
 # Marks of ours of one R_M stand side by side, each at this many times the R_M of the one before, so
-# that none hides another; the paper's are at their R_M.
-APART = 1.08
+# that none hides another; the paper's stand so many places to the left.
+APART, PAPER = 1.08, 2.5
 
 
 def memory_ratio(data: pd.DataFrame, *, y: str = "R@1") -> Figure:
@@ -101,5 +101,6 @@ def _paper(ax: Axes) -> None:
     for name, batch, values in (("In-shop", 16, in_shop), ("SOP", 64, sop)):
         gains = {ratio: value - values[0.0] for ratio, value in values.items() if ratio}
         # Above ours and hollow, so that either is seen where they meet.
-        ax.plot(list(gains), list(gains.values()), MARKERS[name], mfc="none", zorder=5,
+        places = [ratio / APART**PAPER for ratio in gains]
+        ax.plot(places, list(gains.values()), MARKERS[name], mfc="none", zorder=5,
                 color=COLOURS["paper"], label=f"paper, batch {batch}, {name}")  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.axes import Axes
 
-from xbmlib.paper.arms import MEMORY, NO_MEMORY, side
+from xbmlib.paper.arms import MEMORY, NO_MEMORY, label, side
 from xbmlib.plots.style import COLOURS, axes, curve, look, seeds, sets
 
 # Marks of the learning rates, side by side above one baseline; and how far apart they stand.
@@ -31,11 +31,12 @@ def r1_by_start(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     bases = list(dict.fromkeys((start, found.loc[[(start, lr)]].iloc[0]) for start, lr in keys))
     rows["place"] = [bases.index(b) for b in zip(rows["start"], rows["base"], strict=True)]
     rates = list(data["lr"].unique())
+    memory = next(label(arm) for arm in data["arm"] if side(arm) == MEMORY)
     for i, (rate, fill) in enumerate(zip(rates, FILLS, strict=True)):
         part = rows[rows["lr"] == rate]
         curve(ax, part.assign(place=part["place"] + STEP * (i - 0.5)), "place", "gain", ls="", ms=5,
               fillstyle=fill, mfcalt="white", **look("memory"),
-              label=f"{MEMORY}, {_rate(rate)}")  # fmt: skip
+              label=f"{memory}, {_rate(rate)}")  # fmt: skip
     ax.axhline(0, color=COLOURS["batch"], label=NO_MEMORY)
     ax.set_xticks(range(len(bases)), [f"{_from(s)}\n{NO_MEMORY}: {b:.1f}%" for s, b in bases])
     ax.margins(x=0.4)

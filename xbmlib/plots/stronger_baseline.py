@@ -39,7 +39,7 @@ def stronger_baseline(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
         at = compositions.index(others["composition"].iloc[0])
         ax.plot([at - STEP * len(ratios) / 2] * len(means), means, "x", ms=5, mew=1,
                 color=COLOURS["batch"],
-                label=f"{NO_MEMORY}, next settings")  # fmt: skip
+                label=f"{NO_MEMORY}, next best of its search")  # fmt: skip
     ax.legend(title=None, loc="upper center", bbox_to_anchor=(0.45, -0.18), ncols=2)
     ax.set_title(f"{sets(data)}, batch {data['batch'].iloc[0]}, contrastive, {seeds(data)}")
     ax.set(xlabel=None, ylabel="R@1 (%)")

@@ -13,13 +13,13 @@ from xbmlib.study.verdict import MARKS, counted
 _HEAD = """\
 # Claims and verdicts
 
-Claims of the paper with a rule for each, under the notebook whose figure shows it; further
-questions, and other readings of what the paper says, follow at the end and count as none of them. A
-rule has a *bar*, mostly 0, which an effect has to clear to be there, and often a *figure* to reach,
-which the paper prints: *agrees* is both, *partly* the bar alone. n is the number of seeds, ± the
-standard deviation over them. Tests are at 5%, unadjusted; p is that of the claim, and in brackets,
-for information, adjusted over all claims by Holm's method. Every R@1 is measured on rendered
-images, nothing on the paper's photographs.
+Claims of the paper with a rule for each, under the notebook that shows it; further questions, and
+other readings of what the paper says, follow at the end and count as none of them. A rule has a
+*bar*, mostly 0, which an effect has to clear to be there, and often a value to reach, *its figure*,
+which the paper prints or, where that is said, this study sets: *agrees* is both, *partly* the bar
+alone. n is the number of seeds, ± the standard deviation over them. Tests are at 5%, unadjusted; p
+is that of the claim, and in brackets, for information, adjusted over all claims by Holm's method.
+Every R@1 is measured on rendered images, nothing on the paper's photographs.
 
 This page is written by `python -m xbmlib.study.summary` from `results/verdicts/`;
 `results/claims.csv` and `results/followups.csv` are the same as tables.

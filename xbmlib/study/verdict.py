@@ -22,6 +22,8 @@ MARKS: dict[Outcome, str] = {
     "undecided": "?",
     "not testable here": "–",
 }
+# Units that a rule's case may end with, after a comma.
+UNITS = {"percent", "GB"}
 # As many cases as a brief verdict names.
 FEW = 4
 # Rule of :func:`clear`.
@@ -120,9 +122,8 @@ def judged(
 
     def figures(bars: tuple[Bar, ...], of: Values) -> str:
         return "; ".join(
-            f"{shown(bar.case, names)} "
-            + (_exact(of[bar.case], digits) + unit if exact
-               else mean_spread(of[bar.case], unit, digits))
+            _measured(shown(bar.case, names), _exact(of[bar.case], digits) + unit if exact
+                      else mean_spread(of[bar.case], unit, digits))
             for bar in bars
             if len(of.get(bar.case, ())) and not of[bar.case].isna().any()
         )  # fmt: skip
@@ -142,6 +143,13 @@ def judged(
         if own := {bar.limit for bar in rule.bars if bar.source.startswith(THIS_STUDY)}:
             brief += f"; {THIS_STUDY}: {', '.join(sorted(own))}"
     fall, gain = _beside(arms or {}, names)
+    cases = [shown(bar.case, names) for bar in rule.bars]
+    without = [
+        name for name, bar in zip(cases, rule.bars, strict=True)
+        if not len(lists.get(bar.case, ())) or values[bar.case].isna().any()
+    ]  # fmt: skip
+    if outcome == "not testable here" and len(without) < len(cases):
+        ours.append(f"not run: {'; '.join(without)}")
     return Verdict(
         claim=claim.quoted,
         paper=_figure_words(rule.sizes, unit) or "no figure stated",
@@ -156,6 +164,14 @@ def judged(
         precision=gain,
         brief=brief,
     )
+
+
+def _measured(case: str, value: str, between: str = " ") -> str:
+    """A case and its value, with the unit, where the case names one, behind the value."""
+    name, comma, unit = case.rpartition(", ")
+    if comma and unit in UNITS:
+        return f"{name}{between}{value} {unit}"
+    return f"{case}{between}{value}"
 
 
 def shown(case: str, names: Names) -> str:
@@ -185,7 +201,7 @@ def _exact(values: pd.Series, digits: int) -> str:
 def _figure_words(sizes: tuple[Bar, ...], unit: str) -> str:
     """The paper's figures with their places; a bar of this study stands in the rule alone."""
     return "; ".join(
-        f"{bar.case}: {bar.figure:g}{unit} ({bar.source})"
+        f"{_measured(bar.case, f'{bar.figure:g}{unit}', ': ')} ({bar.source})"
         for bar in sizes
         if not bar.source.startswith(THIS_STUDY)
     )

@@ -252,7 +252,7 @@ def _overall(of: str, name: str, r1: pd.DataFrame) -> list[Quantity]:
     stated = paper.GAIN_BATCH_16.value
     rows = [Quantity(of, "mean gain over R_M, points", gains, stated, "over")]
     if name == "SOP" and WHOLE in r1:
-        what = f"R@1 with {arm(WHOLE)} (paper: at its best R_M), %"
+        what = f"R@1 with {arm(WHOLE)} (paper: R_M not stated), %"
         rows.append(Quantity(of, what, r1[WHOLE], paper.SOP_R1_BATCH_16_MEMORY.value))
     return rows
 

@@ -179,6 +179,6 @@ def closing(runs: dict[str, Watched], calibrated: pd.DataFrame) -> str:
     ends = f" The mean similarity of the batch's negatives ends at {listed(list(last.values()))}."
     return (
         f"Here, {listed(parts)}.{ends if last else ''} Negatives of the batch that become alike "
-        "stay above λ, so nearly the whole memory keeps pushing all anchors in one direction. Of "
-        f"the runs that did not set the thresholds it warned of {counted}."
+        "stay above λ, and with them a large part of the memory, which keeps pushing all anchors "
+        f"in one direction. Of the runs that did not set the thresholds it warned of {counted}."
     )

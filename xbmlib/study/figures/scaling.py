@@ -293,7 +293,9 @@ def verdicts(check: pd.DataFrame, parameters: Parameters) -> list[Verdict]:
             claim=f"A memory of R_M = {SMALL[0]:g}, a tenth of the paper's example, for "
             f"{p.samples:,} images adds at most {most:g}% to the time of a step.",
             paper="no figure stated",
-            ours=f"{smaller[0].min():.1f} to {smaller[0].max():.1f}%; {smaller[1]}",
+            ours=f"{smaller[0].min():.1f} to {smaller[0].max():.1f}%; {smaller[1]}"
+            + f"; not judged: the model is off by a factor of more than {OFF:g}"
+            * (not close_smaller),
             rule=f"extra time of at most {most:g}%, at both ends of the model's error",
             outcome=judge(smaller[0] <= most) if close_smaller else "not testable here",
             data=of_smaller,
