@@ -246,6 +246,12 @@ class Diagnosis:
 
         Returns:
             What was measured; None between two checks, and while the memory is empty.
+
+        Raises:
+            ValueError: as :func:`health`.
+
+        Warns:
+            CollapseWarning: once, when the memory pulls the embeddings together.
         """
         self.steps += 1
         if self.steps % self.every or not len(memory):

@@ -23,6 +23,11 @@ def feature_drift(now: Tensor, then: Tensor) -> Tensor:
 
     Raises:
         ValueError: shapes that differ, or embeddings that are not floating point.
+
+    Example:
+        >>> import torch
+        >>> feature_drift(torch.tensor([[1.0, 0.0]]), torch.tensor([[0.6, 0.8]]))
+        tensor([0.8000])
     """
     for name, value in (("now", now), ("then", then)):
         if not isinstance(value, Tensor):
@@ -57,6 +62,13 @@ def gradient_errors(
 
     Raises:
         ValueError: not as many images as differences.
+
+    Example:
+        >>> import torch
+        >>> net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(4, 2, bias=False))
+        >>> errors = gradient_errors(net, torch.ones(1, 1, 2, 2), torch.tensor([[0.6, 0.8]]))
+        >>> errors["all"]  # the outer product of image and difference: 4 · (0.36 + 0.64)
+        tensor([4.])
     """
     if len(images) != len(differences):
         raise ValueError(f"{len(images)} images, {len(differences)} differences: give as many")

@@ -127,6 +127,10 @@ class PairLoss(Registered):
                 without gradient; +inf where there is no pair.
             negatives: (m, C) S_ij of the negative pairs, at least of those above
                 :meth:`bound`; -inf where there is no pair.
+
+        Returns:
+            A :class:`Weighting`: L_i of each anchor, w_ij >= 0 of both kinds of pairs in the shapes
+            given, and the number of terms of each L_i.
         """
         raise NotImplementedError
 
@@ -303,7 +307,11 @@ class PairLoss(Registered):
         own: Tensor | None = None,
         shadow: tuple[Tensor, Tensor] | None = None,
     ) -> Tensor:
-        """The w_ij of Section 3.1, (m, M) and >= 0; arguments as for the loss."""
+        """The w_ij of Section 3.1, (m, M) and >= 0; arguments as for the loss.
+
+        Raises:
+            ValueError: as for the loss.
+        """
         refs = references(anchors, labels, memory, memory_labels, own, shadow)
         labels = as_labels("labels", labels)
         out: Tensor | None = None

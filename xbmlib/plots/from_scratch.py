@@ -40,7 +40,7 @@ def r1_by_start(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     ax.axhline(0, color=COLOURS["batch"], label=NO_MEMORY)
     ax.set_xticks(range(len(bases)), [f"{_from(s)}\n{NO_MEMORY}: {b:.1f}%" for s, b in bases])
     ax.margins(x=0.4)
-    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=2)
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.18))
     ax.set_title(f"{sets(data)}, batch 16, contrastive, {seeds(data)}")
     ax.set(ylabel="gain in R@1 (points)")
     return ax

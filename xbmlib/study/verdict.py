@@ -149,7 +149,7 @@ def judged(
         if not len(lists.get(bar.case, ())) or values[bar.case].isna().any()
     ]  # fmt: skip
     if outcome == "not testable here" and len(without) < len(cases):
-        ours.append(f"not run: {'; '.join(without)}")
+        ours.append(f"no value by this rule: {'; '.join(without)}")
     return Verdict(
         claim=claim.quoted,
         paper=_figure_words(rule.sizes, unit) or "no figure stated",

@@ -146,11 +146,14 @@ def verdicts(data: pd.DataFrame, parameters: Parameters) -> list[Verdict]:
         ).dropna()
         for name, found in points.items()
     }
-    common: Any = {
-        "names": profile.stands_for,
-        "data": f"{profile.name_data(*dict.fromkeys(data['data']))}, batch {BATCH}, contrastive, "
-        f"profile {parameters.profile}",
-    }
+    shown = profile.stands_for
+
+    def on(*names: str) -> Any:
+        """What a verdict on some data sets has in common with the others."""
+        where = f"{profile.name_data(*names)}, batch {BATCH}, contrastive"
+        return {"names": shown, "data": f"{where}, profile {parameters.profile}"}
+
+    common = on(*dict.fromkeys(data["data"]))
 
     def recall(name: str, ratio: float) -> pd.Series:
         return points[name][ratio]["R@1"]
@@ -179,7 +182,7 @@ def verdicts(data: pd.DataFrame, parameters: Parameters) -> list[Verdict]:
             claims.SMALL_RATIO_HELPS,
             one_percent,
             arms={name: (points[name][0.0], points[name][ONE_PERCENT]) for name in one_percent},
-            **common,
+            **on(*(n for n in data["data"].unique() if profile.printed(n) == shown[in_shop])),
         ),
         judged(claims.SATURATION, steps, **common),
         judged(
