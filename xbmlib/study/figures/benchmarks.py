@@ -235,5 +235,5 @@ def closing(data: pd.DataFrame) -> str:
         f"float32 takes {bare['ratio'].iloc[0]:.2f} times as long as the bare product of batch and "
         f"memory. The other libraries take {others.min():.1f} to {others.max():.1f} times as long "
         f"as ours for the same. Of {data['bar'].notna().sum()} aims {len(missed(data))} are "
-        "missed; the table has the reason of each."
+        "missed (docs/results.md lists them)."
     )
