@@ -78,12 +78,16 @@ def test_a_step_is_judged_by_its_quickest_forms(monkeypatch):
     times = {"trained": [20.0], "compiled": [10.0], "unfused": [21.0]}
     monkeypatch.setattr(network, "timings", lambda rounds, **calls: {n: times[n] for n in calls})
     monkeypatch.setattr(network, "trainer", lambda e: FakeTrainer())
+    monkeypatch.setattr(network.bfloat16, "is_fast", lambda device: True)
     compiled, fused = network.steps()
     assert (compiled["ratio"], compiled["holds"]) == (2.0, True) and "compile" in compiled["what"]
     assert (fused["ratio"], fused["bar"], fused["holds"]) == (1.05, 1.3, False)
     monkeypatch.setenv("CXX", "no-such-compiler")
     (alone,) = network.steps()
     assert alone == fused
+    monkeypatch.delenv("CXX")
+    monkeypatch.setattr(network.bfloat16, "is_fast", lambda device: False)
+    assert list(network.steps()) == [fused]
 
 
 class FakeTrainer:
