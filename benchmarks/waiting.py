@@ -162,7 +162,8 @@ def require_stored() -> None:
 def main() -> None:
     """Measure and write results/waiting.csv."""
     require_stored()
-    rows = [found for part in (first_frame, commands, set_up) for found in part()]
+    # First what may fail: without a network nothing is set up.
+    rows = [found for part in (set_up, first_frame, commands) for found in part()]
     table = pd.DataFrame([found | {"machine": machine()} for found in rows])
     write_csv(ROOT / "results" / "waiting.csv", table)
     print("\n".join(map(line, rows)), closing(rows), sep="\n")

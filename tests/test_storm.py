@@ -24,7 +24,7 @@ ELSEWHERE = {"SIGKILL of a whole sweep", *places.PLACES} - {"no git", "read-only
 
 @pytest.mark.slow
 def test_each_kind_a_little(tmp_path, capfd):
-    """Oracle: a row of every kind, in order, with every trial survived."""
+    """Oracle: a row of every kind that no other test has, in order, with every trial survived."""
     kinds = [kind for kind in KINDS if kind not in ELSEWHERE]
     out = tmp_path / "storm.csv"
     code = main(["--share", "0.002", "--kinds", ",".join(kinds), "--out", str(out)])

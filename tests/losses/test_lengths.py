@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from tests.losses.oracle import brute_batch, case
 from xbmlib.losses import ContrastiveLoss, MetricLearningLoss, MultiSimilarityLoss, TripletLoss
 from xbmlib.queue import CrossBatchMemory
+from xbmlib.xbm import XBM
 
 
 @pytest.mark.parametrize("norm", [1e-3, 1.0, 30.0, 1e3, 1e5])
@@ -103,6 +104,10 @@ def test_anchors_that_are_not_normalised_are_named_once():
     ) as w:
         loss(v, labels)
     assert len(w) == 1 and w[0].filename == __file__
+    xbm = XBM(ContrastiveLoss(), size=10, dim=2, start=0)
+    with pytest.warns(UserWarning, match="anchors of norm 1 to 5") as found:
+        xbm(torch.cat([v, torch.full((1, 2), torch.nan)]), torch.tensor([0, 0, 1, 1]))
+    assert [w.filename for w in found] == [__file__]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         loss(v, labels)

@@ -4,9 +4,9 @@
     python -m tools.storm --share 0.02         # a fiftieth of the trials, at least one of each kind
     python -m tools.storm --kinds soak,lists   # those with such words in their names
 
-Two kinds at a time; an interrupt starts no further one. Each row goes to results/storm.csv when it
-is made, in place of the row of its kind; rows of another seed or share are dropped. The table of
-docs/faults.md follows.
+Two kinds at a time; an interrupt starts no further one, waits for these and drops them. Each row
+goes to results/storm.csv when it is made, in place of the row of its kind; rows of another seed or
+share are dropped. The table of docs/faults.md follows.
 """
 
 from __future__ import annotations

@@ -25,6 +25,8 @@ def start(target: Callable[..., None], log: Path, *arguments: Any) -> Any:
     """Start ``target(*arguments)`` in a session of its own, its output in a file."""
     process = CONTEXT.Process(target=_in_session, args=(target, log, arguments))
     process.start()
+    # A start in another thread would poll it too, and one of the two lose its exit code.
+    mp.process._children.discard(process)  # type: ignore[attr-defined]
     return process
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 import warnings
 from typing import NamedTuple
 
@@ -13,7 +14,7 @@ from xbmlib.integers import as_labels, as_slots
 from xbmlib.losses.exchange import Exchange
 from xbmlib.queue import CrossBatchMemory, Shadow
 
-# How far a norm may be from 1: bfloat16 rounds each number by at most 2^-9 of it.
+# How far a norm may be from 1: bfloat16 rounds each number by at most 2^-8 of it.
 UNIT = 1e-2
 
 
@@ -172,10 +173,23 @@ def warn_unless_unit(anchors: Tensor) -> None:
     if anchors.device.type != "cpu" or not anchors.numel():
         return
     norms = torch.linalg.vector_norm(anchors.detach(), dim=1, dtype=torch.float64)
+    norms = norms[~norms.isnan()]
+    if not len(norms):
+        return
     low, high = (float(x) for x in norms.aminmax())
     if low < 1 - UNIT or high > 1 + UNIT:
         warnings.warn(
             f"anchors of norm {low:.3g} to {high:.3g}: λ and the margins are those of embeddings "
             "of norm 1; scale them with torch.nn.functional.normalize",
-            stacklevel=5,  # past the module's own calls
+            stacklevel=_callers_level(),
         )
+
+
+def _callers_level() -> int:
+    """The stack level, for who calls this, of the first frame that is not of xbmlib or torch."""
+    level, frame = 0, sys._getframe()
+    while frame.f_globals.get("__name__", "").partition(".")[0] in ("xbmlib", "torch"):
+        if frame.f_back is None:
+            break
+        level, frame = level + 1, frame.f_back
+    return level

@@ -148,7 +148,7 @@ def judged(
         name for name, bar in zip(cases, rule.bars, strict=True)
         if not len(lists.get(bar.case, ())) or values[bar.case].isna().any()
     ]  # fmt: skip
-    if outcome == "not testable here" and len(without) < len(cases):
+    if outcome == "not testable here" and 0 < len(without) < len(cases):
         ours.append(f"no value by this rule: {'; '.join(without)}")
     return Verdict(
         claim=claim.quoted,

@@ -112,7 +112,7 @@ def test_a_gpus_times_against_one_read_of_the_entries():
 
 
 def test_a_gpus_times_of_an_earlier_table():
-    """Oracle: by hand: 64 · 59,551 numbers are read at the bandwidth beside; peers stay."""
+    """Oracle: by hand: 512 · 59,551 numbers are read at the bandwidth beside; peers stay."""
     old = figure.on_gpu()
     assert "times faster" in figure.about_gpu(old) and "before there was" in figure.about_gpu(old)
     bandwidth = pd.read_csv(ROOT / "results" / "scaling_gpu.csv")["bandwidth"][0]
@@ -126,7 +126,7 @@ def test_a_gpus_times_of_an_earlier_table():
     assert len(peers) and peers["MB"].isna().all() and (peers["ratio"] > 2).all()
 
 
-def test_what_is_missed_is_named_with_its_reason():
+def test_what_is_missed_is_named_with_its_reason(tmp_path):
     """Oracle: by hand; of a table without reasons, and of one without aims, too."""
     rows = [
         row("a step", "none", 12.0, 10.0, sense="<=", bar=1.1, reason="its product alone is 2 ms"),
@@ -139,6 +139,8 @@ def test_what_is_missed_is_named_with_its_reason():
     assert first == "a step, against none: 1.2 (aim ≤ 1.1); its product alone is 2 ms"
     assert second == "a step, against a peer: 0.833 (aim ≥ 1.3); not explained"
     assert "never shown" not in str(rows)
+    table[1:2].to_csv(tmp_path / "none.csv", index=False)
+    assert figure.missed(pd.read_csv(tmp_path / "none.csv")) == []
     (older,) = figure.missed(table.drop(columns="reason")[:1])
     assert older == "a step, against none: 1.2 (aim ≤ 1.1)"
     printed = closing(rows)

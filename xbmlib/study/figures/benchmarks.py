@@ -71,7 +71,9 @@ def aimed(data: pd.DataFrame) -> pd.DataFrame:
     signs = {"<=": "≤", ">=": "≥"}
     pairs = zip(data["sense"], data["bar"], strict=True)
     data = data.assign(aim=[f"{signs[s]} {bar:g}" if s in signs else "" for s, bar in pairs])
-    return data.assign(reason=data["reason"].fillna("") if "reason" in data.columns else "")
+    # Read from a file in which nothing falls short, it is a column of NaN.
+    reason = data["reason"].astype(object).fillna("") if "reason" in data.columns else ""
+    return data.assign(reason=reason)
 
 
 def missed(*tables: pd.DataFrame) -> list[str]:
@@ -103,7 +105,8 @@ def on_gpu() -> pd.DataFrame:
 
     Returns:
         what, against, ours, reference, unit, ratio, MB (that have to be read) and share (of the
-        bandwidth, in [0, 1]); of a table of the one pass also sense and bar (of the ratio), holds.
+        bandwidth, in [0, 1]); of a table of the one pass also sense and bar (of the ratio), holds
+        and, if it has it, reason.
     """
     data = measured("losses_gpu")
     shown = ["what", "against", "ours", "reference", "unit", "ratio", "MB", "share"]
@@ -141,9 +144,9 @@ def about_gpu(data: pd.DataFrame) -> str:
             "search finds the pairs that count, then weighs them."
         )
     return (
-        "The method search, measured before there was a one pass over the entries, which is to "
-        "take at most 3 times one read of them in float32, 2 times in bfloat16, and 16 MiB. A time "
-        "is compared with that read at the bandwidth of results/scaling_gpu.csv; in the rows of "
+        "The method search, measured before there was a one pass over the entries, whose aims are "
+        "at most 3 times one read of them in float32, 2 times in bfloat16, and 16 MiB. A time is "
+        "compared with that read at the bandwidth of results/scaling_gpu.csv; in the rows of "
         "another library the ratio is how many times faster ours is."
     )
 

@@ -285,7 +285,7 @@ def verdicts(check: pd.DataFrame, parameters: Parameters) -> list[Verdict]:
             paper.claims.SCALES,
             {"time, percent": example[0]} if close_example else {},
             names={},
-            unit="%",
+            unit="",
             detail=example[1],
             data=of_example,
         ),
