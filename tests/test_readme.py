@@ -217,7 +217,7 @@ def test_the_conclusion_says_what_came_out():
     phrases = list(HEADLINES.values())
     agreeing = "; ".join([phrases[0], *phrases[2:]])
     assert found.startswith(
-        f"What came out of the main claims:\n\n- ✓ *as in the paper*: {agreeing}\n"
+        f"The paper's main claims, by what came out here:\n\n- ✓ *as in the paper*: {agreeing}\n"
         f"- ? *undecided*: {phrases[1]}\n\nOf all {len(names)} claims of the paper: "
         f"✓ agrees {len(names) - 1}, ? undecided 1 ("
     )

@@ -67,8 +67,8 @@ def gradient_errors(
         >>> import torch
         >>> net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(4, 2, bias=False))
         >>> errors = gradient_errors(net, torch.ones(1, 1, 2, 2), torch.tensor([[0.6, 0.8]]))
-        >>> errors["all"]  # the outer product of image and difference: 4 · (0.36 + 0.64)
-        tensor([4.])
+        >>> round(float(errors["all"]), 3)  # of image and difference: 4 · (0.36 + 0.64)
+        4.0
     """
     if len(images) != len(differences):
         raise ValueError(f"{len(images)} images, {len(differences)} differences: give as many")

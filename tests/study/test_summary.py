@@ -70,7 +70,7 @@ def test_claims_and_followups_are_the_stored_verdicts(root):
     assert set(rest["outcome"]) == {"not testable here"} and rest["p_holm"].isna().all()
     assert set(rest["ours"]) == {"not measured here"}
     # What no notebook has judged has no unit of ours: not "points" of time.
-    assert rest.loc["little_extra_cost", "paper"].startswith("time, percent: 34 (Section 4.3")
+    assert rest.loc["little_extra_cost", "paper"].startswith("time: 34 percent (Section 4.3")
 
 
 def test_no_verdict_of_a_later_profile_leaves_the_former(root):

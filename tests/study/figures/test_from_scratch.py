@@ -36,7 +36,11 @@ def test_both_gains_of_a_start_stand_over_its_one_baseline():
     assert [round(x) for x in tuned] == [round(x) for x in other] == [0, 1]
     assert all(x < y for x, y in zip(tuned, other, strict=True))
     names = [text.get_text() for text in ax.get_legend().get_texts()]
-    assert sorted(names) == ["memory, rate 0.0008", "memory, tuned rate", "no memory"]
+    assert sorted(names) == [
+        "memory ($R_M$ = 10%), rate 0.0008",
+        "memory ($R_M$ = 10%), tuned rate",
+        "no memory",
+    ]
 
 
 def test_a_baseline_of_each_rate_has_a_place_of_its_own():
