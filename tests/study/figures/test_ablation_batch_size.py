@@ -82,6 +82,8 @@ def test_what_is_not_run_is_not_judged():
     assert {v.seeds for v in found} == {len(SEEDS)}
     assert found[0].ours == (
         "hanzi, contrastive 25.1 ± 0.0 points (n=3); "
+        "no value by this rule: hanzi, triplet; hanzi, multi-similarity; emoji, contrastive; "
+        "hangul, contrastive; "
         "hanzi: R@1 46.7 at batch 16, 64.0 at batch 64, 71.8 at batch 256; "
         "emoji: R@1 46.7 at batch 16, 64.0 at batch 64; "
         "hangul: R@1 46.7 at batch 16, 64.0 at batch 64"
