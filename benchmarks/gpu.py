@@ -17,7 +17,7 @@ import torch
 
 from benchmarks import cost, gpu_losses, gpu_recall, scaling
 from benchmarks.losses import BATCH, DIM, ENTRIES, PEER, TRAINED, Case, case, ours, steps
-from benchmarks.measure import Row, finish, machine, row, write
+from benchmarks.measure import Row, finish, machine, row, shortfall, write
 
 # MiB beyond the queue that the one pass may take (aim).
 EXTRA = 16
@@ -51,8 +51,8 @@ def line(found: Row) -> str:
     if "bytes" in found:
         text += f"  {found['bytes'] / 1e6:.1f} MB  {found['share']:.0%} of the bandwidth"
     text += f"  {found['ratio']:.3g} × {found['against']}"
-    short = f"  FALLS SHORT: {found['reason']}" if found["holds"] is False else ""
-    return text + (f" (aim {found['sense']} {found['bar']:g}){short}" if found["sense"] else "")
+    aim = f" (aim {found['sense']} {found['bar']:g})" if found["sense"] else ""
+    return text + aim + shortfall(found)
 
 
 def main() -> None:

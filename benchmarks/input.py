@@ -13,19 +13,17 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-import pandas as pd
 import torch
 from PIL import Image
 from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
-from benchmarks.measure import Row, closing, line, machine, medians, row
+from benchmarks.measure import Row, medians, publish, row
 from xbmlib.datasets import ImageFiles, Images
 from xbmlib.datasets.pack import pack
 from xbmlib.datasets.packed import ORIGINAL, find_pack
 from xbmlib.datasets.published import DISK
 from xbmlib.datasets.views import VIEWS
-from xbmlib.storage import ROOT, write_csv
 
 # Files of 50 KB, read SEEN at a time.
 IMAGES, SIDE, SEEN, ROUNDS = 200, 600, 50, 5
@@ -126,10 +124,7 @@ def rows() -> Iterator[Row]:
 def main() -> None:
     """Measure on one thread and write results/input.csv."""
     torch.set_num_threads(1)
-    found = list(rows())
-    table = pd.DataFrame([each | {"machine": machine()} for each in found])
-    write_csv(ROOT / "results" / "input.csv", table)
-    print("\n".join(map(line, found)), closing(found), sep="\n")
+    publish("input", list(rows()))
 
 
 if __name__ == "__main__":

@@ -75,9 +75,13 @@ def faster(
 def line(row: Row) -> str:
     """One row as a line for the console: the ratio, its bar, and why it falls short of it."""
     bar = f" (bar {row['sense']} {row['bar']:g})" if row["bar"] is not None else ""
-    short = f"  FALLS SHORT: {row['reason']}" if row["holds"] is False else ""
     values = f"{row['ours']:.4g} to {row['reference']:.4g} {row['unit']}".rstrip()
-    return f"{row['what']} / {row['against']}: {row['ratio']:.3g}, {values}{bar}{short}"
+    return f"{row['what']} / {row['against']}: {row['ratio']:.3g}, {values}{bar}{shortfall(row)}"
+
+
+def shortfall(row: Row) -> str:
+    """What a line says at its end where the ratio falls short of its bar; else nothing."""
+    return f"  FALLS SHORT: {row['reason']}" if row["holds"] is False else ""
 
 
 def closing(rows: list[Row]) -> str:
@@ -158,6 +162,13 @@ def write(name: str, table: pd.DataFrame) -> None:
     """Write results/<name>.csv; with a GPU results/<name>_gpu.csv."""
     ending = "_gpu" if torch.cuda.is_available() else ""
     write_csv(ROOT / "results" / f"{name}{ending}.csv", table)
+
+
+def publish(name: str, rows: list[Row]) -> None:
+    """Write results/<name>.csv, with the machine, and print each row and what falls short."""
+    table = pd.DataFrame([found | {"machine": machine()} for found in rows])
+    write_csv(ROOT / "results" / f"{name}.csv", table)
+    print("\n".join(map(line, rows)), closing(rows), sep="\n")
 
 
 def extra_mib(call: Callable[[], Any]) -> float:

@@ -6,12 +6,12 @@ import statistics
 import tempfile
 import time
 from collections.abc import Iterator
-from functools import partial
 from itertools import islice
 from pathlib import Path
 
 import pandas as pd
 import torch
+from torch import Tensor
 from torch.profiler import ProfilerActivity, profile, record_function
 
 from benchmarks.measure import Row, duration, medians, row
@@ -20,6 +20,7 @@ from xbmlib.datasets import Images
 from xbmlib.queue import CrossBatchMemory
 from xbmlib.study import protocol
 from xbmlib.study.profiles import PROFILES
+from xbmlib.training.callbacks.evaluation import evaluate
 from xbmlib.training.experiment import Experiment
 from xbmlib.training.trainer import Trainer
 
@@ -129,8 +130,7 @@ def parts() -> pd.DataFrame:
                         images = next(loader)
                     with record_function("xbm: step"):
                         run.update(*images)
-            evaluation = e.evaluations * duration(run.evaluate)
-            embedding = e.evaluations * sum(duration(partial(run.embed, i)) for i in tested(run))
+            embedding, recall = (e.evaluations * seconds for seconds in evaluated(run))
             seconds = {
                 a.key.removeprefix("xbm: "): 1e-6 * a.cpu_time_total / STEPS * e.steps
                 for a in found.key_averages()
@@ -138,7 +138,7 @@ def parts() -> pd.DataFrame:
             }
             whole = seconds.pop("step")
             seconds["other"] = whole - sum(t for part, t in seconds.items() if part != "data")
-            seconds |= {"loading": loading, EMBEDDING: embedding, RECALL: evaluation - embedding}
+            seconds |= {"loading": loading, EMBEDDING: embedding, RECALL: recall}
             total = sum(seconds.values())
             out += [
                 {"batch": batch, "memory": name, "part": part, "seconds": t, "share": t / total}
@@ -158,9 +158,19 @@ def evaluation(table: pd.DataFrame) -> Iterator[Row]:
                   reason=reason)  # fmt: skip
 
 
-def tested(run: Trainer) -> list[Images]:
-    """The images that an evaluation embeds: queries, and the gallery where there is one."""
-    return [images for images in (run.data.query, run.data.gallery) if images is not None]
+def evaluated(run: Trainer) -> tuple[float, float]:
+    """Seconds of an evaluation: of embedding the test images, and of the rest of it."""
+    embedding = 0.0
+
+    def embed(images: Images) -> Tensor:
+        nonlocal embedding
+        began = time.perf_counter()
+        v = run.embed(images)
+        embedding += time.perf_counter() - began
+        return v
+
+    whole = duration(lambda: evaluate(run.data, embed))
+    return embedding, whole - embedding
 
 
 def one_thread() -> None:

@@ -22,12 +22,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import nbformat
-import pandas as pd
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 
-from benchmarks.measure import Row, closing, duration, line, machine, row
-from xbmlib.storage import CHECKOUT, ROOT, write_csv
+from benchmarks.measure import Row, duration, publish, row
+from xbmlib.storage import CHECKOUT, ROOT
 from xbmlib.study.execution import SOURCES, kernel_config
 from xbmlib.study.notebook import ProfileName
 from xbmlib.study.plan import plan
@@ -164,9 +163,7 @@ def main() -> None:
     require_stored()
     # First what may fail: without a network nothing is set up.
     rows = [found for part in (set_up, first_frame, commands) for found in part()]
-    table = pd.DataFrame([found | {"machine": machine()} for found in rows])
-    write_csv(ROOT / "results" / "waiting.csv", table)
-    print("\n".join(map(line, rows)), closing(rows), sep="\n")
+    publish("waiting", rows)
 
 
 if __name__ == "__main__":

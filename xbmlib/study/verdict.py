@@ -125,7 +125,7 @@ def judged(
             _measured(shown(bar.case, names), _exact(of[bar.case], digits) + unit if exact
                       else mean_spread(of[bar.case], unit, digits))
             for bar in bars
-            if len(of.get(bar.case, ())) and not of[bar.case].isna().any()
+            if _has_all(of, bar.case)
         )  # fmt: skip
 
     ours = [figures(rule.bars, values)]
@@ -143,12 +143,8 @@ def judged(
         if own := {bar.limit for bar in rule.bars if bar.source.startswith(THIS_STUDY)}:
             brief += f"; {THIS_STUDY}: {', '.join(sorted(own))}"
     fall, gain = _beside(arms or {}, names)
-    cases = [shown(bar.case, names) for bar in rule.bars]
-    without = [
-        name for name, bar in zip(cases, rule.bars, strict=True)
-        if not len(lists.get(bar.case, ())) or values[bar.case].isna().any()
-    ]  # fmt: skip
-    if outcome == "not testable here" and 0 < len(without) < len(cases):
+    without = [shown(bar.case, names) for bar in rule.bars if not _has_all(values, bar.case)]
+    if outcome == "not testable here" and 0 < len(without) < len(rule.bars):
         ours.append(f"no value by this rule: {'; '.join(without)}")
     return Verdict(
         claim=claim.quoted,
@@ -164,6 +160,11 @@ def judged(
         precision=gain,
         brief=brief,
     )
+
+
+def _has_all(of: Values, case: str) -> bool:
+    """Whether a case has values, and none is missing."""
+    return len(of.get(case, ())) > 0 and not of[case].isna().any()
 
 
 def _measured(case: str, value: str, between: str = " ") -> str:

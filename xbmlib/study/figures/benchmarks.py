@@ -11,7 +11,7 @@ from pydantic import Field
 from xbmlib import paper
 from xbmlib.paper.arms import NO_MEMORY, arm
 from xbmlib.study.comparison import Quantity
-from xbmlib.study.measured import FURTHER, measured
+from xbmlib.study.measured import measured
 from xbmlib.study.notebook import Checked, ParameterError
 from xbmlib.study.verdict import Verdict, judge
 from xbmlib.study.words import listed
@@ -110,7 +110,7 @@ def on_gpu() -> pd.DataFrame:
     """
     data = measured("losses_gpu")
     shown = ["what", "against", "ours", "reference", "unit", "ratio", "MB", "share"]
-    if FURTHER["losses_gpu"] - {"reason"} <= set(data.columns):
+    if "bytes" in data.columns:
         shown += [name for name in ("sense", "bar", "holds", "reason") if name in data.columns]
         return data.assign(MB=data["bytes"] / 1e6)[shown]
     return _beside_one_read(data, measured("scaling_gpu")["bandwidth"].iloc[0])[shown]
